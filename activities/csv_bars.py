@@ -1,0 +1,157 @@
+"""Reads a CSV of bars: ``time,open,high,low,close,volume``, or says all that is wrong with it.
+
+Times are ISO: UTC, or in the zone given, unless they carry an offset; a bare date is a daily bar. An empty cell is a
+missing value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from domain.bar import FIELDS, Bar
+from domain.errors import Fault, InvalidInput
+
+TIME_NAMES = ("time", "date", "datetime", "timestamp")
+MISSING_WORDS = {"", "nan", "null", "none", "na", "n/a"}
+MOST_FAULTS = 20
+DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True)
+class BarTable:
+    """Bars as columns. ``open_time`` is Unix seconds (int64, ascending); ``columns`` float64 with NaN for missing.
+
+    ``interval`` is the length of one bar, taken from the most common distance of rows.
+    """
+
+    open_time: NDArray[np.int64]
+    columns: dict[str, NDArray[np.float64]]
+    interval: timedelta
+
+    def __len__(self) -> int:
+        return len(self.open_time)
+
+    @property
+    def close_time(self) -> NDArray[np.int64]:
+        """Unix seconds at which each bar closes."""
+        return self.open_time + int(self.interval.total_seconds())
+
+    def bars(self) -> Iterator[Bar]:
+        """The rows as bars, all final."""
+        for index in range(len(self)):
+            yield self.bar(index)
+
+    def bar(self, index: int) -> Bar:
+        """One row."""
+        opened = datetime.fromtimestamp(int(self.open_time[index]), UTC)
+        prices = {name: float(self.columns[name][index]) for name in FIELDS}
+        return Bar(opened, opened + self.interval, **prices)
+
+
+def read_bars_csv(path: Path, timezone: str = "UTC") -> BarTable:
+    """The file's bars.
+
+    Raises:
+        InvalidInput: with every fault by line, at most 20 of them, and how many more there are.
+    """
+    frame = _read(path)
+    faults: list[Fault] = []
+    times = _times(frame, timezone, faults)
+    columns = {name: _numbers(frame, name, faults) for name in FIELDS}
+    if not faults:
+        _check_rows(times, columns, faults)
+    if faults:
+        more = len(faults) - MOST_FAULTS
+        if more > 0:
+            faults = [*faults[:MOST_FAULTS], Fault("$", f"and {more} more faults")]
+        raise InvalidInput(str(path), faults)
+    seconds = times.to_numpy(dtype=np.int64)
+    return BarTable(seconds, columns, _interval(frame["time"], seconds))
+
+
+def _read(path: Path) -> pd.DataFrame:
+    def refuse(message: str, value: Any = None) -> InvalidInput:
+        return InvalidInput(str(path), [Fault("$", message, value)])
+
+    try:
+        frame = pd.read_csv(path, encoding="utf-8-sig", skipinitialspace=True, dtype={0: str}, low_memory=False)
+    except FileNotFoundError:
+        raise refuse("there is no such file") from None
+    except IsADirectoryError:
+        raise refuse("is a folder; expected a CSV file") from None
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, OSError) as error:
+        raise refuse(f"cannot be read as CSV: {str(error).strip()}") from None
+    frame.columns = pd.Index([str(name).strip().lower() for name in frame.columns])
+    named = next((name for name in TIME_NAMES if name in frame.columns), None)
+    missing = [name for name in ("open", "high", "low", "close") if name not in frame.columns]
+    if named is None:
+        missing.insert(0, "time")
+    if missing:
+        found = ", ".join(frame.columns[:12])
+        raise refuse(f"lacks {', '.join(missing)}; expected time,open,high,low,close,volume", found)
+    if frame.empty:
+        raise refuse("has a header but no bars")
+    return frame.rename(columns={named: "time"})
+
+
+def _times(frame: pd.DataFrame, timezone: str, faults: list[Fault]) -> pd.Series:
+    texts = frame["time"].astype("string").str.strip()
+    parsed = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
+    for index in np.flatnonzero(parsed.isna().to_numpy()):
+        value = texts.iloc[index]
+        shown = None if pd.isna(value) else value
+        faults.append(Fault(f"line {index + 2}.time", "expected an ISO time such as 2026-01-05T14:30:00Z", shown))
+    if timezone != "UTC" and not faults:
+        carries = texts.str.contains(r"(?:Z|[+-]\d\d:?\d\d)$", regex=True) & (texts.str.len() > 10)
+        wall = parsed.dt.tz_localize(None)
+        local = wall.dt.tz_localize(timezone, ambiguous=np.ones(len(wall), dtype=bool), nonexistent="shift_forward")
+        bare_dates = texts.str.len() == 10
+        parsed = parsed.where(carries | bare_dates, local.dt.tz_convert("UTC"))
+    return parsed.dt.tz_localize(None).astype("datetime64[s]").astype("int64")
+
+
+def _numbers(frame: pd.DataFrame, name: str, faults: list[Fault]) -> NDArray[np.float64]:
+    if name not in frame.columns:
+        return np.full(len(frame), np.nan)
+    column = frame[name]
+    numbers = pd.to_numeric(column, errors="coerce")
+    if not pd.api.types.is_numeric_dtype(column):
+        texts = column.astype("string").str.strip().str.lower().fillna("")
+        for index in np.flatnonzero((numbers.isna() & ~texts.isin(MISSING_WORDS)).to_numpy()):
+            faults.append(Fault(f"line {index + 2}.{name}", "expected a number or an empty cell", str(column.iloc[index])))
+    values = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+    for index in np.flatnonzero(np.isinf(values)):
+        faults.append(Fault(f"line {index + 2}.{name}", "expected a finite number", str(column.iloc[index])))
+    return values
+
+
+def _check_rows(times: pd.Series, columns: dict[str, NDArray[np.float64]], faults: list[Fault]) -> None:
+    seconds = times.to_numpy(dtype=np.int64)
+    for index in np.flatnonzero(np.diff(seconds) <= 0) + 1:
+        what = "repeats the time of the line before" if seconds[index] == seconds[index - 1] else "goes back in time"
+        faults.append(Fault(f"line {index + 2}.time", f"{what}; bars must ascend"))
+    for name in ("open", "high", "low", "close"):
+        for index in np.flatnonzero(columns[name] <= 0):
+            faults.append(Fault(f"line {index + 2}.{name}", "expected a price above 0", float(columns[name][index])))
+    for index in np.flatnonzero(columns["volume"] < 0):
+        faults.append(Fault(f"line {index + 2}.volume", "expected 0 or more", float(columns["volume"][index])))
+    for index in np.flatnonzero(columns["high"] < columns["low"]):
+        faults.append(Fault(f"line {index + 2}.high", "is below the low", float(columns["high"][index])))
+    faults.sort(key=lambda fault: int(fault.path.removeprefix("line ").partition(".")[0]))
+
+
+def _interval(texts: pd.Series, seconds: NDArray[np.int64]) -> timedelta:
+    if bool((texts.astype("string").str.strip().str.len() == 10).all()):
+        return timedelta(days=1)
+    if len(seconds) < 2:
+        return timedelta(minutes=1)
+    distances, counts = np.unique(np.diff(seconds), return_counts=True)
+    return timedelta(seconds=int(distances[counts.argmax()]))

@@ -1,0 +1,205 @@
+"""The cheap path of a tick: cached bars, indicator values, one snapshot for each new closed bar."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+import numpy as np
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities import indicators
+from activities.interface import (
+    EVALUATE,
+    FETCH,
+    MAX_SNAPSHOTS,
+    ErrorType,
+    EvaluateInput,
+    EvaluateResult,
+    FetchInput,
+    FetchResult,
+    Freshness,
+)
+from activities.market_data.service import Answer, MarketData, Series
+from domain import timeframe
+from domain.bar import Bar, BarSnapshot
+from domain.expression import parse
+from domain.operand import FieldOperand, IndicatorOperand
+from domain.operand import Series as Operand
+
+LOCAL_FETCH_SECONDS = 2.0
+LONGEST_CATCH_UP = 10_000
+KEPT_VALUES = 20_000
+
+
+class Evaluation:
+    """The market data activities. ``evaluate`` runs locally and gives a vendor two seconds; ``fetch`` takes its time."""
+
+    def __init__(self, market: MarketData) -> None:
+        self.market = market
+        self._values: OrderedDict[tuple[str, str, str, str, datetime], dict[str, float]] = OrderedDict()
+
+    @activity.defn(name=EVALUATE)
+    async def evaluate(self, wanted: EvaluateInput) -> EvaluateResult:
+        """Snapshots of the closed bars after ``wanted.after``; a missing value is None in them."""
+        operands = _operands(wanted.keys)
+        own, others = await self._answers(wanted, operands, LOCAL_FETCH_SECONDS)
+        trouble = next((a for a in (own, *others.values()) if a.series is None), None)
+        if trouble is not None or own.series is None:
+            failed = trouble or own
+            return EvaluateResult(failed.freshness, failed.as_of, ready_at=failed.ready_at, problem=failed.problem)
+        series = own.series
+        others_series = {frame: answer.series for frame, answer in others.items() if answer.series is not None}
+        first = _first_new(series, wanted)
+        cut = series.bars[first : first + MAX_SNAPSHOTS]
+        snapshots = tuple(
+            self._snapshot(wanted, operands, series, others_series, first + offset) for offset in range(len(cut))
+        )
+        forming = None
+        if wanted.forming and series.forming is not None:
+            forming = self._snapshot(wanted, operands, _with_forming(series), others_series, len(series.bars))
+        return EvaluateResult(
+            own.freshness,
+            own.as_of,
+            snapshots,
+            forming,
+            ready_at=own.ready_at,
+            more=first + len(cut) < len(series.bars),
+            source=series.provider,
+        )
+
+    @activity.defn(name=FETCH)
+    async def fetch(self, wanted: FetchInput) -> FetchResult:
+        """Brings the bars into the cache, with the vendor's own time.
+
+        Raises:
+            ApplicationError: ``ProviderUnavailable`` (retried, after the vendor's wait) or ``ProviderRefused`` (never).
+        """
+        asked = EvaluateInput(wanted.symbol, wanted.timeframe, wanted.keys, wanted.now, lookback=wanted.lookback)
+        own, others = await self._answers(asked, _operands(wanted.keys), None)
+        for answer in (own, *others.values()):
+            if answer.freshness is Freshness.REFUSED:
+                raise ApplicationError(answer.problem, type=ErrorType.PROVIDER_REFUSED, non_retryable=True)
+            if answer.freshness is Freshness.UNAVAILABLE:
+                delay = max(answer.ready_at - self.market.clock(), timedelta()) if answer.ready_at else None
+                raise ApplicationError(
+                    answer.problem, type=ErrorType.PROVIDER_UNAVAILABLE, next_retry_delay=delay
+                )
+        assert own.series is not None
+        return FetchResult(own.series.provider, own.series.newest_close)
+
+    async def _answers(
+        self, wanted: EvaluateInput, operands: Sequence[Operand], limit: float | None
+    ) -> tuple[Answer, dict[str, Answer]]:
+        """The alert's own series and those of the higher timeframes its rule names."""
+        counts = {wanted.timeframe: wanted.lookback or 1}
+        for operand in operands:
+            frame = operand.timeframe or wanted.timeframe
+            counts[frame] = max(counts.get(frame, 1), _bars_for(operand))
+        own_count = counts.pop(wanted.timeframe) + _missed(wanted)
+        own = await self.market.bars(
+            wanted.symbol, wanted.timeframe, own_count, limit=limit, forming=wanted.forming
+        )
+        others = {
+            frame: await self.market.bars(wanted.symbol, frame, count, limit=limit)
+            for frame, count in counts.items()
+        }
+        return own, others
+
+    def _snapshot(
+        self,
+        wanted: EvaluateInput,
+        operands: Sequence[Operand],
+        series: Series,
+        others: dict[str, Series],
+        index: int,
+    ) -> BarSnapshot:
+        bar = series.bars[index]
+        values: dict[str, float | None] = {"close": _finite(bar.close)}
+        for operand in operands:
+            if operand.timeframe and operand.timeframe != wanted.timeframe:
+                chosen = others[operand.timeframe]
+                at = bisect_right(chosen.bars, bar.close_time, key=_close) - 1
+            else:
+                chosen, at = series, index
+            values[operand.key] = self._value(wanted.symbol, operand, chosen, at - operand.offset)
+        return BarSnapshot(bar.open_time, bar.close_time, values, final=bar.final)
+
+    def _value(self, symbol: str, operand: Operand, series: Series, index: int) -> float | None:
+        if index < 0:
+            return None
+        if isinstance(operand, FieldOperand):
+            return _finite(getattr(series.bars[index], operand.field))
+        bar = series.bars[index]
+        name = (series.provider, symbol, str(bar.close_time - bar.open_time), operand.base, bar.close_time)
+        kept = self._values.get(name) if bar.final else None
+        if kept is None:
+            kept = _compute(operand, series, index)
+            if bar.final:
+                self._values[name] = kept
+                if len(self._values) > KEPT_VALUES:
+                    self._values.popitem(last=False)
+        return _finite(kept[operand.output or operand.definition.outputs[0]])
+
+
+def _compute(operand: IndicatorOperand, series: Series, index: int) -> dict[str, float]:
+    """The indicator at one bar from a window of always the same length."""
+    needed = indicators.bars_needed(operand)
+    start = max(0, index + 1 - needed)
+    if index + 1 < needed and not series.begins_history:
+        return dict.fromkeys(operand.definition.outputs, math.nan)
+    window = {name: column[start : index + 1] for name, column in series.columns.items()}
+    outputs = indicators.compute(operand, window, whole_history=start == 0 and series.begins_history)
+    return {name: float(values[-1]) for name, values in outputs.items()}
+
+
+@lru_cache(maxsize=8192)
+def _operands(keys: tuple[str, ...]) -> tuple[Operand, ...]:
+    return tuple(_operand(key) for key in keys)
+
+
+def _operand(key: str) -> Operand:
+    rule = parse(f"{key} != 0").rule
+    operand = getattr(rule, "left", None)
+    assert isinstance(operand, FieldOperand | IndicatorOperand), key
+    return operand
+
+
+def _bars_for(operand: Operand) -> int:
+    window = 1 if isinstance(operand, FieldOperand) else indicators.bars_needed(operand)
+    return window + operand.offset
+
+
+def _missed(wanted: EvaluateInput) -> int:
+    """Bars that may have closed since the last one seen; they all need their windows."""
+    if wanted.after is None or wanted.newest_only:
+        return 1
+    elapsed = (wanted.now - wanted.after) / timeframe.duration(wanted.timeframe)
+    return min(max(1, math.ceil(elapsed) + 1), LONGEST_CATCH_UP)
+
+
+def _first_new(series: Series, wanted: EvaluateInput) -> int:
+    size = len(series.bars)
+    if wanted.after is None or wanted.newest_only:
+        newest = max(size - 1, 0)
+        seen = wanted.after is not None and size > 0 and series.bars[-1].close_time <= wanted.after
+        return size if seen else newest
+    return bisect_right(series.bars, wanted.after, key=_close)
+
+
+def _with_forming(series: Series) -> Series:
+    assert series.forming is not None
+    return Series(series.provider, (*series.bars, series.forming), series.begins_history)
+
+
+def _close(bar: Bar) -> datetime:
+    return bar.close_time
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

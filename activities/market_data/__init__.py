@@ -1,0 +1,1 @@
+"""Bars from vendors: one module a provider, one normal form, one cache."""

@@ -1,0 +1,1 @@
+"""Telling people: one module a channel, one text for all its retries."""

@@ -1,0 +1,49 @@
+"""OHLCV candles and the snapshot of named values that an alert is judged on."""
+
+import math
+from dataclasses import dataclass, field
+from datetime import datetime
+
+FIELDS = ("open", "high", "low", "close", "volume")
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One candle. Times are aware UTC; prices in the quote currency, NaN where the vendor gave none.
+
+    ``final`` says that the bar has closed and the vendor will not change it in the ordinary course.
+    """
+
+    open_time: datetime
+    close_time: datetime
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    final: bool = True
+
+    @property
+    def is_sound(self) -> bool:
+        """Finite, positive and within its own range."""
+        prices = (self.open, self.high, self.low, self.close)
+        return (
+            all(math.isfinite(price) and price > 0 for price in prices)
+            and math.isfinite(self.volume)
+            and self.volume >= 0
+            and self.low <= min(self.open, self.close)
+            and self.high >= max(self.open, self.close)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BarSnapshot:
+    """What an alert sees of one bar: values by operand text, e.g. ``{"close": 151.2, "rsi(14)": None}``.
+
+    ``None`` is a missing value. ``bar_close`` is aware UTC. ``final`` is False for the forming bar.
+    """
+
+    bar_open: datetime
+    bar_close: datetime
+    values: dict[str, float | None] = field(default_factory=dict)
+    final: bool = True

@@ -1,0 +1,7 @@
+"""Cron in the product's dialect: 5 fields, or 6 with seconds first, in an IANA time zone."""
+
+from domain.cron.clock import next_fire, next_fires
+from domain.cron.describe import describe
+from domain.cron.grammar import CronError, CronExpression, parse
+
+__all__ = ["CronError", "CronExpression", "describe", "next_fire", "next_fires", "parse"]

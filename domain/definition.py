@@ -1,0 +1,353 @@
+"""What people write to get an alert, in all its short forms, and the one full form they compile to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AwareDatetime, Field, ValidationError, field_validator, model_validator
+
+from domain import cron, expression, timeframe
+from domain.errors import Fault, InvalidInput
+from domain.operand import Model, Series
+from domain.rearm_policy import Rearm, misfits
+from domain.rule import MAX_COMPARISONS, MAX_DEPTH, Node, comparisons, depth, series
+
+SCHEMA_VERSION = 1
+CHANNEL = re.compile(r"^(log|notify|telegram|email|webhook(:[a-z0-9][a-z0-9_-]{0,62})?)$")
+CHANNEL_HINT = "expected log, notify, telegram, email, webhook or webhook:<name>"
+SYMBOL = r"^[A-Za-z0-9^][A-Za-z0-9.\-=/:^_]{0,31}$"
+_SHORT_CONDITIONS = {
+    "price_above": ("close > {}", None),
+    "price_below": ("close < {}", None),
+    "volume_spike": ("volume > {} * sma(volume, 20)[1]", 2.0),
+    "rsi_oversold": ("rsi(14) < {}", 30.0),
+    "rsi_overbought": ("rsi(14) > {}", 70.0),
+}
+
+
+_ALIASES = {"ticker": "symbol", "expression": "rule", "channels": "notification_channels"}
+
+
+def _derived_name(symbol: str, frame: str, rule: Node) -> str:
+    return f"{symbol} {frame}: {rule}"[:200]
+
+
+class Options(Model):
+    """R-109. ``lookback`` is in bars, ``jitter`` in seconds; ``expires_at`` needs an offset.
+
+    ``lookback`` left out means as many bars as the rule's indicators need, at least 250.
+    """
+
+    lookback: int | None = Field(default=None, ge=250, le=50_000)
+    once_per_bar: Literal[True] = True
+    evaluate_on: Literal["close", "tick"] = "close"
+    expires_at: AwareDatetime | None = None
+    max_triggers: int | None = Field(default=None, ge=1)
+    market_hours_only: Literal[False] = False
+    catchup: Literal["all", "latest"] = "all"
+    jitter: float | None = Field(default=None, ge=0, le=300)
+    record: Literal["changes"] = "changes"
+    skip_if_already_true: bool = False
+
+    @field_validator("expires_at")
+    @classmethod
+    def _in_utc(cls, value: datetime | None) -> datetime | None:
+        return value.astimezone(UTC) if value else None
+
+
+class AlertDefinition(Model):
+    """One alert as its owner defines it. ``rule`` may be text or a tree; the model always holds the tree."""
+
+    schema_version: Literal[1] = 1
+    name: str = Field(default="", max_length=200)
+    description: str = Field(default="", max_length=2000)
+    symbol: str = Field(pattern=SYMBOL)
+    timeframe: str = "1m"
+    rule: Node
+    rearm: Rearm = Rearm()
+    options: Options = Options()
+    cron: str = ""
+    timezone: str = "UTC"
+    notification_channels: tuple[str, ...] = ("log",)
+    tags: tuple[str, ...] = Field(default=(), max_length=20)
+
+    @field_validator("timeframe")
+    @classmethod
+    def _known_timeframe(cls, value: str) -> str:
+        timeframe.duration(value)
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("expected an IANA time zone such as America/New_York") from None
+        return value
+
+    @field_validator("cron")
+    @classmethod
+    def _readable_cron(cls, value: str) -> str:
+        if value:
+            try:
+                cron.parse(value)
+            except cron.CronError as error:
+                raise ValueError("; ".join(fault.message for fault in error.faults)) from None
+        return value
+
+    @field_validator("notification_channels")
+    @classmethod
+    def _known_channels(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        bad = [name for name in value if not CHANNEL.match(name)]
+        if bad:
+            raise ValueError(f"unknown channel {', '.join(bad)}; {CHANNEL_HINT}")
+        return tuple(dict.fromkeys(value))
+
+    @field_validator("tags")
+    @classmethod
+    def _short_tags(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not 0 < len(tag) <= 64 for tag in value):
+            raise ValueError("each tag must have 1 to 64 characters")
+        return tuple(dict.fromkeys(value))
+
+    @field_validator("rule")
+    @classmethod
+    def _sensible_rule(cls, value: Node) -> Node:
+        if depth(value) > MAX_DEPTH:
+            raise ValueError(f"the rule is nested deeper than {MAX_DEPTH} levels")
+        if len(comparisons(value)) > MAX_COMPARISONS:
+            raise ValueError(f"the rule has more than {MAX_COMPARISONS} comparisons")
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> AlertDefinition:
+        faults = misfits(self.rearm, self.rule)
+        own = timeframe.duration(self.timeframe)
+        for operand in self.operands.values():
+            if operand.timeframe and timeframe.duration(operand.timeframe) < own:
+                faults.append(f"{operand.key} is on a lower timeframe than the alert's {self.timeframe}")
+        if faults:
+            raise ValueError("; ".join(faults))
+        if not self.cron:
+            object.__setattr__(self, "cron", timeframe.default_cron(self.timeframe))
+        if not self.name:
+            object.__setattr__(self, "name", _derived_name(self.symbol, self.timeframe, self.rule))
+        return self
+
+    @cached_property
+    def operands(self) -> dict[str, Series]:
+        """Every series the rule looks up, by the key of its value."""
+        return series(self.rule)
+
+    @cached_property
+    def parsed_cron(self) -> cron.CronExpression:
+        """The schedule, read."""
+        return cron.parse(self.cron)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of all fields; equal definitions have equal digests."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()[:16]
+
+    def canonical(self) -> str:
+        """JSON with sorted keys, defaults left out."""
+        return json.dumps(self.as_json(), sort_keys=True, separators=(",", ":"))
+
+    def as_json(self) -> dict[str, Any]:
+        """The full form as plain JSON values, defaults left out; reads back as an equal definition."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+    def keeps_state_of(self, earlier: AlertDefinition) -> bool:
+        """Whether an edit from ``earlier`` to this leaves the alert's memory valid."""
+        same = (self.rule, self.symbol, self.timeframe, self.rearm)
+        return same == (earlier.rule, earlier.symbol, earlier.timeframe, earlier.rearm)
+
+
+def read_definition(data: Any) -> AlertDefinition:
+    """A definition from JSON data or an expression, in any accepted form.
+
+    Raises:
+        InvalidInput: with every fault, by JSON path.
+    """
+    if isinstance(data, str):
+        data = {"rule": data}
+    if not isinstance(data, dict):
+        raise InvalidInput("definition", [Fault("$", "expected an object or an expression", data)])
+    data, faults = _expand(data)
+    try:
+        definition = AlertDefinition.model_validate(data)
+    except ValidationError as error:
+        known = [fault.path for fault in faults]
+        faults += [fault for fault in _faults(error) if not _follows_from(fault.path, known)]
+        raise InvalidInput("definition", faults) from None
+    if faults:
+        raise InvalidInput("definition", faults)
+    return definition
+
+
+def edited(definition: AlertDefinition, changes: dict[str, Any]) -> AlertDefinition:
+    """The definition with some fields replaced; ``None`` sets one back to its default.
+
+    A name or cron that was only derived is derived anew.
+
+    Raises:
+        InvalidInput: with every fault; nothing is changed.
+    """
+    data = definition.as_json()
+    if data["cron"] == timeframe.default_cron(definition.timeframe):
+        del data["cron"]
+    if data["name"] == _derived_name(definition.symbol, definition.timeframe, definition.rule):
+        del data["name"]
+    if not isinstance(changes, dict):
+        raise InvalidInput("definition", [Fault("$", "expected an object with the fields to change", changes)])
+    changed = {_ALIASES.get(name, name): value for name, value in changes.items()}
+    if "condition" in changed:
+        data.pop("rule", None)
+    data.update({name: value for name, value in changed.items() if value is not None})
+    for name, value in changed.items():
+        if value is None:
+            data.pop(name, None)
+    return read_definition(data)
+
+
+def _follows_from(path: str, known: list[str]) -> bool:
+    """Whether a fault at ``path`` may only be the echo of one that is known already."""
+    return any(path.startswith(other) or other.startswith(path) for other in known)
+
+
+def _expand(data: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
+    """Turns short forms into the full one, collecting the faults of their texts."""
+    data = dict(data)
+    for alias, name in _ALIASES.items():
+        if alias in data and name not in data:
+            data[name] = data.pop(alias)
+    if isinstance(data.get("rearm"), str):
+        data["rearm"] = {"type": data["rearm"]}
+    faults: list[Fault] = []
+    if "condition" in data and "rule" not in data:
+        faults += _expand_condition(data)
+    data["rule"] = _expand_texts(data.get("rule"), "$.rule", faults, data)
+    if data["rule"] is None:
+        if not faults:
+            faults.append(Fault("$.rule", "a rule is needed: a text such as 'AAPL > 150', or a tree"))
+        data["rule"] = {"left": {"field": "close"}, "op": ">", "right": 0}
+    return data, faults
+
+
+def _expand_condition(data: dict[str, Any]) -> list[Fault]:
+    condition, threshold = data.pop("condition"), data.pop("threshold", None)
+    if isinstance(condition, str) and condition not in _SHORT_CONDITIONS and re.search(r"[<>=]|\s", condition):
+        data["rule"] = condition
+        return []
+    known = _SHORT_CONDITIONS.get(condition) if isinstance(condition, str) else None
+    if known is None:
+        return [Fault("$.condition", f"expected one of {', '.join(_SHORT_CONDITIONS)}", condition)]
+    text, default = known
+    threshold = default if threshold is None else threshold
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float) or threshold != threshold:
+        return [Fault("$.threshold", "expected a number", threshold)]
+    data["rule"] = text.format(repr(threshold))
+    return []
+
+
+def _expand_texts(node: Any, path: str, faults: list[Fault], data: dict[str, Any]) -> Any:
+    """Replaces texts in the tree by what they mean; the ticker a text names becomes the symbol."""
+    if isinstance(node, str):
+        try:
+            parsed = expression.parse(node)
+        except InvalidInput as error:
+            faults += error.under(path)
+            return None
+        if parsed.symbol is not None and data.setdefault("symbol", parsed.symbol) != parsed.symbol:
+            faults.append(Fault(path, f"names {parsed.symbol}, but the alert's symbol is {data['symbol']}", node))
+        return parsed.rule
+    if not isinstance(node, dict):
+        return node
+    expanded = dict(node)
+    for word in ("and", "or"):
+        if isinstance(node.get(word), list):
+            parts = [_expand_texts(part, f"{path}.{word}[{i}]", faults, data) for i, part in enumerate(node[word])]
+            expanded[word] = [part for part in parts if part is not None] or None
+            if expanded[word] is None and parts:
+                return None
+    if "not" in node:
+        expanded["not"] = _expand_texts(node["not"], f"{path}.not", faults, data)
+        if expanded["not"] is None:
+            return None
+    for side in ("left", "right"):
+        if side in node:
+            expanded[side] = _expand_operands(node[side], f"{path}.{side}", faults)
+    return expanded
+
+
+def _expand_operands(value: Any, path: str, faults: list[Fault]) -> Any:
+    if isinstance(value, list):
+        return [_expand_operands(part, f"{path}[{i}]", faults) for i, part in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+    try:
+        rule = expression.parse(f"{value} != 0").rule
+    except InvalidInput as error:
+        message = error.faults[0].message.removesuffix(", but the text ends")
+        faults.append(Fault(path, message, value))
+        return 0
+    return getattr(rule, "left", 0)
+
+
+def _faults(error: ValidationError) -> list[Fault]:
+    found = []
+    details = error.errors(include_url=False)
+    for detail in details:
+        path = json_path(detail["loc"])
+        inner = any(len(other["loc"]) > len(detail["loc"]) for other in details if _starts(other, detail))
+        if detail["type"] == "too_short" and inner:
+            continue
+        found.append(Fault(path, _message(detail), _value(detail)))
+    return found
+
+
+def _starts(longer: Any, shorter: Any) -> bool:
+    return bool(longer["loc"][: len(shorter["loc"])] == shorter["loc"])
+
+
+def _message(detail: Any) -> str:
+    if detail["type"] == "extra_forbidden":
+        return "unknown key"
+    if detail["type"] == "missing":
+        return "is needed"
+    text: str = detail["msg"].removeprefix("Value error, ")
+    name = detail["loc"][-1] if detail["loc"] else ""
+    if name == "symbol" and detail["type"] == "string_pattern_mismatch":
+        return "expected a ticker such as AAPL, BTC-USD or EURUSD=X"
+    if name == "market_hours_only":
+        return "market_hours_only is not available in this version; leave it out or false"
+    if name == "record":
+        return "expected 'changes'; recording every bar is not available in this version"
+    if name == "once_per_bar":
+        return "an alert fires at most once per bar; leave it out or true"
+    return text[:1].lower() + text[1:]
+
+
+def _value(detail: Any) -> Any:
+    value = detail["input"]
+    if detail["type"] == "missing" or not isinstance(value, str | int | float | bool | None):
+        return None if isinstance(value, dict | list | tuple | Model) else repr(value)
+    return value
+
+
+def json_path(location: tuple[str | int, ...]) -> str:
+    """``$.rule.and[0].left`` from pydantic's location, without its union tags."""
+    path = "$"
+    for part in location:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif not (part.startswith(("<", "tuple[", "function-"))):
+            path += f".{part}"
+    return path

@@ -1,0 +1,83 @@
+"""Says why an alert did or did not fire, and what it looks like now, in words and JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from domain.alert import Alert, AlertEvent, AlertState, Status
+from domain.judgement import Leaf, leaf_json, truth_text
+
+
+def explain(alert: Alert, before: AlertState, state: AlertState) -> dict[str, Any]:
+    """Each comparison's values on the last bar, the rule's truth, and the reason of the outcome.
+
+    ``before`` is the state the last bar found, for its sides.
+    """
+    snapshot = state.last_snapshot
+    answer: dict[str, Any] = {"alert": alert.id, "rule": str(alert.definition.rule), "status": state.status.value}
+    if snapshot is None:
+        return {**answer, "truth": "UNKNOWN", "why": "no bar has been evaluated yet", "conditions": []}
+    sides = dict(before.sides)
+    truth = alert.judge.truth(snapshot.values, sides)
+    leaves = alert.judge.explain(snapshot.values, before.sides)
+    return {
+        **answer,
+        "bar_close": snapshot.bar_close,
+        "values": snapshot.values,
+        "truth": truth_text(truth),
+        "why": why(alert, state, truth, leaves),
+        "conditions": [leaf_json(leaf) for leaf in leaves],
+    }
+
+
+def why(alert: Alert, state: AlertState, truth: bool | None, leaves: list[Leaf]) -> str:
+    """One sentence on the last bar."""
+    snapshot = state.last_snapshot
+    if snapshot is not None and state.triggered_at == snapshot.bar_close:
+        return "it fired on this bar"
+    if state.status is Status.INACTIVE:
+        return f"the alert is inactive ({state.reason})"
+    if truth is None:
+        missing = [leaf.text for leaf in leaves if leaf.truth is None]
+        return f"data is missing for {', '.join(missing)}, so the rule is neither true nor false"
+    if state.status is Status.COOLDOWN and state.cooldown_until:
+        return f"it is cooling down until {_instant(state.cooldown_until)}"
+    if state.status is Status.TRIGGERED:
+        return "it has fired and waits to be released before it may fire again"
+    if truth is False:
+        false = [leaf.text for leaf in leaves if leaf.truth is False]
+        return f"not true: {', '.join(false) or str(alert.definition.rule)}"
+    needed = alert.definition.rearm.persistence
+    if state.persistence_count < needed:
+        return f"true for {state.persistence_count} of {needed} bars in a row"
+    return "armed"
+
+
+def details(
+    alert: Alert, state: AlertState, due: datetime | None, recent: tuple[AlertEvent, ...], problem: str
+) -> str:
+    """The current details shown in the Web UI (Markdown)."""
+    definition = alert.definition
+    lines = [
+        f"**{state.status.value}** ({state.reason})",
+        f"{definition.symbol} {definition.timeframe}: `{definition.rule}`",
+        f"Next tick: {_instant(due)}" if due else "Next tick: none",
+    ]
+    if state.cooldown_until:
+        lines.append(f"Cooling down until {_instant(state.cooldown_until)}")
+    snapshot = state.last_snapshot
+    if snapshot:
+        values = ", ".join(
+            f"{name} = {'missing' if value is None else format(value, '.8g')}" for name, value in snapshot.values.items()
+        )
+        lines.append(f"Bar {_instant(snapshot.bar_close)}: {values}")
+    lines.append(f"Fired {state.trigger_count} times" + (", acknowledged" if state.acknowledged else ""))
+    if problem:
+        lines.append(f"Problem: {problem}")
+    lines += [f"- {_instant(event.at)} {event.kind.value}" for event in reversed(recent)]
+    return "\n\n".join(lines[:3]) + "\n\n" + "\n".join(lines[3:])
+
+
+def _instant(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,154 @@
+"""What a condition compares: a number, a bar field, or an indicator of it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from domain import indicators, timeframe
+
+MAX_OFFSET = 500
+FieldName = Literal["open", "high", "low", "close", "volume"]
+
+
+class Model(BaseModel):
+    """Base of everything people write: immutable, and an unknown key is a fault."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False)
+
+
+def _check_timeframe(value: str | None) -> None:
+    if value is not None:
+        timeframe.duration(value)
+
+
+class FieldOperand(Model):
+    """A field of the bar; ``price`` is written for ``close``. ``offset`` counts bars back."""
+
+    field: FieldName
+    offset: int = Field(default=0, ge=0, le=MAX_OFFSET)
+    timeframe: str | None = None
+    multiplier: float = 1.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _price_means_close(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("field") == "price":
+            return {**data, "field": "close"}
+        return data
+
+    @model_validator(mode="after")
+    def _known_timeframe(self) -> FieldOperand:
+        _check_timeframe(self.timeframe)
+        return self
+
+    @cached_property
+    def key(self) -> str:
+        """The value's name in snapshots, e.g. ``close[1]``."""
+        return f"{self.field}{_suffix(self)}"
+
+    def __str__(self) -> str:
+        return _scaled(self.multiplier, self.key)
+
+
+class IndicatorOperand(Model):
+    """A TA-Lib indicator by name, e.g. ``{"indicator": "rsi", "params": {"timeperiod": 14}}``.
+
+    ``output`` is needed only where the function has several; ``source`` replaces the close where it takes one series.
+    """
+
+    indicator: str
+    params: dict[str, int | float] = Field(default_factory=dict)
+    output: str | None = None
+    source: FieldName | None = None
+    offset: int = Field(default=0, ge=0, le=MAX_OFFSET)
+    timeframe: str | None = None
+    multiplier: float = 1.0
+
+    @model_validator(mode="after")
+    def _complete(self) -> IndicatorOperand:
+        _check_timeframe(self.timeframe)
+        found = indicators.find(self.indicator)
+        output = self.output.lower() if self.output else None
+        if output is None:
+            output = found.outputs[0]
+        elif output not in found.outputs:
+            raise ValueError(f"{found.name} has no output '{self.output}'; it has {', '.join(found.outputs)}")
+        if self.source is not None and not found.takes_source:
+            raise ValueError(f"{found.name} reads {', '.join(found.inputs)}; its source cannot be chosen")
+        source = None if self.source == found.inputs[0] else self.source
+        values = {
+            "indicator": found.name,
+            "params": indicators.complete(found, self.params),
+            "output": output,
+            "source": source,
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        return self
+
+    @cached_property
+    def definition(self) -> indicators.Indicator:
+        """The catalogue's entry."""
+        return indicators.find(self.indicator)
+
+    @cached_property
+    def base(self) -> str:
+        """Function, source and parameters without output, offset or timeframe: what is computed once."""
+        arguments = [self.source] if self.source else []
+        arguments += [f"{value:g}" for value in self.params.values()]
+        return f"{self.indicator}({', '.join(arguments)})"
+
+    @cached_property
+    def key(self) -> str:
+        """The value's name in snapshots, e.g. ``macd(12, 26, 9).macdsignal@1d[1]``."""
+        first = self.definition.outputs[0]
+        output = "" if self.output == first else f".{self.output}"
+        return f"{self.base}{output}{_suffix(self)}"
+
+    @cached_property
+    def window(self) -> int:
+        """Closed bars to compute on, offset not counted."""
+        return indicators.window(self.definition, self.params)
+
+    def __str__(self) -> str:
+        return _scaled(self.multiplier, self.key)
+
+
+def _suffix(operand: FieldOperand | IndicatorOperand) -> str:
+    frame = f"@{operand.timeframe}" if operand.timeframe else ""
+    offset = f"[{operand.offset}]" if operand.offset else ""
+    return frame + offset
+
+
+def _scaled(multiplier: float, key: str) -> str:
+    return key if multiplier == 1 else f"{number_text(multiplier)} * {key}"
+
+
+def number_text(value: float) -> str:
+    """Shortest text that reads back as the same number."""
+    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+
+
+def _operand_tag(value: Any) -> str:
+    if isinstance(value, FieldOperand) or (isinstance(value, dict) and "field" in value):
+        return "<field>"
+    if isinstance(value, IndicatorOperand) or isinstance(value, dict):
+        return "<indicator>"
+    return "<number>"
+
+
+Series = FieldOperand | IndicatorOperand
+Operand = Annotated[
+    Annotated[float, Tag("<number>")]
+    | Annotated[FieldOperand, Tag("<field>")]
+    | Annotated[IndicatorOperand, Tag("<indicator>")],
+    Discriminator(_operand_tag),
+]
+
+
+def operand_text(operand: float | Series) -> str:
+    """How the operand is written in an expression."""
+    return number_text(operand) if isinstance(operand, int | float) else str(operand)

@@ -1,0 +1,46 @@
+"""When an alert looks at the market next: its cron, moved to the first tick that can see a new closed bar."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from domain import timeframe
+from domain.alert import AlertState
+from domain.cron import next_fire, next_fires
+from domain.definition import AlertDefinition
+
+JITTER_FRACTION = 0.05
+LONGEST_JITTER = timedelta(seconds=5)
+SHORTEST_LATENESS = timedelta(minutes=2)
+_TICK = timedelta(microseconds=1)
+
+
+def next_tick(definition: AlertDefinition, state: AlertState, after: datetime) -> datetime:
+    """The cron fire to wait for, strictly after ``after``, jitter not included (aware UTC).
+
+    Raises:
+        LookupError: when the cron never fires again.
+    """
+    earliest = after
+    closes_on_grid = timeframe.is_intraday(definition.timeframe)
+    if closes_on_grid and definition.options.evaluate_on == "close" and state.last_bar_close is not None:
+        earliest = max(after, timeframe.next_close(definition.timeframe, state.last_bar_close) - _TICK)
+    return next_fire(definition.parsed_cron, ZoneInfo(definition.timezone), earliest)
+
+
+def jitter(definition: AlertDefinition, alert_id: str, after: datetime) -> timedelta:
+    """A delay that spreads alerts of one schedule: the same for an id always, at most 5 % of the interval and 5 s."""
+    fires = next_fires(definition.parsed_cron, ZoneInfo(definition.timezone), after, 4)
+    shortest = min(later - earlier for earlier, later in zip(fires, fires[1:], strict=False))
+    most = min(shortest * JITTER_FRACTION, LONGEST_JITTER)
+    if definition.options.jitter is not None:
+        most = min(most, timedelta(seconds=definition.options.jitter))
+    digest = hashlib.sha256(alert_id.encode()).digest()
+    return most * (int.from_bytes(digest[:4]) / 2**32)
+
+
+def lateness_limit(definition: AlertDefinition) -> timedelta:
+    """A fire older than this is told in the late notice: one bar, at least two minutes."""
+    return max(timeframe.duration(definition.timeframe), SHORTEST_LATENESS)

@@ -1,0 +1,91 @@
+"""Brings definitions to Temporal: one workflow an alert, started or told of an edit in the same call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from temporalio.client import Client, WorkflowHandle
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.interface import TaskQueue
+from domain.alert import Alert, Reason, Status
+from storage.definitions import StoredAlert
+from workflows import search_attributes
+from workflows.alert import AlertWorkflow
+from workflows.messages import AlertInput, DefinitionChanged, StatusReport
+
+AT_ONCE = 20
+
+
+def workflow_id(alert_id: str) -> str:
+    """``alert-<id>`` (R-101)."""
+    return f"alert-{alert_id}"
+
+
+def summary(alert: Alert) -> str:
+    """The one line the Web UI shows beside the workflow."""
+    return alert.definition.name
+
+
+def static_details(alert: Alert) -> str:
+    """What does not change while the alert lives, in Markdown."""
+    definition = alert.definition
+    lines = [
+        f"**{definition.name}**",
+        definition.description,
+        f"- rule: `{definition.rule}`",
+        f"- bars: {definition.symbol} {definition.timeframe}",
+        f"- schedule: `{definition.cron}` ({definition.timezone})",
+        f"- rearm: {definition.rearm.type}",
+        f"- channels: {', '.join(definition.notification_channels) or 'none'}",
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+async def ensure_running(client: Client, alert: Alert) -> WorkflowHandle[AlertWorkflow, StatusReport]:
+    """Starts the alert's workflow, or tells the running one which version its row has."""
+    return await client.start_workflow(
+        AlertWorkflow.run,
+        AlertInput(alert=alert),
+        id=workflow_id(alert.id),
+        task_queue=TaskQueue.ALERTS,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        start_signal="definition_changed",
+        start_signal_args=[DefinitionChanged(alert.version)],
+        search_attributes=search_attributes.initial(alert, Status.ARMED.value),
+        static_summary=summary(alert),
+        static_details=static_details(alert),
+    )
+
+
+async def ensure_all_running(client: Client, stored: Sequence[StoredAlert]) -> int:
+    """Starts what should run and does not; returns how many alerts were looked after."""
+    wanted = [one.alert for one in stored if one.enabled and not is_over(one)]
+    limit = asyncio.Semaphore(AT_ONCE)
+
+    async def ensure(alert: Alert) -> None:
+        async with limit:
+            await ensure_running(client, alert)
+
+    await asyncio.gather(*(ensure(alert) for alert in wanted))
+    return len(wanted)
+
+
+def is_over(stored: StoredAlert) -> bool:
+    """Expired or done, and not edited since."""
+    ended = stored.status == Status.INACTIVE and stored.reason in (Reason.EXPIRED, Reason.DONE)
+    return ended and stored.state_version >= stored.alert.version
+
+
+async def stop_running(client: Client, alert_id: str) -> bool:
+    """Cancels the alert's workflow; False when none was running."""
+    try:
+        await client.get_workflow_handle(workflow_id(alert_id)).cancel()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return True

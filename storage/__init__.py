@@ -1,0 +1,1 @@
+"""Definitions, events, bars and deliveries in SQL."""

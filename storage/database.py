@@ -1,0 +1,107 @@
+"""The connection to SQL, its migrations, and the unit of work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from storage.bars import Bars
+from storage.definitions import Definitions
+from storage.deliveries import Deliveries
+from storage.events import Events
+
+HEAD = "0001"
+MIGRATIONS = Path(__file__).with_name("migrations")
+_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+
+
+class UnitOfWork:
+    """One transaction with a repository for each aggregate."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+        self.definitions = Definitions(session)
+        self.events = Events(session)
+        self.bars = Bars(session)
+        self.deliveries = Deliveries(session)
+
+
+class Database:
+    """An engine on ``url`` (``sqlite:///file`` or ``postgresql://…``; the async driver is chosen here)."""
+
+    def __init__(self, url: str, *, echo: bool = False) -> None:
+        self.url = async_url(url)
+        self.engine: AsyncEngine = create_async_engine(self.url, echo=echo, pool_pre_ping="sqlite" not in self.url)
+        if self.engine.dialect.name == "sqlite":
+            event.listen(self.engine.sync_engine, "connect", _tune_sqlite)
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[UnitOfWork]:
+        """Commits at the end, rolls back on any error."""
+        async with self._sessions() as session, session.begin():
+            yield UnitOfWork(session)
+
+    async def revision(self) -> str | None:
+        """The migration the database is at; None before the first."""
+        async with self.engine.connect() as connection:
+            try:
+                found = await connection.execute(text("SELECT version_num FROM alembic_version"))
+            except Exception:  # no such table: each driver has its own error
+                return None
+            return found.scalar()
+
+    async def upgrade(self) -> None:
+        """Migrates to the newest schema; does nothing, cheaply, when it is there already."""
+        if self.url.startswith("sqlite"):
+            path = make_url(self.url).database
+            if path and path != ":memory:":
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+        if await self.revision() != HEAD:
+            await asyncio.to_thread(migrate, self.url, "head")
+
+    async def close(self) -> None:
+        """Gives the connections back."""
+        await self.engine.dispose()
+
+
+def async_url(url: str) -> str:
+    """The URL with the async driver of its database."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.partition("+")[0] not in _DRIVERS:
+        raise ValueError("expected a database URL such as sqlite:///alerts.db or postgresql://user@host/name")
+    return f"{_DRIVERS[scheme.partition('+')[0]]}://{rest}"
+
+
+def migrate(url: str, revision: str) -> None:
+    """Runs Alembic up to ``revision`` (``head``) or down to it (``base``). Blocking."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["url"] = url
+    if revision == "base":
+        command.downgrade(config, revision)
+    else:
+        command.upgrade(config, revision)
+
+
+def _tune_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether the database could not be reached, as against a fault of ours."""
+    return isinstance(error, OperationalError | OSError | TimeoutError)

@@ -1,0 +1,114 @@
+"""One row an (event, channel): what is to be said, and how the attempts went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.tables import DeliveryRow
+from storage.upsert import insert_new
+
+
+class DeliveryStatus(StrEnum):
+    """PENDING until told, SENT once told, DEAD when it cannot be told."""
+
+    PENDING = "PENDING"
+    SENT = "SENT"
+    DEAD = "DEAD"
+
+
+@dataclass(frozen=True)
+class NewDelivery:
+    """What one channel is to say of one event."""
+
+    event_id: str
+    alert_id: str
+    user_id: str
+    channel: str
+    subject: str
+    body: str
+
+
+@dataclass(frozen=True)
+class Delivery(NewDelivery):
+    """A delivery with its history."""
+
+    status: DeliveryStatus
+    attempts: int
+    last_error: str
+    created_at: datetime
+    attempted_at: datetime | None
+    delivered_at: datetime | None
+
+
+class Deliveries:
+    """Repository of deliveries."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+
+    async def open(self, deliveries: Sequence[NewDelivery], now: datetime) -> None:
+        """Makes the rows; a pair that has one keeps it, with its text."""
+        rows = [
+            {**vars(delivery), "status": DeliveryStatus.PENDING.value, "attempts": 0, "last_error": "", "created_at": now}
+            for delivery in deliveries
+        ]
+        await insert_new(self.session, DeliveryRow, rows)
+
+    async def get(self, event_id: str, channel: str) -> Delivery | None:
+        """The delivery of that event by that channel, if any."""
+        row = await self.session.scalar(
+            select(DeliveryRow).where(DeliveryRow.event_id == event_id, DeliveryRow.channel == channel)
+        )
+        return _delivery(row) if row else None
+
+    async def list(self, *, alert_id: str | None = None, limit: int = 100) -> list[Delivery]:
+        """Newest first."""
+        statement = select(DeliveryRow).order_by(DeliveryRow.id.desc()).limit(limit)
+        if alert_id is not None:
+            statement = statement.where(DeliveryRow.alert_id == alert_id)
+        return [_delivery(row) for row in await self.session.scalars(statement)]
+
+    async def attempt(self, event_id: str, channel: str, now: datetime) -> None:
+        """Counts an attempt, before it is made."""
+        await self._set(event_id, channel, attempts=DeliveryRow.attempts + 1, attempted_at=now)
+
+    async def sent(self, event_id: str, channel: str, now: datetime) -> None:
+        """It was told."""
+        await self._set(event_id, channel, status=DeliveryStatus.SENT.value, delivered_at=now, last_error="")
+
+    async def failed(self, event_id: str, channel: str, error: str, *, dead: bool) -> None:
+        """It was not; ``dead`` puts it with the dead letters."""
+        changes: dict[str, object] = {"last_error": error[:2000]}
+        if dead:
+            changes["status"] = DeliveryStatus.DEAD.value
+        await self._set(event_id, channel, **changes)
+
+    async def _set(self, event_id: str, channel: str, **changes: object) -> None:
+        await self.session.execute(
+            update(DeliveryRow)
+            .where(DeliveryRow.event_id == event_id, DeliveryRow.channel == channel)
+            .values(**changes)
+        )
+
+
+def _delivery(row: DeliveryRow) -> Delivery:
+    return Delivery(
+        event_id=row.event_id,
+        alert_id=row.alert_id,
+        user_id=row.user_id,
+        channel=row.channel,
+        subject=row.subject,
+        body=row.body,
+        status=DeliveryStatus(row.status),
+        attempts=row.attempts,
+        last_error=row.last_error,
+        created_at=row.created_at,
+        attempted_at=row.attempted_at,
+        delivered_at=row.delivered_at,
+    )

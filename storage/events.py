@@ -1,0 +1,88 @@
+"""What happened to alerts: rows that are written once and never change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.alert import AlertEvent, EventKind, Status
+from storage.tables import EventRow
+from storage.upsert import insert_new
+
+
+class Events:
+    """Repository of events."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+
+    async def record(self, events: Sequence[AlertEvent], now: datetime) -> None:
+        """Inserts events; one that is there already stays as it is."""
+        await insert_new(self.session, EventRow, [_row(event, now) for event in events])
+
+    async def get(self, event_id: str) -> AlertEvent | None:
+        """The event with that id, if any."""
+        row = await self.session.get(EventRow, event_id)
+        return _event(row) if row else None
+
+    async def of_alert(
+        self, alert_id: str, *, kinds: Sequence[str] = (), limit: int | None = None, newest_first: bool = False
+    ) -> list[AlertEvent]:
+        """Events of one alert in order of their time."""
+        order = (EventRow.at.desc(), EventRow.recorded_at.desc()) if newest_first else (EventRow.at, EventRow.recorded_at)
+        statement = select(EventRow).where(EventRow.alert_id == alert_id).order_by(*order, EventRow.ordinal).limit(limit)
+        if kinds:
+            statement = statement.where(EventRow.kind.in_(kinds))
+        return [_event(row) for row in await self.session.scalars(statement)]
+
+    async def since(self, recorded_after: datetime, limit: int = 500) -> list[tuple[datetime, AlertEvent]]:
+        """Events of all alerts recorded strictly after a moment, with when they were recorded, oldest first."""
+        rows = await self.session.scalars(
+            select(EventRow)
+            .where(EventRow.recorded_at > recorded_after)
+            .order_by(EventRow.recorded_at, EventRow.at)
+            .limit(limit)
+        )
+        return [(row.recorded_at, _event(row)) for row in rows]
+
+
+def _row(event: AlertEvent, now: datetime) -> dict[str, object]:
+    return {
+        "id": event.id,
+        "alert_id": event.alert_id,
+        "version": event.version,
+        "kind": event.kind.value,
+        "at": event.at,
+        "bar_close": event.bar_close,
+        "status": event.status.value,
+        "reason": event.reason,
+        "bar_values": event.values,
+        "ordinal": event.ordinal,
+        "trigger_count": event.trigger_count,
+        "late": event.late,
+        "fire_count": event.count,
+        "detail": event.detail,
+        "recorded_at": now,
+    }
+
+
+def _event(row: EventRow) -> AlertEvent:
+    return AlertEvent(
+        id=row.id,
+        alert_id=row.alert_id,
+        version=row.version,
+        kind=EventKind(row.kind),
+        at=row.at,
+        status=Status(row.status),
+        reason=row.reason,
+        bar_close=row.bar_close,
+        values=row.values,
+        ordinal=row.ordinal,
+        trigger_count=row.trigger_count,
+        late=row.late,
+        count=row.count,
+        detail=row.detail,
+    )

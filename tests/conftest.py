@@ -1,0 +1,81 @@
+"""Fixtures shared by all layers: a simulated market, a database file, real Temporal servers."""
+
+from __future__ import annotations
+
+import shutil
+import sysconfig
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from domain.alert import Alert
+from domain.bar import BarSnapshot
+from domain.definition import read_definition
+from storage.database import Database
+from workflows.search_attributes import ALL
+
+START = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
+
+
+def binary(name: str) -> str:
+    """A command of the virtual environment."""
+    beside = Path(sysconfig.get_path("scripts")) / name
+    found = str(beside) if beside.exists() else shutil.which(name)
+    assert found, f"{name} is missing; run make install"
+    return found
+
+
+def make_alert(definition: object = "X > 100", id: str = "a1", version: int = 1) -> Alert:
+    """An alert from any form of definition."""
+    return Alert(id=id, version=version, definition=read_definition(definition))
+
+
+def closes(*values: float | None, start: datetime = START, minutes: int = 1) -> list[BarSnapshot]:
+    """Snapshots of consecutive bars with these closes."""
+    length = timedelta(minutes=minutes)
+    return [
+        BarSnapshot(start + index * length, start + (index + 1) * length, {"close": value})
+        for index, value in enumerate(values)
+    ]
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    """A migrated SQLite file."""
+    database = Database(f"sqlite:///{tmp_path / 'alerts.db'}")
+    await database.upgrade()
+    yield database
+    await database.close()
+
+
+@pytest.fixture(scope="session")
+async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
+    """The time-skipping server, with the product's search attributes."""
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=binary("temporal-test-server"), data_converter=pydantic_data_converter
+    ) as env:
+        await env.client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(
+                namespace="default",
+                search_attributes={key.name: int(key.indexed_value_type) for key in ALL},  # type: ignore[arg-type]
+            )
+        )
+        yield env
+
+
+@pytest.fixture(scope="session")
+async def dev_server() -> AsyncIterator[WorkflowEnvironment]:
+    """The dev server: visibility, search attributes, real time."""
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=binary("temporal"),
+        search_attributes=list(ALL),
+        data_converter=pydantic_data_converter,
+        dev_server_log_level="error",
+        dev_server_extra_args=["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="50ms"'],
+    ) as env:
+        yield env

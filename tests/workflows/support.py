@@ -1,0 +1,160 @@
+"""A market, a store and channels whose behaviour tests decide, behind the real activity names."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowHandle
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import Worker
+
+from activities import interface
+from activities.interface import (
+    DeliveryInput,
+    DeliveryTask,
+    EvaluateInput,
+    EvaluateResult,
+    FetchInput,
+    FetchResult,
+    Freshness,
+    RecordInput,
+    SaveInput,
+    StoredDefinition,
+    TaskQueue,
+)
+from domain import timeframe
+from domain.alert import Alert, AlertEvent, AlertState
+from domain.bar import BarSnapshot
+from workflows import search_attributes
+from workflows.alert import AlertWorkflow
+from workflows.delivery import DeliveryWorkflow
+from workflows.messages import AlertInput
+
+Price = Callable[[datetime], float | None]
+
+
+@dataclass
+class World:
+    """What the activities see and remember. ``price`` gives the close of the bar that closes at a time."""
+
+    price: Price = lambda at: 100.0
+    freshness: Freshness = Freshness.FRESH
+    database_down: bool = False
+    refuse: set[str] = field(default_factory=set)
+    events: dict[str, AlertEvent] = field(default_factory=dict)
+    recorded: list[str] = field(default_factory=list)
+    evaluations: list[EvaluateInput] = field(default_factory=list)
+    fetches: int = 0
+    fetch_fails: bool = True
+    told: list[tuple[str, str]] = field(default_factory=list)
+    buried: list[DeliveryTask] = field(default_factory=list)
+    rows: dict[str, Alert] = field(default_factory=dict)
+    projection: AlertState | None = None
+    settle: int = 0
+
+    @activity.defn(name=interface.EVALUATE)
+    async def evaluate(self, wanted: EvaluateInput) -> EvaluateResult:
+        self.evaluations.append(wanted)
+        if self.freshness not in (Freshness.FRESH, Freshness.SETTLING):
+            return EvaluateResult(self.freshness, wanted.now, problem="vendor is away")
+        if self.settle > 0:
+            self.settle -= 1
+            return EvaluateResult(Freshness.SETTLING, wanted.now, ready_at=wanted.now + timedelta(seconds=3))
+        length = timeframe.duration(wanted.timeframe)
+        newest = timeframe.last_close(wanted.timeframe, wanted.now)
+        close = newest if wanted.after is None or wanted.newest_only else wanted.after + length
+        close = timeframe.floor(wanted.timeframe, close)
+        snapshots = []
+        while close <= newest and len(snapshots) < interface.MAX_SNAPSHOTS:
+            if wanted.after is None or close > wanted.after:
+                snapshots.append(BarSnapshot(close - length, close, {"close": self.price(close)}))
+            close += length
+        forming = None
+        if wanted.forming:
+            forming = BarSnapshot(newest, newest + length, {"close": self.price(wanted.now)}, final=False)
+        return EvaluateResult(Freshness.FRESH, wanted.now, tuple(snapshots), forming, more=close <= newest)
+
+    @activity.defn(name=interface.FETCH)
+    async def fetch(self, wanted: FetchInput) -> FetchResult:
+        self.fetches += 1
+        if self.fetch_fails:
+            raise ApplicationError("vendor is away", type="ProviderUnavailable")
+        self.freshness = Freshness.FRESH
+        return FetchResult("stand-in", None)
+
+    @activity.defn(name=interface.RECORD)
+    async def record(self, given: RecordInput) -> None:
+        if self.database_down:
+            raise ApplicationError("database is down")
+        for event in given.events:
+            if event.id not in self.events:
+                self.recorded.append(event.kind.value)
+            self.events.setdefault(event.id, event)
+        self.projection = given.state
+
+    @activity.defn(name=interface.LOAD_ALERT)
+    async def load(self, alert_id: str) -> StoredDefinition:
+        return StoredDefinition(self.rows.get(alert_id))
+
+    @activity.defn(name=interface.SAVE_ALERT)
+    async def save(self, given: SaveInput) -> StoredDefinition:
+        row = self.rows.get(given.alert.id)
+        if row is not None and row.version == given.expected_version:
+            row = self.rows[given.alert.id] = given.alert
+        return StoredDefinition(row)
+
+    @activity.defn(name=interface.OPEN_DELIVERY)
+    async def open(self, given: DeliveryInput) -> list[str]:
+        self.events.setdefault(given.event.id, given.event)
+        return list(given.alert.definition.notification_channels)
+
+    @activity.defn(name=interface.DELIVER)
+    async def deliver(self, task: DeliveryTask) -> str:
+        if task.channel in self.refuse:
+            raise ApplicationError("gone", type="ChannelRefused", non_retryable=True)
+        self.told.append((self.events[task.event_id].kind.value, task.channel))
+        return "SENT"
+
+    @activity.defn(name=interface.BURY)
+    async def bury(self, task: DeliveryTask) -> None:
+        self.buried.append(task)
+
+
+@asynccontextmanager
+async def serving(client: Client, world: World, **options: Any) -> AsyncIterator[str]:
+    """Sandboxed workers on the product's queues; yields the alerts' queue."""
+    async with (
+        Worker(
+            client,
+            task_queue=TaskQueue.ALERTS,
+            workflows=[AlertWorkflow],
+            activities=[world.evaluate, world.record, world.load, world.save],
+            **options,
+        ),
+        Worker(client, task_queue=TaskQueue.MARKET_DATA, activities=[world.fetch]),
+        Worker(
+            client,
+            task_queue=TaskQueue.NOTIFICATIONS,
+            workflows=[DeliveryWorkflow],
+            activities=[world.open, world.deliver, world.bury],
+        ),
+    ):
+        yield TaskQueue.ALERTS
+
+
+async def start(client: Client, given: AlertInput | Alert) -> WorkflowHandle[AlertWorkflow, Any]:
+    """Starts an alert under an id of its own."""
+    given = given if isinstance(given, AlertInput) else AlertInput(alert=given)
+    return await client.start_workflow(
+        AlertWorkflow.run,
+        given,
+        id=f"alert-{given.alert.id}-{uuid.uuid4().hex[:8]}",
+        task_queue=TaskQueue.ALERTS,
+        search_attributes=search_attributes.initial(given.alert, "ARMED"),
+    )

@@ -1,0 +1,1 @@
+"""The process: settings, wiring, the embedded Temporal server, running and draining."""

@@ -1,0 +1,85 @@
+"""Runs the workers of all task queues in one process until told to stop, then drains them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
+
+from activities.interface import TaskQueue
+from worker.wiring import Services
+from workflows.alert import AlertWorkflow
+from workflows.delivery import DeliveryWorkflow
+
+GRACE = timedelta(seconds=15)
+CACHED_WORKFLOWS = 20_000
+log = structlog.get_logger(__name__)
+
+
+def build_workers(client: Client, services: Services, runner: WorkflowRunner | None = None) -> list[Worker]:
+    """One worker a task queue. Without the sandbox a tick costs much less; the tests keep it on."""
+    runner = runner or UnsandboxedWorkflowRunner()
+    shared: dict[str, Any] = {"workflow_runner": runner, "graceful_shutdown_timeout": GRACE}
+    return [
+        Worker(
+            client,
+            task_queue=TaskQueue.ALERTS,
+            workflows=[AlertWorkflow],
+            activities=[
+                services.evaluation.evaluate,
+                services.events.record,
+                services.events.load,
+                services.events.save,
+            ],
+            no_remote_activities=True,
+            max_cached_workflows=CACHED_WORKFLOWS,
+            **shared,
+        ),
+        Worker(client, task_queue=TaskQueue.MARKET_DATA, activities=[services.evaluation.fetch], **shared),
+        Worker(
+            client,
+            task_queue=TaskQueue.NOTIFICATIONS,
+            workflows=[DeliveryWorkflow],
+            activities=[services.notifier.open, services.notifier.deliver, services.notifier.bury],
+            **shared,
+        ),
+    ]
+
+
+@asynccontextmanager
+async def running_workers(
+    client: Client, services: Services, runner: WorkflowRunner | None = None
+) -> AsyncIterator[None]:
+    """Workers that poll inside the block and are drained at its end."""
+    async with AsyncExitStack() as stack:
+        for worker in build_workers(client, services, runner):
+            await stack.enter_async_context(worker)
+        log.info("workers running", action="start", queues=[queue.value for queue in TaskQueue][:3])
+        yield
+        log.info("draining", action="drain", grace_seconds=GRACE.total_seconds())
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[asyncio.Event]:
+    """An event set by the first SIGINT or SIGTERM; the second leaves at once."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def handle(number: int, _frame: object) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        loop.call_soon_threadsafe(stop.set)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,110 @@
+"""Settings from the environment, checked all at once; secrets are never shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from typing_extensions import Annotated
+
+from domain.errors import Fault, InvalidInput
+
+PROVIDERS = ("yahoo", "binance", "csv", "simulated")
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseSettings):
+    """Every variable the product reads; names are the fields in upper case."""
+
+    model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)
+
+    alerts_home: Path = Path(".alerts")
+    alerts_temporal_port: Port = 7233
+    alerts_ui_port: Port = 8233
+    alerts_api_port: Port = 8002
+    temporal_address: str = ""
+    temporal_namespace: str = "default"
+    database_url: str = ""
+    sql_echo: bool = False
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    alerts_providers: Annotated[tuple[str, ...], NoDecode] = ("yahoo", "binance")
+    alerts_csv_folder: Path = Path("bars")
+    alerts_csv_timezone: str = "UTC"
+    alerts_simulated_seed: int = 7
+    yahoo_base_url: str = "https://query2.finance.yahoo.com"
+    binance_base_url: str = "https://api.binance.com"
+    data_timeout: float = Field(default=10.0, gt=0, le=60)
+
+    notification_enabled: bool = True
+    notification_service_url: str = ""
+    notification_timeout: float = Field(default=10.0, gt=0, le=60)
+    alert_webhook_url: SecretStr = SecretStr("")
+    alert_webhooks: Annotated[dict[str, SecretStr], NoDecode] = Field(default_factory=dict)
+    alert_webhook_secret: SecretStr = SecretStr("")
+
+    @field_validator("alerts_providers", mode="before")
+    @classmethod
+    def _split_names(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = tuple(name.strip().lower() for name in value.split(",") if name.strip())
+        unknown = [name for name in value if name not in PROVIDERS]
+        if unknown or not value:
+            raise ValueError(f"expected some of {', '.join(PROVIDERS)}, separated by commas")
+        return value
+
+    @field_validator("alert_webhooks", mode="before")
+    @classmethod
+    def _split_pairs(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
+        if any(not name or not target for name, _, target in pairs):
+            raise ValueError("expected name=URL pairs, separated by commas")
+        return {name.strip(): target.strip() for name, _, target in pairs}
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if value and not value.startswith(("sqlite", "postgresql", "postgres")):
+            raise ValueError("expected a URL such as sqlite:///alerts.db or postgresql://host/name")
+        return value
+
+    @property
+    def database(self) -> str:
+        """``DATABASE_URL``, or the SQLite file in the home folder."""
+        return self.database_url or f"sqlite:///{self.alerts_home / 'alerts.db'}"
+
+    @property
+    def temporal_target(self) -> str:
+        """Where the Temporal server is: ``TEMPORAL_ADDRESS``, else the embedded one's address."""
+        return self.temporal_address or f"127.0.0.1:{self.alerts_temporal_port}"
+
+    @property
+    def ui_url(self) -> str:
+        """The embedded server's Web UI."""
+        return f"http://127.0.0.1:{self.alerts_ui_port}"
+
+
+SECRET = {"alert_webhook_url", "alert_webhooks", "alert_webhook_secret", "database_url"}
+
+
+def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
+    """The settings in force.
+
+    Raises:
+        InvalidInput: naming every variable that cannot be used, its value (but for secrets) and what was expected.
+    """
+    try:
+        return Settings(**(overrides or {}))
+    except ValidationError as error:
+        faults = []
+        for detail in error.errors(include_url=False):
+            name = str(detail["loc"][0]) if detail["loc"] else "settings"
+            message = detail["msg"].removeprefix("Value error, ")
+            shown = None if name in SECRET else detail["input"]
+            faults.append(Fault(name.upper(), message[:1].lower() + message[1:], shown))
+        raise InvalidInput("settings", faults) from None

@@ -1,0 +1,86 @@
+"""The composition root: builds every activity's dependencies from the settings. No other place makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from activities.evaluation import Evaluation
+from activities.events import EventStore
+from activities.market_data.binance import Binance
+from activities.market_data.csv_file import CsvFolder
+from activities.market_data.provider import BarProvider
+from activities.market_data.service import MarketData
+from activities.market_data.simulated import SimulatedMarket
+from activities.market_data.yahoo import Yahoo
+from activities.notifications.channel import Channel
+from activities.notifications.delivery import Notifier
+from activities.notifications.http_channels import NotificationService, Unconfigured, WebhookChannel
+from activities.notifications.log_channel import LogChannel
+from storage.database import Database
+from worker.settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything the activities need, to be closed at the end."""
+
+    database: Database
+    market: MarketData
+    evaluation: Evaluation
+    events: EventStore
+    notifier: Notifier
+
+    async def close(self) -> None:
+        """Ends requests under way, then gives all connections back."""
+        await self.market.close()
+        await self.notifier.close()
+        await self.database.close()
+
+
+def build_services(settings: Settings, providers: Sequence[BarProvider] | None = None) -> Services:
+    """Services for one process; ``providers`` replaces the configured ones (demo, replay)."""
+    database = Database(settings.database, echo=settings.sql_echo)
+    market = MarketData(providers or build_providers(settings), database)
+    notifier = Notifier(
+        database,
+        build_channels(settings),
+        Unconfigured("set ALERT_WEBHOOKS=name=URL for a named webhook, or choose another channel"),
+    )
+    return Services(database, market, Evaluation(market), EventStore(database), notifier)
+
+
+def build_providers(settings: Settings) -> list[BarProvider]:
+    """The enabled providers in order of priority."""
+    made: dict[str, BarProvider] = {}
+    for name in settings.alerts_providers:
+        if name == "yahoo":
+            made[name] = Yahoo(settings.yahoo_base_url, settings.data_timeout)
+        elif name == "binance":
+            made[name] = Binance(settings.binance_base_url, settings.data_timeout)
+        elif name == "csv":
+            made[name] = CsvFolder(settings.alerts_csv_folder, settings.alerts_csv_timezone)
+        elif name == "simulated":
+            made[name] = SimulatedMarket(settings.alerts_simulated_seed)
+    return list(made.values())
+
+
+def build_channels(settings: Settings) -> dict[str, Channel]:
+    """Channels by name. Telegram and email go through the notification service, which knows its users' addresses."""
+    log = LogChannel()
+    if not settings.notification_enabled:
+        off = Unconfigured("NOTIFICATION_ENABLED is false")
+        return {"log": log, **dict.fromkeys(("notify", "telegram", "email", "webhook"), off)}
+    channels: dict[str, Channel] = {"log": log}
+    service, timeout = settings.notification_service_url, settings.notification_timeout
+    for name in ("notify", "telegram", "email"):
+        via = None if name == "notify" else name
+        channels[name] = (
+            NotificationService(service, timeout, via) if service else Unconfigured("set NOTIFICATION_SERVICE_URL")
+        )
+    secret = settings.alert_webhook_secret.get_secret_value() or None
+    plain = settings.alert_webhook_url.get_secret_value()
+    channels["webhook"] = WebhookChannel(plain, secret, timeout) if plain else Unconfigured("set ALERT_WEBHOOK_URL")
+    for name, target in settings.alert_webhooks.items():
+        channels[f"webhook:{name}"] = WebhookChannel(target.get_secret_value(), secret, timeout)
+    return channels

@@ -1,0 +1,356 @@
+"""AlertWorkflow: one alert from its definition to its end, over years and crashes (DESIGN 5).
+
+The main loop alone runs activities and continues as new; the handlers, in ``alert_messages``, only change state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import ActivityError, ApplicationError, WorkflowAlreadyStartedError
+
+with workflow.unsafe.imports_passed_through():
+    from activities import interface
+    from activities.interface import (
+        DeliveryInput,
+        EvaluateInput,
+        EvaluateResult,
+        FetchInput,
+        FetchResult,
+        Freshness,
+        RecordInput,
+        SaveInput,
+        StoredDefinition,
+        TaskQueue,
+    )
+    from domain import rearm, ticks
+    from domain.alert import AlertEvent, EventKind, new_event
+    from workflows import search_attributes
+    from workflows.alert_messages import AlertMessages
+    from workflows.delivery import DeliveryWorkflow
+    from workflows.messages import AlertInput, StatusReport
+
+MOST_PENDING = 200
+MOST_SETTLING = 8
+SOON = timedelta(milliseconds=1)
+
+
+@workflow.defn(name="AlertWorkflow")
+class AlertWorkflow(AlertMessages):
+    """Steered by signals and updates, looked at by queries; see ``workflows.messages`` for their JSON."""
+
+    @workflow.init
+    def __init__(self, given: AlertInput) -> None:
+        super().__init__(given)
+
+    @workflow.run
+    async def run(self, given: AlertInput) -> StatusReport:
+        """Runs until the alert is deleted, expired or done."""
+        while True:
+            self.woken = False
+            await self._settle_definition()
+            await self._publish()
+            if self.deleted or (self.state.is_over and not self.pending):
+                break
+            self._continue_when_long()
+            if await self._wait():
+                await self._tick()
+        self.evaluated = self.requested
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return self._status()
+
+    # -- waiting ---------------------------------------------------------------------------------------------------
+
+    async def _wait(self) -> bool:
+        """Until a tick is due (True) or a message came. Paused alerts have no timer, but for a snooze's end."""
+        until = self._until()
+        if self.requested > self.evaluated:
+            return True
+        if self.woken:
+            return False
+        if until is None:
+            await workflow.wait_condition(lambda: self.woken)
+            return self.requested > self.evaluated
+        delay = max(until - workflow.now(), SOON)
+        summary = f"{'snoozed' if self.state.is_paused else 'next tick'} {until:%H:%M:%S}"
+        try:
+            await workflow.wait_condition(lambda: self.woken, timeout=delay, timeout_summary=summary)
+        except asyncio.TimeoutError:
+            if self.state.is_paused:
+                self._resume()
+                return False
+            self.due = None
+            return True
+        return self.requested > self.evaluated
+
+    def _until(self) -> datetime | None:
+        """The next moment something is to be done: kept until it has come, so that a message cannot skip it."""
+        if self.state.is_paused:
+            self.due = None
+            return self.snoozed_until
+        if self.state.is_over:
+            return workflow.now() + interface.SHORTEST_FETCH  # only to try the unrecorded events again
+        if self.due is None:
+            self.due = self._next_due()
+        if self.settle_at is not None:
+            return min(self.settle_at, self.due)
+        return self.due
+
+    def _next_due(self) -> datetime:
+        now, definition = workflow.now(), self.alert.definition
+        if self.jitter is None:
+            self.jitter = ticks.jitter(definition, self.alert.id, now)
+        due = ticks.next_tick(definition, self.state, now) + self.jitter
+        expires_at = definition.options.expires_at
+        return due if expires_at is None else min(due, max(expires_at, now))
+
+    # -- a tick ----------------------------------------------------------------------------------------------------
+
+    async def _tick(self) -> None:
+        """Every new closed bar through ``step``, then the forming one if it is wanted."""
+        asked, self.settle_at = self.requested, None
+        while not (self.state.is_over or self.state.is_paused):
+            result = await self._evaluate()
+            if result is None:
+                break
+            self._step_all(result)
+            if not result.more:
+                self._settle(result)
+                break
+        self._tell_late()
+        expires_at = self.alert.definition.options.expires_at
+        active = not (self.state.is_over or self.state.is_paused)
+        if active and expires_at is not None and workflow.now() >= expires_at:
+            self._take(rearm.expire(self.alert, self.state))
+        self.evaluated = asked
+
+    async def _evaluate(self) -> EvaluateResult | None:
+        """By the cache or a quick fetch; else by the market-data queue, where trouble is seen. None: no data."""
+        result = await self._evaluate_locally()
+        if result.freshness is Freshness.UNAVAILABLE and await self._fetch(result):
+            result = await self._evaluate_locally()
+        if result.freshness in (Freshness.FRESH, Freshness.SETTLING):
+            self.problem = ""
+            lag = workflow.now() - result.as_of
+            self.market_lag = lag if abs(lag) > timedelta(minutes=1) else timedelta(0)
+            return result
+        if not self.woken:
+            self._lack(result)
+        return None
+
+    async def _evaluate_locally(self) -> EvaluateResult:
+        definition = self.alert.definition
+        wanted = EvaluateInput(
+            symbol=definition.symbol,
+            timeframe=definition.timeframe,
+            keys=tuple(definition.operands),
+            now=workflow.now() - self.market_lag,
+            after=self.state.last_bar_close,
+            lookback=definition.options.lookback,
+            newest_only=definition.options.catchup == "latest",
+            forming=definition.options.evaluate_on == "tick",
+        )
+        try:
+            return await workflow.execute_local_activity(
+                interface.EVALUATE,
+                wanted,
+                result_type=EvaluateResult,
+                schedule_to_close_timeout=interface.LOCAL_TIMEOUT,
+                retry_policy=interface.LOCAL_RETRY,
+                summary="evaluate",
+            )
+        except ActivityError as error:
+            text = str(error.cause or error)
+            return EvaluateResult(Freshness.UNAVAILABLE, workflow.now(), problem=text)
+
+    async def _fetch(self, seen: EvaluateResult) -> bool:
+        """The long way: failover, retries and back-off as a regular activity. A message interrupts it."""
+        self.problem = seen.problem
+        self._describe()
+        definition = self.alert.definition
+        until_next = self._next_due() - workflow.now()
+        patience = min(max(until_next, interface.SHORTEST_FETCH), interface.LONGEST_FETCH)
+        handle = workflow.start_activity(
+            interface.FETCH,
+            FetchInput(
+                definition.symbol,
+                definition.timeframe,
+                tuple(definition.operands),
+                workflow.now(),
+                definition.options.lookback,
+            ),
+            result_type=FetchResult,
+            task_queue=TaskQueue.MARKET_DATA,
+            start_to_close_timeout=interface.FETCH_ATTEMPT_TIMEOUT,
+            schedule_to_close_timeout=patience,
+            retry_policy=interface.FETCH_RETRY,
+            summary=f"bars of {definition.symbol} {definition.timeframe}",
+        )
+        await workflow.wait_condition(lambda: handle.done() or self.woken)
+        if not handle.done():
+            handle.cancel()
+            self.settle_at = workflow.now()
+            return False
+        try:
+            await handle
+        except ActivityError as error:
+            cause = error.cause
+            self.problem = cause.message if isinstance(cause, ApplicationError) else str(cause or error)
+            return False
+        return True
+
+    def _lack(self, result: EvaluateResult) -> None:
+        """A tick without data: counted like an UNKNOWN bar; a refusal is told once."""
+        problem = result.problem or self.problem
+        refused = result.freshness is Freshness.REFUSED
+        if refused and problem != self.problem:
+            event = new_event(self.alert, self.state, EventKind.ERROR, workflow.now(), detail=problem)
+            self._note([event])
+        self.problem = problem
+        self._take(rearm.unknown(self.alert, self.state, workflow.now()))
+
+    def _step_all(self, result: EvaluateResult) -> None:
+        limit = ticks.lateness_limit(self.alert.definition)
+        for snapshot in result.snapshots:
+            before = self.state
+            self.state, events = rearm.step(self.alert, self.state, snapshot)
+            if self.state is not before:
+                self.previous = before
+            if events and result.as_of - snapshot.bar_close > limit:
+                events = [replace(e, late=e.kind is EventKind.TRIGGERED) for e in events]
+                self.late += [event for event in events if event.late]
+            self._note(events)
+        if result.forming is not None:
+            self._take(rearm.step_forming(self.alert, self.state, result.forming))
+
+    def _tell_late(self) -> None:
+        """One notice for all fires that came too late to be told on their own (R-108)."""
+        if not self.late:
+            return
+        first, last = self.late[0], self.late[-1]
+        span = f"{first.at:%Y-%m-%d %H:%M:%S}" + (f" to {last.at:%Y-%m-%d %H:%M:%S}" if last is not first else "")
+        notice = new_event(
+            self.alert, self.state, EventKind.LATE, last.at, count=len(self.late), detail=f"{span} UTC"
+        )
+        self._note([replace(notice, values=last.values, bar_close=last.bar_close)])
+        self.late = []
+
+    def _settle(self, result: EvaluateResult) -> None:
+        """A bar that has closed but is not final yet is asked for again soon, not at the next tick."""
+        if result.freshness is Freshness.SETTLING and result.ready_at and self.settled < MOST_SETTLING:
+            self.settled += 1
+            self.settle_at = result.ready_at
+        else:
+            self.settled = 0
+
+    # -- events and records ----------------------------------------------------------------------------------------
+
+    async def _publish(self) -> None:
+        """Deliveries for what must be told, SQL for all of it, search attributes and details for onlookers."""
+        told, self.to_tell = self.to_tell, []
+        if self.alert.definition.notification_channels:
+            for event in told:
+                await self._deliver(event)
+        if not self.state.is_over and not self.state.is_paused and self.due is None:
+            self.due = self._next_due()
+        if self.pending or self.projection_due:
+            await self._record()
+        updates = search_attributes.changed(self.alert, self.state, self.shown)
+        if updates:
+            workflow.upsert_search_attributes(updates)
+            self.shown = (self.state.status.value, self.alert.version, self.state.triggered_at)
+        self._describe()
+
+    async def _deliver(self, event: AlertEvent) -> None:
+        try:
+            await workflow.start_child_workflow(
+                DeliveryWorkflow.run,
+                DeliveryInput(self.alert, event),
+                id=f"delivery-{event.id}",
+                task_queue=TaskQueue.NOTIFICATIONS,
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                static_summary=f"{self.alert.definition.symbol} {event.kind.value}",
+            )
+        except WorkflowAlreadyStartedError:
+            return
+
+    async def _record(self) -> None:
+        """What cannot be written now stays pending, bounded, and is tried again at the next tick."""
+        batch = tuple(self.pending)
+        given = RecordInput(self.alert.id, self.alert.version, batch, self.state, self.due)
+        try:
+            await workflow.execute_local_activity(
+                interface.RECORD,
+                given,
+                schedule_to_close_timeout=interface.LOCAL_TIMEOUT,
+                retry_policy=interface.LOCAL_RETRY,
+                summary="record",
+            )
+        except ActivityError:
+            workflow.logger.warning("events not recorded", extra={"action": "record", "count": len(batch)})
+            if len(self.pending) > MOST_PENDING:
+                kept = [event for event in self.pending if event.kind is not EventKind.SUPPRESSED]
+                self.pending = kept[-MOST_PENDING:]
+            return
+        self.pending = self.pending[len(batch) :]
+        self.projection_due = False
+
+    def _continue_when_long(self) -> None:
+        info = workflow.info()
+        if not info.is_continue_as_new_suggested() and info.get_current_history_length() < self.history_limit:
+            return
+        if self.woken or not workflow.all_handlers_finished():
+            return
+        workflow.continue_as_new(
+            AlertInput(
+                alert=self.alert,
+                state=self.state,
+                previous=self.previous,
+                pending=tuple(self.pending),
+                recent=self.recent,
+                unsaved_from=self.unsaved_from,
+                snoozed_until=self.snoozed_until,
+                shown=self.shown,
+                problem=self.problem,
+                due=self.due,
+                history_limit=self.history_limit,
+            )
+        )
+
+    # -- the definition's row --------------------------------------------------------------------------------------
+
+    async def _settle_definition(self) -> None:
+        """Writes an edit through, then adopts the row's when that is newer (DESIGN 3)."""
+        try:
+            if self.unsaved_from is not None:
+                given = SaveInput(self.alert, self.unsaved_from)
+                found = await self._store(interface.SAVE_ALERT, given)
+                self.unsaved_from = None
+            elif self.reload:
+                self.reload = False
+                found = await self._store(interface.LOAD_ALERT, self.alert.id)
+            else:
+                return
+        except ActivityError:
+            workflow.logger.warning("definition not settled", extra={"action": "settle_definition"})
+            return
+        if found.alert is None:
+            self.deleted = True
+        elif found.alert.version > self.alert.version or found.alert.definition != self.alert.definition:
+            self._adopt(found.alert)
+
+    async def _store(self, name: str, argument: Any) -> StoredDefinition:
+        return await workflow.execute_local_activity(
+            name,
+            argument,
+            result_type=StoredDefinition,
+            schedule_to_close_timeout=interface.LOCAL_TIMEOUT,
+            retry_policy=interface.LOCAL_RETRY,
+            summary=name.replace("_", " "),
+        )

@@ -1,0 +1,95 @@
+"""What people and programs may send to an alert workflow, and what it answers: flat JSON (R-110).
+
+Annotations are real objects, not text, here and wherever payloads are defined: the sandbox could not resolve them.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from domain.alert import Alert, AlertEvent, AlertState
+
+
+@dataclass(frozen=True)
+class AlertInput:
+    """Start of a run: the alert, and all that was carried over from the run before.
+
+    ``pending`` events are not in SQL yet. ``unsaved_from`` is the row's version an unwritten edit was made from.
+    ``shown`` is the (status, version, last trigger) the search attributes say. ``history_limit`` is the number of
+    history events after which the workflow continues as new.
+    """
+
+    alert: Alert
+    state: AlertState = AlertState()
+    previous: AlertState | None = None
+    pending: tuple[AlertEvent, ...] = ()
+    recent: tuple[AlertEvent, ...] = ()
+    unsaved_from: int | None = None
+    snoozed_until: datetime | None = None
+    shown: tuple[str, int, datetime | None] | None = None
+    problem: str = ""
+    due: datetime | None = None
+    history_limit: int = 1000
+
+
+@dataclass(frozen=True)
+class PauseRequest:
+    """``{"reason": "earnings today"}``; nothing is needed."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class SnoozeRequest:
+    """``{"until": "2026-01-05T15:00:00Z"}`` or ``{"seconds": 3600}``."""
+
+    until: str = ""
+    seconds: float = 0
+
+
+@dataclass(frozen=True)
+class DefinitionChanged:
+    """The row has changed; ``version`` is its new one, 0 when not known."""
+
+    version: int = 0
+
+
+@dataclass(frozen=True)
+class StatusReport:
+    """Answer of ``pause``, ``resume`` and ``update_definition``."""
+
+    alert: str
+    version: int
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """Answer of ``evaluate_now``. ``events`` are the kinds that this evaluation caused."""
+
+    alert: str
+    status: str
+    reason: str
+    truth: str
+    why: str
+    bar_close: datetime | None = None
+    values: dict[str, float | None] = field(default_factory=dict)
+    conditions: list[dict[str, Any]] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class StateReport:
+    """Answer of the query ``state``."""
+
+    alert: str
+    version: int
+    definition: dict[str, Any]
+    state: AlertState
+    next_tick: datetime | None
+    snoozed_until: datetime | None
+    problem: str
+    pending_events: int
+    recent: tuple[AlertEvent, ...]
