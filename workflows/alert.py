@@ -12,7 +12,14 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import ActivityError, ApplicationError, WorkflowAlreadyStartedError
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    FailureError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
+from temporalio.exceptions import TimeoutError as TemporalTimeout
 
 with workflow.unsafe.imports_passed_through():
     from activities import interface
@@ -38,6 +45,7 @@ with workflow.unsafe.imports_passed_through():
 MOST_PENDING = 200
 MOST_SETTLING = 8
 SOON = timedelta(milliseconds=1)
+ACTIVITY_FAILED = (ActivityError, ApplicationError, TemporalTimeout)  # a local activity's failure comes bare
 
 
 @workflow.defn(name="AlertWorkflow")
@@ -51,6 +59,15 @@ class AlertWorkflow(AlertMessages):
     @workflow.run
     async def run(self, given: AlertInput) -> StatusReport:
         """Runs until the alert is deleted, expired or done."""
+        try:
+            return await self._live()
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
+            # an alert must not end by a fault of ours: the task fails, is seen, and is tried again until mended
+            raise RuntimeError(f"unexpected failure: {error}") from error
+
+    async def _live(self) -> StatusReport:
         while True:
             self.woken = False
             await self._settle_definition()
@@ -164,7 +181,7 @@ class AlertWorkflow(AlertMessages):
                 retry_policy=interface.LOCAL_RETRY,
                 summary="evaluate",
             )
-        except ActivityError as error:
+        except ACTIVITY_FAILED as error:
             text = str(error.cause or error)
             return EvaluateResult(Freshness.UNAVAILABLE, workflow.now(), problem=text)
 
@@ -292,7 +309,7 @@ class AlertWorkflow(AlertMessages):
                 retry_policy=interface.LOCAL_RETRY,
                 summary="record",
             )
-        except ActivityError:
+        except ACTIVITY_FAILED:
             workflow.logger.warning("events not recorded", extra={"action": "record", "count": len(batch)})
             if len(self.pending) > MOST_PENDING:
                 kept = [event for event in self.pending if event.kind is not EventKind.SUPPRESSED]
@@ -337,7 +354,7 @@ class AlertWorkflow(AlertMessages):
                 found = await self._store(interface.LOAD_ALERT, self.alert.id)
             else:
                 return
-        except ActivityError:
+        except ACTIVITY_FAILED:
             workflow.logger.warning("definition not settled", extra={"action": "settle_definition"})
             return
         if found.alert is None:
