@@ -27,11 +27,14 @@ BAR_RATIOS = {"bop"}
 PAIR_RATIOS = {"beta", "correl"}
 
 
-def compute(operand: IndicatorOperand, columns: Columns, *, whole_history: bool) -> dict[str, Array]:
+def compute(
+    operand: IndicatorOperand, columns: Columns, *, whole_history: bool, windowed: bool = True
+) -> dict[str, Array]:
     """Each output over all bars, NaN where it is missing (shape of the inputs).
 
     ``whole_history`` says that the first bar is the first there ever was. Otherwise a recursive indicator is missing until
-    it has its full window. A hole in the inputs makes every value missing whose window contains it.
+    it has its full window. A hole in the inputs makes every value missing whose window contains it. A path-dependent indicator
+    is computed window by window, as alerts see it, unless ``windowed`` is False.
     """
     inputs = _inputs(operand, columns)
     size = len(inputs[0])
@@ -40,7 +43,7 @@ def compute(operand: IndicatorOperand, columns: Columns, *, whole_history: bool)
     for start, end in _segments(sound):
         part = [np.ascontiguousarray(array[start:end]) for array in inputs]
         warm = _warm_up(operand, from_beginning=whole_history and start == 0)
-        if operand.definition.path_dependent:
+        if windowed and operand.definition.path_dependent:
             values = _windowed(operand, part)
         else:
             values = _call(operand, part)

@@ -56,6 +56,11 @@ class Judge:
                 definition.rule, definition.rearm.threshold or 0.0, negated=False, level=definition.rearm.level
             )
 
+    @property
+    def comparisons(self) -> list[Comparison]:
+        """The rule's leaves, left to right."""
+        return [leaf.comparison for leaf in self.leaves]
+
     def truth(self, values: Values, sides: Sides) -> Truth:
         """The rule's truth; ``sides`` is updated in place, so hand in a copy."""
         return self._rule(values, sides)
@@ -111,7 +116,7 @@ class _Compiler:
         right = tuple(_reader(operand) for operand in leaf.operands()[1:])
         crossing = leaf.op in CROSSINGS or self.rearm.type == "crossing"
         if crossing:
-            test = _crossing(name, left, right[0], _direction(leaf, self.rearm))
+            test = _crossing(name, left, right[0], direction_of(leaf, self.rearm))
         elif leaf.op in ("between", "outside"):
             test = _band(leaf.op, left, right[0], right[1], margin)
         elif leaf.op == "change_pct":
@@ -205,7 +210,7 @@ def _crossing(name: str, left: Read, right: Read, direction: str) -> Test:
     return test
 
 
-def _direction(leaf: Comparison, rearm: Rearm) -> str:
+def direction_of(leaf: Comparison, rearm: Rearm) -> str:
     """What the operator says, unless the rearm names a direction for all."""
     own = {"crosses_above": "up", "crosses_below": "down", "crosses": "both", ">": "up", ">=": "up"}
     if rearm.type == "crossing" and rearm.direction and leaf.op not in CROSSINGS:

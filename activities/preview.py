@@ -1,0 +1,197 @@
+"""A definition over historical bars through the same ``step`` as live (R-112), fast enough for a year of minutes.
+
+The rule's truth is computed over whole columns to find the bars on which anything can happen; on each of those the
+real ``step`` runs. In between only counters move, and they are set from the columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from activities import indicators
+from activities.csv_bars import BarTable
+from activities.vector_judge import FALSE, TRUE, UNKNOWN, VectorJudge
+from domain import timeframe
+from domain.alert import Alert, AlertEvent, AlertState, Status
+from domain.bar import BarSnapshot
+from domain.judgement import Side
+from domain.operand import FieldOperand, IndicatorOperand, Series
+from domain.rearm import STALE_AFTER, step
+
+Array = NDArray[np.float64]
+Progress = Callable[[int, int], None]
+_SIDES = {1: Side.ABOVE, -1: Side.BELOW}
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Events with the row of the CSV each happened on, the final state, and the values of the rule's operands."""
+
+    table: BarTable
+    events: list[tuple[int, AlertEvent]]
+    final: AlertState
+    columns: dict[str, Array]
+
+
+def preview(alert: Alert, table: BarTable, progress: Progress = lambda done, total: None) -> Preview:
+    """Runs the alert over all bars of the table. ``progress`` is told (rows done, rows)."""
+    columns = operand_columns(alert, table)
+    return _Run(alert, table, columns, progress).run()
+
+
+def operand_columns(alert: Alert, table: BarTable) -> dict[str, Array]:
+    """Each operand's value on each bar by key, NaN where it is missing; ``close`` always."""
+    computed: dict[tuple[str, str], dict[str, Array]] = {}
+    columns: dict[str, Array] = {"close": table.columns["close"]}
+    for key, operand in alert.definition.operands.items():
+        frame = operand.timeframe
+        higher = frame is not None and timeframe.duration(frame) > table.interval
+        source = resample(table, frame) if higher and frame is not None else table
+        values = _series(operand, source, computed, frame if higher and frame is not None else "")
+        values = _shifted(values, operand.offset)
+        columns[key] = _last_closed(values, source, table) if higher else values
+    return columns
+
+
+def _series(operand: Series, table: BarTable, computed: dict[tuple[str, str], dict[str, Array]], frame: str) -> Array:
+    if isinstance(operand, FieldOperand):
+        return table.columns[operand.field]
+    assert isinstance(operand, IndicatorOperand)
+    name = (operand.base, frame)
+    if name not in computed:
+        computed[name] = indicators.compute(operand, table.columns, whole_history=True)
+    return computed[name][operand.output or operand.definition.outputs[0]]
+
+
+def _shifted(values: Array, offset: int) -> Array:
+    return values if offset == 0 else np.concatenate([np.full(min(offset, len(values)), np.nan), values[:-offset]])
+
+
+def resample(table: BarTable, frame: str) -> BarTable:
+    """Bars of a higher timeframe; the last one counts as closed only when its time has come."""
+    length = int(timeframe.duration(frame).total_seconds())
+    origin = 4 * 86_400 if length == 604_800 else 0  # weeks begin on Monday
+    opened = (table.open_time - origin) // length * length + origin
+    starts = np.flatnonzero(np.concatenate([[True], np.diff(opened) > 0]))
+    columns = {
+        "open": table.columns["open"][starts],
+        "high": np.maximum.reduceat(table.columns["high"], starts),
+        "low": np.minimum.reduceat(table.columns["low"], starts),
+        "close": table.columns["close"][np.append(starts[1:], len(opened)) - 1],
+        "volume": np.add.reduceat(table.columns["volume"], starts),
+    }
+    return BarTable(opened[starts], columns, timedelta(seconds=length))
+
+
+def _last_closed(values: Array, source: BarTable, table: BarTable) -> Array:
+    """For each bar, the value of the newest higher bar that has closed at its close."""
+    at = np.searchsorted(source.close_time, table.close_time, side="right") - 1
+    return np.where(at >= 0, values[np.maximum(at, 0)], np.nan)
+
+
+class _Run:
+    def __init__(self, alert: Alert, table: BarTable, columns: dict[str, Array], progress: Progress) -> None:
+        self.alert, self.table, self.columns, self.progress = alert, table, columns, progress
+        judge = VectorJudge(alert.definition, columns)
+        self.truth = judge.truth()
+        self.sides = judge.sides
+        hysteresis = alert.definition.rearm.type == "hysteresis"
+        relaxed = judge.relaxed_truth() if hysteresis else self.truth
+        self.releasing = (relaxed == FALSE) & (self.truth != UNKNOWN)
+        index = np.arange(len(self.truth))
+        known = self.truth != UNKNOWN
+        self.unknown_run = index - np.maximum.accumulate(np.where(known, index, -1))
+        self.trues = np.concatenate([[0], np.cumsum(self.truth == TRUE)])
+        self.last_false = np.maximum.accumulate(np.where(self.truth == FALSE, index, -1))
+        self.stale = np.flatnonzero(self.unknown_run == STALE_AFTER)
+        self.true_at = np.flatnonzero(self.truth == TRUE)
+        self.release_at = np.flatnonzero(self.releasing)
+        self.false_at = np.flatnonzero(self.truth == FALSE)
+        self.known_at = np.flatnonzero(known)
+        self.close_time = table.close_time
+        expires = alert.definition.options.expires_at
+        self.expires = (
+            len(index) if expires is None else int(np.searchsorted(self.close_time, expires.timestamp(), side="left"))
+        )
+
+    def run(self) -> Preview:
+        size = len(self.table)
+        state, events = AlertState(), []
+        row = self._next(state, -1)
+        last = -1
+        while row < size and state.status is not Status.INACTIVE:
+            state = self._forward(state, last, row - 1)
+            state, happened = step(self.alert, state, self.snapshot(row))
+            events += [(row, event) for event in happened]
+            last, row = row, self._next(state, row)
+            if len(events) % 1000 == 0:
+                self.progress(row, size)
+        if state.status is not Status.INACTIVE:
+            state = self._forward(state, last, size - 1)
+        self.progress(size, size)
+        return Preview(self.table, events, state, self.columns)
+
+    def snapshot(self, row: int) -> BarSnapshot:
+        """What ``step`` sees of one row."""
+        opened = datetime.fromtimestamp(int(self.table.open_time[row]), UTC)
+        values = {key: _finite(column[row]) for key, column in self.columns.items()}
+        return BarSnapshot(opened, opened + self.table.interval, values)
+
+    def _next(self, state: AlertState, row: int) -> int:
+        """The first later row on which the state can change in more than its counters, or the end."""
+        size = len(self.table)
+        found = [_after(self.stale, row, size), max(self.expires, row + 1)]
+        if state.last_snapshot is None:
+            found.append(_after(self.known_at, row, size))
+        if state.status is Status.ARMED:
+            found.append(_after(self.true_at, row, size))
+        elif state.status is Status.TRIGGERED:
+            found.append(_after(self._releases(state), row, size))
+        elif state.status is Status.COOLDOWN and state.cooldown_until is not None:
+            found.append(_after(self.true_at, row, size))
+            if not state.released:
+                found.append(_after(self._releases(state), row, size))
+            end = int(np.searchsorted(self.close_time, state.cooldown_until.timestamp(), side="left"))
+            found.append(_after(self.known_at, max(row, end - 1), size))
+        return min(found)
+
+    def _releases(self, state: AlertState) -> NDArray[np.int64]:
+        rearm = self.alert.definition.rearm
+        if rearm.always_released and state.status is Status.COOLDOWN:
+            return self.known_at
+        return self.release_at if rearm.type == "hysteresis" else self.false_at
+
+    def _forward(self, state: AlertState, row: int, until: int) -> AlertState:
+        """The state after rows in (row, until] on which only counters moved."""
+        if until <= row:
+            return state
+        trues = int(self.trues[until + 1] - self.trues[row + 1])
+        last_false = int(self.last_false[until])
+        count = state.persistence_count + trues
+        if last_false > row:
+            count = int(self.trues[until + 1] - self.trues[last_false + 1])
+        seen = state.last_snapshot is not None
+        return replace(
+            state,
+            last_bar_close=datetime.fromtimestamp(int(self.close_time[until]), UTC),
+            last_snapshot=self.snapshot(until) if seen else None,
+            persistence_count=count,
+            unknown_count=int(self.unknown_run[until]),
+            sides={name: _SIDES[int(side[until])] for name, side in self.sides.items() if side[until]},
+        )
+
+
+def _after(rows: NDArray[np.int64], row: int, size: int) -> int:
+    at = int(np.searchsorted(rows, row, side="right"))
+    return int(rows[at]) if at < len(rows) else size
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+

@@ -1,0 +1,195 @@
+"""The use cases of alerts, for the command line now and the REST API later: row first, then Temporal (DESIGN 3)."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from domain.alert import Alert, AlertEvent
+from domain.definition import AlertDefinition, edited
+from starter.context import Context, NoAnswer, answered, now
+from storage.definitions import StoredAlert
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An alert that was written. ``running`` is False when Temporal could not be told; it will be, by ``alerts up``."""
+
+    alert: Alert
+    running: bool
+    problem: str = ""
+
+
+class AlertGone(Exception):
+    """The alert's workflow is not running."""
+
+    def __init__(self, alert_id: str) -> None:
+        super().__init__(f"alert '{alert_id}' is not running; start it with 'alerts up'")
+
+
+def new_id(definition: AlertDefinition) -> str:
+    """A short id that begins with the ticker."""
+    ticker = re.sub(r"[^a-z0-9]+", "-", definition.symbol.lower()).strip("-") or "alert"
+    return f"{ticker}-{uuid.uuid4().hex[:6]}"
+
+
+async def add(context: Context, alerts: list[Alert]) -> list[Placed]:
+    """Writes all or none, then starts each.
+
+    Raises:
+        DuplicateAlert: when an id is taken; nothing is written.
+    """
+    async with context.database.transaction() as work:
+        for alert in alerts:
+            await work.definitions.add(alert, now())
+    return [await _tell_temporal(context, alert) for alert in alerts]
+
+
+async def update(context: Context, alert_id: str, changes: dict[str, Any]) -> Placed:
+    """Edits the row (version + 1), then tells the workflow.
+
+    Raises:
+        NotFound, InvalidInput, DefinitionConflict: nothing is written.
+    """
+    stored = await context.alert(alert_id)
+    definition = edited(stored.alert.definition, changes)
+    if definition == stored.alert.definition:
+        return Placed(stored.alert, running=True, problem="nothing changed")
+    alert = Alert(
+        id=alert_id, user_id=stored.alert.user_id, version=stored.alert.version + 1, definition=definition
+    )
+    async with context.database.transaction() as work:
+        await work.definitions.replace(alert, stored.alert.version, now())
+    return await _tell_temporal(context, alert)
+
+
+async def _tell_temporal(context: Context, alert: Alert) -> Placed:
+    from starter.registration import ensure_running
+    from worker.client import TemporalUnreachable
+
+    try:
+        await ensure_running(await context.temporal(), alert)
+    except TemporalUnreachable as error:
+        return Placed(alert, running=False, problem=str(error))
+    return Placed(alert, running=True)
+
+
+async def delete(context: Context, alert_id: str) -> bool:
+    """Removes the row, then ends the workflow; False when Temporal could not be told.
+
+    Raises:
+        NotFound: when there is no such alert.
+    """
+    from starter.registration import stop_running
+    from worker.client import TemporalUnreachable
+
+    await context.alert(alert_id)
+    async with context.database.transaction() as work:
+        await work.definitions.delete(alert_id)
+    try:
+        await stop_running(await context.temporal(), alert_id)
+    except TemporalUnreachable:
+        return False
+    return True
+
+
+async def send(context: Context, alert_id: str, update: str, *arguments: Any) -> dict[str, Any]:
+    """Executes an update on the alert's workflow and gives its answer.
+
+    Raises:
+        NotFound, AlertGone, NoAnswer, TemporalUnreachable, or ``Refused`` with the validator's reason.
+    """
+    from temporalio.client import WorkflowUpdateFailedError
+    from temporalio.service import RPCError, RPCStatusCode
+
+    from starter.registration import workflow_id
+
+    await context.alert(alert_id)
+    client = await context.temporal()
+    handle = client.get_workflow_handle(workflow_id(alert_id))
+    call = handle.execute_update(update, args=list(arguments), result_type=dict)
+    try:
+        return await answered(alert_id, call)  # type: ignore[no-any-return]
+    except WorkflowUpdateFailedError as error:
+        raise Refused(str(error.cause or error)) from None
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise AlertGone(alert_id) from None
+        raise NoAnswer(alert_id) from None
+
+
+class Refused(Exception):
+    """The alert refused, with its reason."""
+
+
+async def snooze(context: Context, alert_id: str, until: str) -> None:
+    """Pauses until a time.
+
+    Raises:
+        NotFound, AlertGone, TemporalUnreachable.
+    """
+    from temporalio.service import RPCError
+
+    from starter.registration import workflow_id
+    from workflows.messages import SnoozeRequest
+
+    await context.alert(alert_id)
+    client = await context.temporal()
+    try:
+        await client.get_workflow_handle(workflow_id(alert_id)).signal("snooze", SnoozeRequest(until=until))
+    except RPCError:
+        raise AlertGone(alert_id) from None
+
+
+async def query(context: Context, alert_id: str, name: str) -> dict[str, Any]:
+    """Asks the alert's workflow.
+
+    Raises:
+        NotFound, AlertGone, NoAnswer, TemporalUnreachable.
+    """
+    from temporalio.client import WorkflowQueryFailedError
+    from temporalio.service import RPCError, RPCStatusCode
+
+    from starter.registration import workflow_id
+
+    await context.alert(alert_id)
+    client = await context.temporal()
+    handle = client.get_workflow_handle(workflow_id(alert_id))
+    try:
+        return await answered(alert_id, handle.query(name, result_type=dict))  # type: ignore[no-any-return]
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise AlertGone(alert_id) from None
+        raise NoAnswer(alert_id) from None
+    except WorkflowQueryFailedError:
+        raise NoAnswer(alert_id) from None
+
+
+async def history(context: Context, alert_id: str, kinds: list[str], limit: int) -> list[AlertEvent]:
+    """The newest events, newest first.
+
+    Raises:
+        NotFound: when there is no such alert.
+    """
+    async with context.database.transaction() as work:
+        events = await work.events.of_alert(alert_id, kinds=kinds, limit=limit, newest_first=True)
+        if not events and await work.definitions.get(alert_id) is None:
+            from starter.context import NotFound
+
+            raise NotFound(alert_id)
+    return events
+
+
+async def all_alerts(context: Context, *, status: str = "", symbol: str = "", tag: str = "") -> list[StoredAlert]:
+    """All alerts, oldest first, filtered by what is given."""
+    async with context.database.transaction() as work:
+        stored = await work.definitions.list()
+    return [
+        one
+        for one in stored
+        if (not status or one.status == status.upper())
+        and (not symbol or one.alert.definition.symbol.upper() == symbol.upper())
+        and (not tag or tag in one.alert.definition.tags)
+    ]

@@ -1,0 +1,443 @@
+"""Commands on alerts: add, list, show, explain, pause, resume, update, evaluate, delete, history."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+
+from domain.errors import Fault, InvalidInput
+from starter.cli import inputs
+from starter.cli.output import (
+    CONFLICT,
+    FAILED,
+    INVALID,
+    NOT_FOUND,
+    Failure,
+    number,
+    plain,
+    print_json,
+    print_lines,
+    print_table,
+    say,
+    short,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Data for programs, alone on stdout.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The alert's id, as 'alerts list' shows it.")]
+Symbol = Annotated[str | None, typer.Option(help="Ticker, when the rule does not name it.")]
+Frame = Annotated[str | None, typer.Option("--timeframe", "-t", help="Bar length: 1m, 5m, 1h, 1d …")]
+Name = Annotated[str | None, typer.Option(help="A name for people.")]
+Cron = Annotated[str | None, typer.Option(help="When to look; default: as each bar closes.")]
+Zone = Annotated[str | None, typer.Option("--timezone", help="IANA zone of the cron.")]
+Rearm = Annotated[str | None, typer.Option(help="edge, simple, hysteresis, cooldown, persistence, crossing or once.")]
+Cooldown = Annotated[float | None, typer.Option(help="Seconds of pause after a fire.")]
+Persistence = Annotated[int | None, typer.Option(help="Bars in a row that must be true.")]
+Channel = Annotated[list[str] | None, typer.Option(help="log, webhook, webhook:NAME, notify … (repeat).")]
+Tag = Annotated[list[str] | None, typer.Option(help="A tag (repeat).")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands."""
+    for name, command in (
+        ("add", add), ("list", list_alerts), ("show", show), ("explain", explain), ("pause", pause),
+        ("resume", resume), ("update", update), ("evaluate", evaluate), ("delete", delete), ("history", history),
+    ):  # fmt: skip
+        app.command(name)(command)
+
+
+def add(
+    what: Annotated[str, typer.Argument(metavar="FILE|EXPRESSION", help="A JSON file, '-', or e.g. 'AAPL > 150'.")],
+    id: Annotated[str | None, typer.Option("--id", help="Its id; default: made from the ticker.")] = None,
+    user: Annotated[str, typer.Option(help="Its owner.")] = "local",
+    symbol: Symbol = None,
+    timeframe: Frame = None,
+    name: Name = None,
+    cron: Cron = None,
+    timezone: Zone = None,
+    rearm: Rearm = None,
+    cooldown: Cooldown = None,
+    persistence: Persistence = None,
+    channel: Channel = None,
+    tag: Tag = None,
+    as_json: Json = False,
+) -> None:
+    """Define an alert and start it.
+
+    Example: alerts add "AAPL > 150 and rsi(14) > 70" --timeframe 1h --channel log
+    """
+    from domain.alert import Alert
+    from domain.definition import read_definition
+    from starter import alerts
+
+    overrides = _fields(symbol, timeframe, name, cron, timezone, rearm, cooldown, persistence, channel, tag)
+    if inputs.is_file(what):
+        definitions = inputs.read_all(what, overrides)
+    else:
+        definitions = [read_definition(inputs.merged(what, overrides))]
+    if id is not None and len(definitions) > 1:
+        raise Failure(f"{what} holds {len(definitions)} definitions; --id goes with one", INVALID)
+    made = [
+        Alert(id=inputs.alert_id(id) if id else alerts.new_id(one), user_id=user, definition=one) for one in definitions
+    ]
+    placed = _run(lambda context: alerts.add(context, made))
+    if as_json:
+        print_json([_placed(one) for one in placed] if len(placed) > 1 else _placed(placed[0]))
+        return
+    for one in placed:
+        print_lines(one.alert.id)
+        say(f"{one.alert.definition.name}: {_running(one)}")
+
+
+def list_alerts(
+    status: Annotated[str, typer.Option(help="Only ARMED, TRIGGERED, COOLDOWN or INACTIVE.")] = "",
+    symbol: Annotated[str, typer.Option(help="Only this ticker.")] = "",
+    tag: Annotated[str, typer.Option(help="Only with this tag.")] = "",
+    as_json: Json = False,
+) -> None:
+    """List alerts with their status as last recorded.
+
+    Example: alerts list --status TRIGGERED
+    """
+    from starter import alerts
+
+    found = _run(lambda context: alerts.all_alerts(context, status=status, symbol=symbol, tag=tag))
+    if as_json:
+        print_json([_stored(one) for one in found])
+        return
+    rows = [
+        [
+            one.alert.id,
+            one.alert.definition.symbol,
+            one.alert.definition.timeframe,
+            str(one.alert.definition.rule),
+            f"{one.status} ({one.reason})",
+            str(one.trigger_count),
+            short(one.triggered_at),
+        ]
+        for one in found
+    ]
+    columns = ["id", "symbol", "bars", "rule", "status", "fires", "last fire"]
+    print_table(columns, rows, "no alerts; add one with: alerts add \"AAPL > 150\"")
+
+
+def show(id: Id, as_json: Json = False) -> None:
+    """Show one alert: its definition and, when it runs, its live state.
+
+    Example: alerts show aapl-3f9c2a
+    """
+    from starter import alerts
+
+    async def work(context: Any) -> tuple[Any, dict[str, Any], str]:
+        stored = await context.alert(id)
+        try:
+            return stored, await alerts.query(context, id, "state"), ""
+        except Exception as error:
+            if not _is_known(error):
+                raise
+            return stored, {}, str(error)
+
+    stored, live, problem = _run(work)
+    if as_json:
+        print_json({**_stored(stored), "live": live or None})
+        return
+    definition = stored.alert.definition
+    state = live.get("state", {})
+    rows = [
+        ["name", definition.name],
+        ["rule", f"{definition.symbol} {definition.timeframe}: {definition.rule}"],
+        ["rearm", ", ".join(f"{key}={value}" for key, value in definition.rearm.model_dump(exclude_none=True).items())],
+        ["schedule", f"{definition.cron} ({definition.timezone})"],
+        ["channels", ", ".join(definition.notification_channels) or "none"],
+        ["version", str(stored.alert.version)],
+        ["status", f"{state.get('status', stored.status)} ({state.get('reason', stored.reason)})"],
+        ["next tick", str(live.get("next_tick") or "-")],
+        ["last bar", str(state.get("last_bar_close") or short(stored.last_bar_close))],
+        ["values", _values((state.get("last_snapshot") or {}).get("values") or stored.last_values or {})],
+        ["fires", str(state.get("trigger_count", stored.trigger_count))],
+        ["problem", str(live.get("problem") or "-")],
+    ]
+    print_table(["", id], rows)
+    if problem:
+        say(f"as last recorded: {problem}")
+
+
+def explain(id: Id, as_json: Json = False) -> None:
+    """Say why an alert did or did not fire on its last bar.
+
+    Example: alerts explain aapl-3f9c2a
+    """
+    from starter import alerts
+
+    _print_judgement(_run(lambda context: alerts.query(context, id, "explain")), as_json)
+
+
+def evaluate(id: Id, as_json: Json = False) -> None:
+    """Evaluate an alert now, without moving its schedule, and show the result.
+
+    Example: alerts evaluate aapl-3f9c2a
+    """
+    from starter import alerts
+
+    _print_judgement(_run(lambda context: alerts.send(context, id, "evaluate_now")), as_json)
+
+
+def _print_judgement(said: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(said)
+        return
+    rows = [
+        [one["condition"], number(one["left"]), ", ".join(number(value) for value in one["right"]), one["truth"]]
+        for one in said["conditions"]
+    ]
+    print_table(["condition", "left", "right", "truth"], rows, "no bar has been evaluated yet")
+    say(f"{said['status']}: rule {said['truth']} on the bar closed {said.get('bar_close') or '-'}: {said['why']}")
+    if said.get("events"):
+        say(f"happened now: {', '.join(said['events'])}")
+    if said.get("problem"):
+        say(f"problem: {said['problem']}")
+
+
+def pause(
+    id: Id,
+    reason: Annotated[str, typer.Option(help="Why, for whoever looks.")] = "",
+    seconds: Annotated[float, typer.Option("--for", help="Resume by itself after so many seconds.")] = 0,
+    until: Annotated[str, typer.Option(help="Resume by itself at an ISO time.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Stop evaluating an alert, for good or for a while.
+
+    Example: alerts pause aapl-3f9c2a --reason earnings --for 3600
+    """
+    from starter import alerts
+    from starter.context import now
+
+    if seconds or until:
+        if seconds and until:
+            raise InvalidInput("options", [Fault("--for, --until", "give one of them, not both")])
+        end = inputs.moment(until, inputs.zone("UTC"), "--until") if until else now() + timedelta(seconds=seconds)
+        if end <= now():
+            raise InvalidInput("options", [Fault("--until" if until else "--for", "expected a time to come", until or seconds)])
+        _run(lambda context: alerts.snooze(context, id, end.isoformat()))
+        _answer({"alert": id, "status": "INACTIVE", "reason": "snoozed", "until": plain(end)}, as_json)
+        return
+    _answer(_run(lambda context: alerts.send(context, id, "pause", {"reason": reason})), as_json)
+
+
+def resume(id: Id, as_json: Json = False) -> None:
+    """Go on evaluating; bars that closed meanwhile are left out.
+
+    Example: alerts resume aapl-3f9c2a
+    """
+    from starter import alerts
+
+    _answer(_run(lambda context: alerts.send(context, id, "resume")), as_json)
+
+
+def update(
+    id: Id,
+    what: Annotated[str | None, typer.Argument(metavar="[FILE|EXPRESSION]", help="New rule or fields.")] = None,
+    symbol: Symbol = None,
+    timeframe: Frame = None,
+    name: Name = None,
+    cron: Cron = None,
+    timezone: Zone = None,
+    rearm: Rearm = None,
+    cooldown: Cooldown = None,
+    persistence: Persistence = None,
+    channel: Channel = None,
+    tag: Tag = None,
+    as_json: Json = False,
+) -> None:
+    """Change some fields of an alert; a new rule, ticker, timeframe or rearm arms it afresh.
+
+    Example: alerts update aapl-3f9c2a "AAPL > 160" --cooldown 3600
+    """
+    from starter import alerts
+
+    changes = _fields(symbol, timeframe, name, cron, timezone, rearm, cooldown, persistence, channel, tag)
+    if what is not None:
+        given: Any = inputs.definitions_in(what)[0][1] if inputs.is_file(what) else what
+        changes = inputs.merged({"rule": given} if isinstance(given, str) else given, changes)
+    if not changes:
+        raise Failure("nothing to change; give an expression, a file or an option", INVALID)
+
+    async def work(context: Any) -> Any:
+        merged = dict(changes) if isinstance(changes, dict) else changes
+        if isinstance(merged, dict) and isinstance(merged.get("rearm"), dict) and "type" not in merged["rearm"]:
+            stored = await context.alert(id)
+            merged["rearm"] = {**stored.alert.definition.rearm.model_dump(exclude_none=True), **merged["rearm"]}
+            if not merged["rearm"].get("type") == "persistence" and "persistence" not in changes["rearm"]:
+                merged["rearm"].pop("persistence", None)
+        return await alerts.update(context, id, merged)
+
+    placed = _run(work)
+    if as_json:
+        print_json(_placed(placed))
+        return
+    say(f"{placed.alert.definition.name}: version {placed.alert.version}, {_running(placed)}")
+
+
+def delete(id: Id, as_json: Json = False) -> None:
+    """Delete an alert and end its workflow; its history stays.
+
+    Example: alerts delete aapl-3f9c2a
+    """
+    from starter import alerts
+
+    told = _run(lambda context: alerts.delete(context, id))
+    if as_json:
+        print_json({"alert": id, "deleted": True, "workflow_told": told})
+    elif told:
+        say(f"{id} deleted")
+    else:
+        say(f"{id} deleted; its workflow ends when Temporal can be reached")
+
+
+def history(
+    id: Id,
+    kind: Annotated[list[str] | None, typer.Option(help="Only this kind (repeat).")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """List what happened to an alert, newest first.
+
+    Example: alerts history aapl-3f9c2a --kind triggered
+    """
+    from starter import alerts
+
+    events = _run(lambda context: alerts.history(context, id, kind or [], limit))
+    if as_json:
+        import dataclasses
+
+        print_json([dataclasses.asdict(event) for event in events])
+        return
+    rows = [
+        [short(event.at), event.kind.value + (" (late)" if event.late else ""), event.status.value, event.reason, _values(event.values), event.detail]
+        for event in events
+    ]
+    print_table(["time", "event", "status", "reason", "values", "detail"], rows, "nothing has happened yet")
+
+
+def _fields(
+    symbol: str | None,
+    timeframe: str | None,
+    name: str | None,
+    cron: str | None,
+    timezone: str | None,
+    rearm: str | None,
+    cooldown: float | None,
+    persistence: int | None,
+    channels: list[str] | None,
+    tags: list[str] | None,
+) -> dict[str, Any]:
+    """The definition's fields that options name."""
+    given = {
+        "symbol": symbol,
+        "timeframe": timeframe,
+        "name": name,
+        "cron": cron,
+        "timezone": timezone,
+        "notification_channels": channels or None,
+        "tags": tags or None,
+    }
+    found: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    policy = {"type": rearm, "cooldown": cooldown, "persistence": persistence}
+    policy = {key: value for key, value in policy.items() if value is not None}
+    if policy:
+        found["rearm"] = policy
+    return found
+
+
+def _answer(said: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(said)
+    else:
+        until = f" until {said['until']}" if said.get("until") else ""
+        say(f"{said['alert']}: {said['status']} ({said['reason']}){until}")
+
+
+def _placed(placed: Any) -> dict[str, Any]:
+    alert = placed.alert
+    return {
+        "id": alert.id,
+        "version": alert.version,
+        "running": placed.running,
+        "workflow": f"alert-{alert.id}",
+        "definition": alert.definition.as_json(),
+    }
+
+
+def _running(placed: Any) -> str:
+    if placed.running:
+        return placed.problem or "running"
+    return f"saved, to be started by 'alerts up' ({placed.problem})"
+
+
+def _stored(one: Any) -> dict[str, Any]:
+    alert = one.alert
+    return {
+        "id": alert.id,
+        "user_id": alert.user_id,
+        "name": alert.definition.name,
+        "symbol": alert.definition.symbol,
+        "timeframe": alert.definition.timeframe,
+        "rule": str(alert.definition.rule),
+        "version": alert.version,
+        "enabled": one.enabled,
+        "status": one.status,
+        "reason": one.reason,
+        "trigger_count": one.trigger_count,
+        "triggered_at": one.triggered_at,
+        "last_bar_close": one.last_bar_close,
+        "last_values": one.last_values,
+        "created_at": one.created_at,
+        "updated_at": one.updated_at,
+        "definition": alert.definition.as_json(),
+    }
+
+
+def _values(values: dict[str, float | None]) -> str:
+    return ", ".join(f"{name}={number(value)}" for name, value in values.items()) or "-"
+
+
+def _run(work: Any) -> Any:
+    """Runs one command in a session; known failures become exit codes."""
+    from starter.context import run, session
+
+    async def whole() -> Any:
+        async with session() as context:
+            return await _awaited(work(context))
+
+    try:
+        return run(whole())
+    except Exception as error:
+        code = _code(error)
+        if code is None:
+            raise
+        raise Failure(str(error), code) from None
+
+
+async def _awaited(work: Coroutine[Any, Any, Any]) -> Any:
+    return await work
+
+
+def _is_known(error: Exception) -> bool:
+    return _code(error) is not None
+
+
+def _code(error: Exception) -> int | None:
+    """The exit code of a failure that people can mend; None for any other."""
+    codes = {
+        "NotFound": NOT_FOUND,
+        "DuplicateAlert": CONFLICT,
+        "DefinitionConflict": CONFLICT,
+        "Refused": CONFLICT,
+        "AlertGone": FAILED,
+        "NoAnswer": FAILED,
+        "TemporalUnreachable": FAILED,
+        "DatabaseUnavailable": FAILED,
+    }
+    return codes.get(type(error).__name__)

@@ -1,0 +1,140 @@
+"""Reads what people hand to commands: definition files, expressions, options."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from domain.definition import AlertDefinition, read_definition
+from domain.errors import Fault, InvalidInput
+from starter.cli.output import INVALID, Failure
+
+ID = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,62}$")
+
+
+def read_json(path: str) -> Any:
+    """JSON of a file, or of stdin for ``-``.
+
+    Raises:
+        InvalidInput: with the line and column of the fault.
+    """
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InvalidInput(path, [Fault("$", "there is no such file")]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(path, [Fault("$", f"cannot be read: {error}")]) from None
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise InvalidInput(path, [Fault("$", "is nested too deeply")]) from None
+    except ValueError as error:
+        where = f"line {error.lineno} column {error.colno}: " if isinstance(error, json.JSONDecodeError) else ""
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+        stripped = text.strip()
+        if stripped and stripped[0] not in "{[\"" and "\n" not in stripped:
+            return stripped  # a file that holds an expression
+        raise InvalidInput(path, [Fault("$", f"is no JSON: {where}{reason}")]) from None
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def definitions_in(path: str) -> list[tuple[str, Any]]:
+    """The definitions of a file with their JSON paths: one, or a list of them."""
+    data = read_json(path)
+    if isinstance(data, list):
+        if not data:
+            raise InvalidInput(path, [Fault("$", "expected at least one definition")])
+        return [(f"$[{index}]", one) for index, one in enumerate(data)]
+    return [("$", data)]
+
+
+def read_all(path: str, overrides: dict[str, Any] | None = None) -> list[AlertDefinition]:
+    """All definitions of a file, or every fault of all of them."""
+    found, faults = [], []
+    for base, data in definitions_in(path):
+        try:
+            found.append(read_definition(merged(data, overrides or {})))
+        except InvalidInput as error:
+            faults += error.under(base)
+    if faults:
+        raise InvalidInput(path, faults)
+    return found
+
+
+def merged(data: Any, overrides: dict[str, Any]) -> Any:
+    """What the file says with what the options say over it."""
+    if not overrides:
+        return data
+    if isinstance(data, str):
+        data = {"rule": data}
+    if not isinstance(data, dict):
+        return data
+    rearm = overrides.get("rearm")
+    if isinstance(rearm, dict) and isinstance(data.get("rearm"), dict):
+        overrides = {**overrides, "rearm": {**data["rearm"], **rearm}}
+    return {**data, **overrides}
+
+
+def is_file(text: str) -> bool:
+    """Whether an argument names a definition file rather than being an expression."""
+    return text == "-" or text.endswith(".json") or (not re.search(r"[<>=\s]", text) and Path(text).is_file())
+
+
+def alert_id(text: str) -> str:
+    """A usable id.
+
+    Raises:
+        Failure: when it is none.
+    """
+    if not ID.match(text):
+        raise Failure(f"'{text}' is no id; use lower-case letters, digits, '-', '_' and '.', at most 63", INVALID)
+    return text
+
+
+def zone(name: str, option: str = "--timezone") -> ZoneInfo:
+    """An IANA time zone."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InvalidInput("options", [Fault(option, "expected an IANA time zone such as America/New_York", name)]) from None
+
+
+def moment(text: str, zone: ZoneInfo, option: str) -> datetime:
+    """A time as ISO; without an offset it is wall time of the zone."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput("options", [Fault(option, "expected an ISO time such as 2026-01-05T14:30:00Z", text)]) from None
+    return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def parameters(given: list[str]) -> dict[str, float]:
+    """``--param name=number`` options.
+
+    Raises:
+        InvalidInput: naming each that cannot be read.
+    """
+    found: dict[str, float] = {}
+    faults = []
+    for text in given:
+        name, separator, value = text.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not separator or not name or not math.isfinite(number):
+            faults.append(Fault("--param", "expected name=number, e.g. length=14", text))
+        else:
+            found[name.strip()] = int(number) if number == int(number) else number
+    if faults:
+        raise InvalidInput("options", faults)
+    return found

@@ -1,0 +1,150 @@
+"""Commands that run: demo, up, worker."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from domain.errors import Fault, InvalidInput
+from starter.cli import inputs
+from starter.cli.output import FAILED, INVALID, Failure, print_json, print_lines, say
+
+Json = Annotated[bool, typer.Option("--json", help="Data for programs, alone on stdout.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands."""
+    app.command("demo")(demo)
+    app.command("up")(up)
+    app.command("worker")(worker)
+
+
+def demo(
+    definitions: Annotated[list[str] | None, typer.Argument(metavar="[FILE]...", help="Definitions to run on --bars.")] = None,
+    seconds: Annotated[float, typer.Option("--for", min=0, help="End by itself after so many seconds.")] = 0,
+    bars: Annotated[Path | None, typer.Option(help="CSV of recorded bars to replay as though live.")] = None,
+    symbol: Annotated[str, typer.Option(help="Ticker of the recorded bars.")] = "",
+    speed: Annotated[float, typer.Option(min=0.001, max=100_000, help="How many times faster than recorded.")] = 60,
+    timezone: Annotated[str, typer.Option(help="Zone of CSV times that carry no offset.")] = "UTC",
+    as_json: Json = False,
+) -> None:
+    """Start everything with a simulated market and alerts that fire within a minute.
+
+    Example: alerts demo --for 60
+    """
+    if (definitions or symbol) and bars is None:
+        raise InvalidInput("options", [Fault("--bars", "is needed with --symbol or definition files")])
+    from activities.market_data.csv_file import Replay
+    from activities.market_data.simulated import SimulatedMarket
+    from starter import demo as examples
+    from starter.context import now
+    from worker.settings import load_settings
+
+    settings = load_settings()
+    if bars is None:
+        provider: Any = SimulatedMarket(settings.alerts_simulated_seed)
+        alerts = examples.simulated_alerts()
+    else:
+        table, frame, given = _recorded(bars, timezone, definitions or [])
+        symbol = symbol or bars.stem.split("_")[0].upper()
+        alerts = examples.replayed_alerts(symbol, frame, given)
+        provider = Replay(table, symbol, now() + timedelta(seconds=3), speed)
+    _serve(_demo(settings, provider, alerts, seconds, as_json))
+
+
+def _recorded(bars: Path, timezone: str, files: list[str]) -> tuple[Any, str, list[Any]]:
+    from activities.csv_bars import read_bars_csv
+
+    inputs.zone(timezone)
+    table = read_bars_csv(bars, timezone)
+    length = int(table.interval.total_seconds())
+    unit, size = next((u, s) for u, s in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)) if length % s == 0)
+    given = [data for file in files for _, data in inputs.definitions_in(file)]
+    return table, f"{length // size}{unit}", [one if isinstance(one, dict) else {"rule": one} for one in given]
+
+
+async def _demo(settings: Any, provider: Any, alerts: list[Any], seconds: float, as_json: bool) -> None:
+    from starter.context import now
+    from starter.demo import Teller
+    from starter.processes import Stack, fresh_alerts
+
+    began = now()
+    async with Stack(settings, [provider], say) as stack:
+        await fresh_alerts(stack, alerts)
+        names = {alert.id: alert.definition.name for alert in alerts}
+        teller = Teller(stack.services.database, began, names, print_lines)
+        if not as_json:
+            print_lines(
+                f"Web UI:   {stack.ui_url}   (try the query AlertStatus = 'TRIGGERED')",
+                "Alerts:   alerts list | alerts explain demo-momentum | alerts history demo-momentum",
+                f"Running:  {len(alerts)} alerts; Ctrl-C ends",
+            )
+        following = asyncio.create_task(teller.follow(stack.stop, as_json))
+        try:
+            await asyncio.wait_for(stack.stop.wait(), seconds or None)
+        except TimeoutError:
+            stack.stop.set()
+        await following
+        await teller.poll(as_json)
+        summary, delivered = await teller.summary(), await teller.delivered()
+    if as_json:
+        print_json({"events": dict(teller.kinds), "deliveries": dict(delivered)})
+    else:
+        print_lines(f"Summary:  {summary}")
+
+
+def up() -> None:
+    """Start the Temporal server, the database and a worker; stop all with Ctrl-C.
+
+    Example: ALERTS_PROVIDERS=simulated alerts up
+    """
+    from worker.settings import load_settings
+
+    _serve(_up(load_settings(), embedded=True))
+
+
+def worker() -> None:
+    """Run a worker against the Temporal server at TEMPORAL_ADDRESS; SIGTERM drains it.
+
+    Example: TEMPORAL_ADDRESS=127.0.0.1:7233 alerts worker
+    """
+    from worker.settings import load_settings
+
+    _serve(_up(load_settings(), embedded=False))
+
+
+async def _up(settings: Any, *, embedded: bool) -> None:
+    from starter.processes import Stack, resume_alerts
+
+    async with Stack(settings, None, say, embedded=embedded) as stack:
+        count = await resume_alerts(stack)
+        if embedded:
+            say(f"Web UI: {stack.ui_url}")
+        say(f"{count} alert{'s' if count != 1 else ''} running; Ctrl-C stops")
+        await stack.stop.wait()
+    say("stopped")
+
+
+def _serve(work: Any) -> None:
+    """Runs a long command; what people can mend becomes a plain message."""
+    from worker.client import TemporalUnreachable
+    from worker.temporal_server import ServerFailed
+
+    started = time.monotonic()
+    try:
+        asyncio.run(work)
+    except (ServerFailed, TemporalUnreachable) as error:
+        raise Failure(str(error), FAILED) from None
+    except InvalidInput:
+        raise
+    except ValueError as error:
+        if "database URL" not in str(error):
+            raise
+        raise Failure(str(error), INVALID) from None
+    finally:
+        say(f"ran {time.monotonic() - started:.0f} s")

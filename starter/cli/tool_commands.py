@@ -1,0 +1,262 @@
+"""Commands that need neither server nor database: preview, validate, cron explain, indicator."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from domain.definition import read_definition
+from domain.errors import Fault, InvalidInput
+from starter.cli import inputs
+from starter.cli.output import INVALID, Failure, instant, number, print_faults, print_json, print_table, progress, say
+
+Json = Annotated[bool, typer.Option("--json", help="Data for programs, alone on stdout.")]
+Bars = Annotated[Path, typer.Option("--bars", help="CSV with time,open,high,low,close,volume.")]
+CsvZone = Annotated[str, typer.Option("--timezone", help="Zone of CSV times that carry no offset.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands."""
+    app.command("preview")(preview)
+    app.command("validate")(validate)
+    app.command("indicator")(indicator)
+    cron = typer.Typer(help="Cron expressions: 5 fields, or 6 with seconds first.", no_args_is_help=True)
+    cron.command("explain")(explain_cron)
+    app.add_typer(cron, name="cron")
+
+
+def preview(
+    file: Annotated[str, typer.Argument(help="Definition file (JSON), '-' for stdin, or an expression.")],
+    bars: Bars,
+    chart: Annotated[Path | None, typer.Option(help="Also draw a PNG.")] = None,
+    timezone: CsvZone = "UTC",
+    as_json: Json = False,
+) -> None:
+    """Show when a definition would have fired over historical bars.
+
+    Example: alerts preview "rsi(14) > 70" --bars spy.csv --chart out.png
+    """
+    inputs.zone(timezone)
+    overrides: dict[str, Any] = {}
+    if inputs.is_file(file):
+        data = inputs.definitions_in(file)
+        if len(data) != 1:
+            raise Failure(f"{file} holds {len(data)} definitions; preview takes one", INVALID)
+        given = data[0][1]
+    else:
+        given = file
+    if isinstance(given, str):
+        given = {"rule": given}
+    if isinstance(given, dict) and "symbol" not in given and "ticker" not in given:
+        overrides = _symbol_of(given, bars)
+    faults: list[Fault] = []
+    definition = table = None
+    try:
+        definition = read_definition(inputs.merged(given, overrides))
+    except InvalidInput as error:
+        faults += error.faults
+    from activities.csv_bars import read_bars_csv
+
+    with progress("reading bars"):
+        try:
+            table = read_bars_csv(bars, timezone)
+        except InvalidInput as error:
+            faults += error.under(str(bars))
+    if definition is None or table is None:
+        raise InvalidInput("preview", faults)
+    _run_preview(definition, table, chart, as_json)
+
+
+def _symbol_of(given: dict[str, Any], bars: Path) -> dict[str, Any]:
+    """The ticker named in the rule's text wins; else the file's name stands for it."""
+    from domain import expression
+
+    text = given.get("rule", given.get("expression"))
+    if isinstance(text, str):
+        try:
+            if expression.parse(text).symbol:
+                return {}
+        except InvalidInput:
+            return {}
+    name = "".join(char for char in bars.stem.split("_")[0].upper() if char.isalnum())
+    return {"symbol": name or "CSV"}
+
+
+def _run_preview(definition: Any, table: Any, chart: Path | None, as_json: bool) -> None:
+    from activities.preview import preview as run
+    from domain import timeframe
+    from domain.alert import Alert
+
+    if timeframe.duration(definition.timeframe) != table.interval:
+        say(f"note: the bars are {table.interval} long; the definition's timeframe {definition.timeframe} is not used")
+    alert = Alert(id="preview", definition=definition)
+    with progress("evaluating", len(table)) as update:
+        result = run(alert, table, update)
+    if chart is not None:
+        from activities.notifications.charts import draw
+
+        with progress("drawing"):
+            draw(alert, result, chart)
+        say(f"chart: {chart}")
+    events = [
+        {
+            "kind": event.kind.value,
+            "bar": row,
+            "bar_time": datetime.fromtimestamp(int(table.open_time[row]), UTC),
+            "status": event.status.value,
+            "reason": event.reason,
+            "values": event.values,
+        }
+        for row, event in result.events
+    ]
+    final = result.final
+    if as_json:
+        summary = {
+            "status": final.status,
+            "reason": final.reason,
+            "trigger_count": final.trigger_count,
+            "triggered_at": final.triggered_at,
+            "cooldown_until": final.cooldown_until,
+            "last_bar_close": final.last_bar_close,
+            "values": final.last_snapshot.values if final.last_snapshot else {},
+        }
+        print_json({"bars": len(table), "events": events, "final": summary})
+        return
+    rows = [
+        [str(e["bar"]), instant(e["bar_time"]), e["kind"], e["status"], _values(e["values"])] for e in events
+    ]
+    print_table(["bar", "time", "event", "status", "values"], rows, "nothing happened on these bars")
+    fires = sum(e["kind"] == "triggered" for e in events)
+    say(f"{len(table)} bars, {fires} fires; final status {final.status.value} ({final.reason})")
+
+
+def _values(values: dict[str, float | None]) -> str:
+    return ", ".join(f"{name}={number(value)}" for name, value in values.items())
+
+
+def validate(
+    files: Annotated[list[str], typer.Argument(help="Definition files (JSON), or '-' for stdin.")],
+    as_json: Json = False,
+) -> None:
+    """Check definition files: every fault at once, with path, value and what was expected.
+
+    Example: alerts validate examples/*.json
+    """
+    faults: list[Fault] = []
+    for file in files:
+        try:
+            inputs.read_all(file)
+        except InvalidInput as error:
+            faults += error.under(f"{file}:$") if len(files) > 1 else error.faults
+            if not as_json:
+                print_faults(error)
+    if as_json:
+        print_json({"valid": not faults, "errors": [fault.as_json() for fault in faults]})
+    elif not faults:
+        say(f"{len(files)} file{'s' if len(files) != 1 else ''} valid")
+    if faults:
+        raise typer.Exit(INVALID)
+
+
+def explain_cron(
+    expression: Annotated[str, typer.Argument(help="5 fields, 6 with seconds first, or @daily.")],
+    timezone: Annotated[str, typer.Option(help="IANA time zone.")] = "UTC",
+    start: Annotated[str, typer.Option("--from", help="ISO time, exclusive; default now.")] = "",
+    count: Annotated[int, typer.Option(min=1, max=1000, help="How many fires.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Say in words when a cron expression fires, and list the next fires.
+
+    Example: alerts cron explain "30 9 * * MON-FRI" --timezone America/New_York --count 3
+    """
+    from domain import cron
+
+    faults: list[Fault] = []
+    parsed = zone = after = None
+    try:
+        parsed = cron.parse(expression)
+    except cron.CronError as error:
+        faults += error.faults
+    try:
+        zone = inputs.zone(timezone)
+        after = inputs.moment(start, zone, "--from") if start else datetime.now(UTC)
+    except InvalidInput as error:
+        faults += error.faults
+    if parsed is None or zone is None or after is None:
+        raise InvalidInput(f"cron '{expression}'", faults)
+    try:
+        fires = cron.next_fires(parsed, zone, after, count)
+    except LookupError as error:
+        raise InvalidInput(f"cron '{expression}'", [Fault("expression", str(error))]) from None
+    except OverflowError:
+        raise InvalidInput("options", [Fault("--from", "lies beyond the calendar", start)]) from None
+    words = cron.describe(parsed)
+    if as_json:
+        print_json({"expression": expression, "timezone": timezone, "description": words, "fires": fires})
+        return
+    say(f"{words} ({timezone})")
+    print_table(["utc", "local"], [[instant(at), at.astimezone(zone).isoformat()] for at in fires])
+
+
+def indicator(
+    name: Annotated[str, typer.Argument(help="A TA-Lib function, e.g. rsi, macd, bbands.")],
+    bars: Bars,
+    param: Annotated[list[str] | None, typer.Option(help="name=number; 'length' means timeperiod.")] = None,
+    source: Annotated[str, typer.Option(help="Bar field to compute on instead of the close.")] = "",
+    timezone: CsvZone = "UTC",
+    as_json: Json = False,
+) -> None:
+    """Compute an indicator over a CSV of bars; a value that would mean nothing is missing.
+
+    Example: alerts indicator rsi --param length=14 --bars spy.csv
+    """
+    from pydantic import ValidationError
+
+    from domain.operand import IndicatorOperand
+
+    faults: list[Fault] = []
+    operand = table = None
+    try:
+        fields = {"indicator": name, "params": inputs.parameters(param or []), "source": source or None}
+        operand = IndicatorOperand.model_validate(fields)
+    except InvalidInput as error:
+        faults += error.faults
+    except ValidationError as error:
+        faults += [Fault("indicator", one["msg"].removeprefix("Value error, "), name) for one in error.errors()]
+    try:
+        inputs.zone(timezone)
+    except InvalidInput as error:
+        faults += error.faults
+        timezone = "UTC"
+    from activities.csv_bars import read_bars_csv
+
+    try:
+        table = read_bars_csv(bars, timezone)
+    except InvalidInput as error:
+        faults += error.under(str(bars))
+    if faults or operand is None or table is None:
+        raise InvalidInput("indicator", faults)
+    _print_indicator(operand, table, as_json)
+
+
+def _print_indicator(operand: Any, table: Any, as_json: bool) -> None:
+    import numpy as np
+
+    from activities.indicators import compute
+
+    outputs = {
+        name: [float(value) if np.isfinite(value) else None for value in values]
+        for name, values in compute(operand, table.columns, whole_history=True, windowed=False).items()
+    }
+    if as_json:
+        print_json({"name": operand.indicator, "params": operand.params, "outputs": outputs})
+        return
+    rows = []
+    for index in range(max(0, len(table) - 20), len(table)):
+        opened = datetime.fromtimestamp(int(table.open_time[index]), UTC)
+        rows.append([str(index), instant(opened), *(number(values[index]) for values in outputs.values())])
+    print_table(["bar", "time", *outputs], rows)
+    say(f"{operand.base}: the last {len(rows)} of {len(table)} bars; --json for all")

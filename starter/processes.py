@@ -1,0 +1,104 @@
+"""The processes behind ``demo``, ``up`` and ``worker``: server, database, workers, in that order and back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any
+
+from activities.market_data.provider import BarProvider
+from domain.alert import Alert
+from starter.context import now
+from starter.registration import ensure_all_running, ensure_running, stop_running, workflow_id
+from storage.database import Database
+from worker.client import connect
+from worker.logs import configure_logging
+from worker.runner import running_workers, stop_on_signal
+from worker.settings import Settings
+from worker.temporal_server import EmbeddedServer, ensure_search_attributes
+from worker.wiring import Services, build_services
+
+
+class Stack:
+    """Everything of one process, started on entry and drained on exit. ``stop`` is set by Ctrl-C or SIGTERM."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        providers: Sequence[BarProvider] | None,
+        say: Callable[[str], None],
+        *,
+        embedded: bool = True,
+    ) -> None:
+        self.settings, self.providers, self.say = settings, providers, say
+        self.embedded = embedded and not settings.temporal_address
+        self.exits = AsyncExitStack()
+        self.stop = asyncio.Event()
+        self.services: Services
+        self.client: Any
+
+    @property
+    def ui_url(self) -> str:
+        """Where the Web UI is, as far as we know."""
+        return self.settings.ui_url if self.embedded else f"that of the server at {self.settings.temporal_target}"
+
+    async def __aenter__(self) -> Stack:
+        try:
+            await self._start()
+        except BaseException:
+            await self.exits.aclose()
+            raise
+        return self
+
+    async def _start(self) -> None:
+        configure_logging(self.settings.log_level)
+        self.stop = self.exits.enter_context(stop_on_signal())
+        if self.embedded:
+            self.say("starting the Temporal server …")
+            server = EmbeddedServer(self.settings)
+            self.exits.push_async_callback(server.stop)
+            await server.start()
+        self.services = build_services(self.settings, self.providers)
+        self.exits.push_async_callback(self.services.close)
+        await self.services.database.upgrade()
+        self.client = await connect(self.settings, seconds=15.0)
+        await ensure_search_attributes(self.client)
+        await self.exits.enter_async_context(running_workers(self.client, self.services))
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.exits.aclose()
+
+
+async def resume_alerts(stack: Stack) -> int:
+    """Starts every alert that should run and does not; returns how many run."""
+    return await ensure_all_running(stack.client, await _stored(stack.services.database))
+
+
+async def fresh_alerts(stack: Stack, alerts: Sequence[Alert]) -> None:
+    """Replaces alerts of the same ids by new ones, with no memory of an earlier demo."""
+    database = stack.services.database
+    for alert in alerts:
+        if await stop_running(stack.client, alert.id):
+            await _until_closed(stack.client, alert.id)
+        async with database.transaction() as work:
+            await work.definitions.delete(alert.id)
+            await work.definitions.add(alert, now())
+        await ensure_running(stack.client, alert)
+
+
+async def _until_closed(client: Any, alert_id: str) -> None:
+    from temporalio.client import WorkflowFailureError
+
+    try:
+        await asyncio.wait_for(client.get_workflow_handle(workflow_id(alert_id)).result(), 10)
+    except (WorkflowFailureError, TimeoutError):
+        return
+
+
+async def _stored(database: Database) -> Any:
+    async with database.transaction() as work:
+        return await work.definitions.list()
