@@ -30,8 +30,8 @@ def build() -> dict[str, Any]:
         "volume": rng.integers(1000, 9000, 400).astype(float),
     }
     found = {}
-    for name in sorted(talib.get_functions()):
-        function = abstract.Function(name)
+    for name in sorted(talib.get_functions()):  # type: ignore[no-untyped-call]
+        function = abstract.Function(name)  # type: ignore[attr-defined]
         inputs = _inputs(function.info["input_names"])
         if name in UNUSABLE or not set(inputs) <= set(FIELDS):
             continue

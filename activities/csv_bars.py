@@ -53,7 +53,7 @@ class BarTable:
         """One row."""
         opened = datetime.fromtimestamp(int(self.open_time[index]), UTC)
         prices = {name: float(self.columns[name][index]) for name in FIELDS}
-        return Bar(opened, opened + self.interval, **prices)
+        return Bar(opened, opened + self.interval, final=True, **prices)
 
 
 def read_bars_csv(path: Path, timezone: str = "UTC") -> BarTable:
@@ -126,8 +126,10 @@ def _numbers(frame: pd.DataFrame, name: str, faults: list[Fault]) -> NDArray[np.
     if not pd.api.types.is_numeric_dtype(column):
         texts = column.astype("string").str.strip().str.lower().fillna("")
         for index in np.flatnonzero((numbers.isna() & ~texts.isin(MISSING_WORDS)).to_numpy()):
-            faults.append(Fault(f"line {index + 2}.{name}", "expected a number or an empty cell", str(column.iloc[index])))
-    values = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+            faults.append(
+                Fault(f"line {index + 2}.{name}", "expected a number or an empty cell", str(column.iloc[index]))
+            )
+    values: NDArray[np.float64] = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
     for index in np.flatnonzero(np.isinf(values)):
         faults.append(Fault(f"line {index + 2}.{name}", "expected a finite number", str(column.iloc[index])))
     return values

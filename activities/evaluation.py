@@ -87,9 +87,7 @@ class Evaluation:
                 raise ApplicationError(answer.problem, type=ErrorType.PROVIDER_REFUSED, non_retryable=True)
             if answer.freshness is Freshness.UNAVAILABLE:
                 delay = max(answer.ready_at - self.market.clock(), timedelta()) if answer.ready_at else None
-                raise ApplicationError(
-                    answer.problem, type=ErrorType.PROVIDER_UNAVAILABLE, next_retry_delay=delay
-                )
+                raise ApplicationError(answer.problem, type=ErrorType.PROVIDER_UNAVAILABLE, next_retry_delay=delay)
         assert own.series is not None
         return FetchResult(own.series.provider, own.series.newest_close)
 
@@ -102,12 +100,9 @@ class Evaluation:
             frame = operand.timeframe or wanted.timeframe
             counts[frame] = max(counts.get(frame, 1), _bars_for(operand))
         own_count = counts.pop(wanted.timeframe) + _missed(wanted)
-        own = await self.market.bars(
-            wanted.symbol, wanted.timeframe, own_count, limit=limit, forming=wanted.forming
-        )
+        own = await self.market.bars(wanted.symbol, wanted.timeframe, own_count, limit=limit, forming=wanted.forming)
         others = {
-            frame: await self.market.bars(wanted.symbol, frame, count, limit=limit)
-            for frame, count in counts.items()
+            frame: await self.market.bars(wanted.symbol, frame, count, limit=limit) for frame, count in counts.items()
         }
         return own, others
 

@@ -20,7 +20,12 @@ Array = NDArray[np.float64]
 Columns = Mapping[str, Array]
 FINITE_AVERAGES = (0, 2, 5)  # SMA, WMA, TRIMA as TA-Lib numbers its moving averages
 CHANGE_RATIOS = {"rsi", "cmo", "stochrsi"}
-RANGE_RATIOS = {"stoch": "fastk_period", "stochf": "fastk_period", "willr": "timeperiod", "kdj": "fastk_period"}
+RANGE_RATIOS = {
+    "stoch": "fastk_period",
+    "stochf": "fastk_period",
+    "willr": "timeperiod",
+    "kdj": "fastk_period",
+}
 TYPICAL_RATIOS = {"cci", "mfi"}
 DIRECTIONAL = {"adx", "adxr", "dx", "plus_di", "minus_di"}
 BAR_RATIOS = {"bop"}
@@ -39,14 +44,12 @@ def compute(
     inputs = _inputs(operand, columns)
     size = len(inputs[0])
     outputs = {name: np.full(size, np.nan) for name in operand.definition.outputs}
-    sound = np.isfinite(inputs).all(axis=0)
+    sound: NDArray[np.bool_] = np.all(np.isfinite(inputs), axis=0)
     for start, end in _segments(sound):
         part = [np.ascontiguousarray(array[start:end]) for array in inputs]
         warm = _warm_up(operand, from_beginning=whole_history and start == 0)
-        if windowed and operand.definition.path_dependent:
-            values = _windowed(operand, part)
-        else:
-            values = _call(operand, part)
+        by_window = windowed and operand.definition.path_dependent
+        values = (_windowed if by_window else _call)(operand, part)
         undefined = _undefined(operand, part, values)
         for name, value in zip(outputs, values, strict=True):
             value = np.where(undefined, np.nan, value)
@@ -58,7 +61,7 @@ def compute(
 @lru_cache(maxsize=4096)
 def lookback(name: str, params: tuple[tuple[str, float], ...]) -> int:
     """Bars before the first output of that function."""
-    function = abstract.Function(name.upper())
+    function = abstract.Function(name.upper())  # type: ignore[attr-defined]
     function.set_parameters(dict(params))
     return int(function.lookback)
 

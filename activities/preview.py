@@ -193,5 +193,3 @@ def _after(rows: NDArray[np.int64], row: int, size: int) -> int:
 
 def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-

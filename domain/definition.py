@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AwareDatetime, Field, ValidationError, field_validator, model_validator
 
-from domain import cron, expression, timeframe
+from domain import expression, timeframe
+from domain.cron import CronError, CronExpression
+from domain.cron import parse as parse_cron
 from domain.errors import Fault, InvalidInput
 from domain.operand import Model, Series
 from domain.rearm_policy import Rearm, misfits
@@ -97,8 +99,8 @@ class AlertDefinition(Model):
     def _readable_cron(cls, value: str) -> str:
         if value:
             try:
-                cron.parse(value)
-            except cron.CronError as error:
+                parse_cron(value)
+            except CronError as error:
                 raise ValueError("; ".join(fault.message for fault in error.faults)) from None
         return value
 
@@ -147,9 +149,9 @@ class AlertDefinition(Model):
         return series(self.rule)
 
     @cached_property
-    def parsed_cron(self) -> cron.CronExpression:
+    def parsed_cron(self) -> CronExpression:
         """The schedule, read."""
-        return cron.parse(self.cron)
+        return parse_cron(self.cron)
 
     @cached_property
     def digest(self) -> str:

@@ -15,7 +15,11 @@ def explain(alert: Alert, before: AlertState, state: AlertState) -> dict[str, An
     ``before`` is the state the last bar found, for its sides.
     """
     snapshot = state.last_snapshot
-    answer: dict[str, Any] = {"alert": alert.id, "rule": str(alert.definition.rule), "status": state.status.value}
+    answer: dict[str, Any] = {
+        "alert": alert.id,
+        "rule": str(alert.definition.rule),
+        "status": state.status.value,
+    }
     if snapshot is None:
         return {**answer, "truth": "UNKNOWN", "why": "no bar has been evaluated yet", "conditions": []}
     sides = dict(before.sides)
@@ -54,9 +58,7 @@ def why(alert: Alert, state: AlertState, truth: bool | None, leaves: list[Leaf])
     return "armed"
 
 
-def details(
-    alert: Alert, state: AlertState, due: datetime | None, recent: tuple[AlertEvent, ...], problem: str
-) -> str:
+def details(alert: Alert, state: AlertState, due: datetime | None, recent: tuple[AlertEvent, ...], problem: str) -> str:
     """The current details shown in the Web UI (Markdown)."""
     definition = alert.definition
     lines = [
@@ -69,7 +71,8 @@ def details(
     snapshot = state.last_snapshot
     if snapshot:
         values = ", ".join(
-            f"{name} = {'missing' if value is None else format(value, '.8g')}" for name, value in snapshot.values.items()
+            f"{name} = {'missing' if value is None else format(value, '.8g')}"
+            for name, value in snapshot.values.items()
         )
         lines.append(f"Bar {_instant(snapshot.bar_close)}: {values}")
     lines.append(f"Fired {state.trigger_count} times" + (", acknowledged" if state.acknowledged else ""))

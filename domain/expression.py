@@ -31,7 +31,18 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
-_WORDS = {"and", "or", "not", "between", "outside", "crosses", "crosses_above", "crosses_below", "above", "below"}
+_WORDS = {
+    "and",
+    "or",
+    "not",
+    "between",
+    "outside",
+    "crosses",
+    "crosses_above",
+    "crosses_below",
+    "above",
+    "below",
+}
 _OPERATORS = {"=": "==", "<>": "!="}
 
 
@@ -117,13 +128,14 @@ class _Parser:
         return self._joined("and", self._negation, lambda nodes: And.model_validate({"and": nodes}))
 
     def _joined(self, word: str, part: Any, build: Any) -> Node | None:
-        nodes = [part()]
+        nodes: list[Node | None] = [part()]
         while self._take_word(word):
             nodes.append(part())
         kept = [node for node in nodes if node is not None]
         if len(kept) < 2:
             return kept[0] if kept else None
-        return build(tuple(kept))  # type: ignore[no-any-return]
+        joined: Node = build(tuple(kept))
+        return joined
 
     def _negation(self) -> Node | None:
         self.level += 1
@@ -161,7 +173,8 @@ class _Parser:
                 fields = {"op": operator, "right": self._operand()}
         if left is None or fields["right"] is None or (isinstance(fields["right"], tuple) and None in fields["right"]):
             return None
-        return self._built(Comparison, {"left": left, **fields}, self.tokens[start])
+        made: Node | None = self._built(Comparison, {"left": left, **fields}, self.tokens[start])
+        return made
 
     def _change(self) -> tuple[float | Series | None, int]:
         self.at += 1
@@ -230,7 +243,8 @@ class _Parser:
         if self._take_mark("["):
             fields["offset"] = self._whole_number("the number of bars back")
             self._require("]")
-        return self._built(model, fields, token)
+        series: Series | None = self._built(model, fields, token)
+        return series
 
     def _arguments(self, name: _Token) -> dict[str, Any]:
         """Positional numbers in the function's order, ``name=number``, and a bar field as the source."""

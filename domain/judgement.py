@@ -53,7 +53,10 @@ class Judge:
         self._relaxed: Test | None = None
         if definition.rearm.type == "hysteresis":
             self._relaxed = _Compiler(definition.rearm).compile(
-                definition.rule, definition.rearm.threshold or 0.0, negated=False, level=definition.rearm.level
+                definition.rule,
+                definition.rearm.threshold or 0.0,
+                negated=False,
+                level=definition.rearm.level,
             )
 
     @property

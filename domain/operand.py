@@ -97,7 +97,7 @@ class IndicatorOperand(Model):
     @cached_property
     def base(self) -> str:
         """Function, source and parameters without output, offset or timeframe: what is computed once."""
-        arguments = [self.source] if self.source else []
+        arguments: list[str] = [self.source] if self.source else []
         arguments += [f"{value:g}" for value in self.params.values()]
         return f"{self.indicator}({', '.join(arguments)})"
 
@@ -135,7 +135,7 @@ def number_text(value: float) -> str:
 def _operand_tag(value: Any) -> str:
     if isinstance(value, FieldOperand) or (isinstance(value, dict) and "field" in value):
         return "<field>"
-    if isinstance(value, IndicatorOperand) or isinstance(value, dict):
+    if isinstance(value, IndicatorOperand | dict):
         return "<indicator>"
     return "<number>"
 

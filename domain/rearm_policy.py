@@ -61,7 +61,9 @@ def misfits(rearm: Rearm, rule: Node) -> list[str]:
         return [f"crossing reads each comparison by its two sides; '{text}' has none" for text in bad]
     if rearm.type != "hysteresis":
         return []
-    faults = [f"hysteresis cannot relax '{leaf}', which is already a crossing" for leaf in leaves if leaf.op in CROSSINGS]
+    faults = [
+        f"hysteresis cannot relax '{leaf}', which is already a crossing" for leaf in leaves if leaf.op in CROSSINGS
+    ]
     if rearm.level is not None:
         faults += _level_misfits(rearm.level, rule, leaves)
     return faults

@@ -12,7 +12,18 @@ from domain.operand import FieldOperand, IndicatorOperand, Model, Operand, Serie
 MAX_DEPTH = 32
 MAX_COMPARISONS = 100
 Operator = Literal[
-    ">", ">=", "<", "<=", "==", "!=", "between", "outside", "crosses_above", "crosses_below", "crosses", "change_pct"
+    ">",
+    ">=",
+    "<",
+    "<=",
+    "==",
+    "!=",
+    "between",
+    "outside",
+    "crosses_above",
+    "crosses_below",
+    "crosses",
+    "change_pct",
 ]
 CROSSINGS = ("crosses_above", "crosses_below", "crosses")
 ORDERINGS = (">", ">=", "<", "<=")
@@ -42,9 +53,7 @@ class Comparison(Model):
     def _fits_operator(self) -> Comparison:
         pair = isinstance(self.right, tuple)
         if pair != (self.op in ("between", "outside")):
-            raise ValueError(
-                f"'{self.op}' needs {'one value' if pair else 'a pair [low, high]'} on its right"
-            )
+            raise ValueError(f"'{self.op}' needs {'one value' if pair else 'a pair [low, high]'} on its right")
         if isinstance(self.right, tuple) and all(isinstance(side, int | float) for side in self.right):
             low, high = self.right
             if low > high:  # type: ignore[operator]
@@ -134,7 +143,8 @@ def _bracketed(node: Node, inside: type[Model]) -> str:
 def _node_tag(value: Any) -> str:
     if isinstance(value, dict):
         return next((f"<{key}>" for key in ("and", "or", "not") if key in value or f"{key}_" in value), "<comparison>")
-    return {And: "<and>", Or: "<or>", Not: "<not>"}.get(type(value), "<comparison>")
+    tags: dict[type, str] = {And: "<and>", Or: "<or>", Not: "<not>"}
+    return tags.get(type(value), "<comparison>")
 
 
 Node = Annotated[

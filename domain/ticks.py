@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from domain import timeframe
@@ -33,7 +34,7 @@ def next_tick(definition: AlertDefinition, state: AlertState, after: datetime) -
 def jitter(definition: AlertDefinition, alert_id: str, after: datetime) -> timedelta:
     """A delay that spreads alerts of one schedule: the same for an id always, at most 5 % of the interval and 5 s."""
     fires = next_fires(definition.parsed_cron, ZoneInfo(definition.timezone), after, 4)
-    shortest = min(later - earlier for earlier, later in zip(fires, fires[1:], strict=False))
+    shortest = min(later - earlier for earlier, later in pairwise(fires))
     most = min(shortest * JITTER_FRACTION, LONGEST_JITTER)
     if definition.options.jitter is not None:
         most = min(most, timedelta(seconds=definition.options.jitter))

@@ -57,9 +57,7 @@ async def update(context: Context, alert_id: str, changes: dict[str, Any]) -> Pl
     definition = edited(stored.alert.definition, changes)
     if definition == stored.alert.definition:
         return Placed(stored.alert, running=True, problem="nothing changed")
-    alert = Alert(
-        id=alert_id, user_id=stored.alert.user_id, version=stored.alert.version + 1, definition=definition
-    )
+    alert = Alert(id=alert_id, user_id=stored.alert.user_id, version=stored.alert.version + 1, definition=definition)
     async with context.database.transaction() as work:
         await work.definitions.replace(alert, stored.alert.version, now())
     return await _tell_temporal(context, alert)
@@ -111,7 +109,7 @@ async def send(context: Context, alert_id: str, update: str, *arguments: Any) ->
     handle = client.get_workflow_handle(workflow_id(alert_id))
     call = handle.execute_update(update, args=list(arguments), result_type=dict)
     try:
-        return await answered(alert_id, call)  # type: ignore[no-any-return]
+        return await answered(alert_id, call)
     except WorkflowUpdateFailedError as error:
         raise Refused(str(error.cause or error)) from None
     except RPCError as error:
@@ -158,7 +156,7 @@ async def query(context: Context, alert_id: str, name: str) -> dict[str, Any]:
     client = await context.temporal()
     handle = client.get_workflow_handle(workflow_id(alert_id))
     try:
-        return await answered(alert_id, handle.query(name, result_type=dict))  # type: ignore[no-any-return]
+        return await answered(alert_id, handle.query(name, result_type=dict))
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             raise AlertGone(alert_id) from None

@@ -75,7 +75,9 @@ async def session() -> AsyncIterator[Context]:
             await database.upgrade()
         except (SQLAlchemyError, OSError) as error:
             cause = getattr(error, "orig", None) or error
-            raise DatabaseUnavailable(f"the database cannot be opened: {cause}; see DATABASE_URL and ALERTS_HOME") from None
+            raise DatabaseUnavailable(
+                f"the database cannot be opened: {cause}; see DATABASE_URL and ALERTS_HOME"
+            ) from None
         yield Context(settings, database)
     finally:
         await database.close()

@@ -16,17 +16,57 @@ POLL_SECONDS = 0.3
 OVERLAP = timedelta(seconds=2)
 
 SIMULATED: list[tuple[str, dict[str, Any]]] = [
-    ("demo-momentum", {"symbol": "AAPL", "timeframe": "1s", "rule": "rsi(14) > 65", "rearm": {"type": "hysteresis", "level": 55}, "name": "AAPL momentum"}),
-    ("demo-cross", {"symbol": "BTC-USD", "timeframe": "1s", "rule": "close crosses_above sma(20)", "rearm": {"type": "crossing", "cooldown": 10}, "name": "BTC crosses its average"}),
+    (
+        "demo-momentum",
+        {
+            "symbol": "AAPL",
+            "timeframe": "1s",
+            "rule": "rsi(14) > 65",
+            "rearm": {"type": "hysteresis", "level": 55},
+            "name": "AAPL momentum",
+        },
+    ),
+    (
+        "demo-cross",
+        {
+            "symbol": "BTC-USD",
+            "timeframe": "1s",
+            "rule": "close crosses_above sma(20)",
+            "rearm": {"type": "crossing", "cooldown": 10},
+            "name": "BTC crosses its average",
+        },
+    ),
     ("demo-dip", {"symbol": "MSFT", "timeframe": "5s", "rule": "rsi(7) < 40 and close < sma(10)", "name": "MSFT dip"}),
-    ("demo-volume", {"symbol": "TSLA", "timeframe": "1s", "condition": "volume_spike", "threshold": 2.5, "rearm": {"type": "cooldown", "cooldown": 15}, "name": "TSLA volume spike"}),
-    ("demo-slide", {"symbol": "ETH-USD", "timeframe": "5s", "rule": "change_pct(close, 3) < 0", "rearm": {"type": "persistence", "persistence": 2}, "name": "ETH slides"}),
-]  # fmt: skip
+    (
+        "demo-volume",
+        {
+            "symbol": "TSLA",
+            "timeframe": "1s",
+            "condition": "volume_spike",
+            "threshold": 2.5,
+            "rearm": {"type": "cooldown", "cooldown": 15},
+            "name": "TSLA volume spike",
+        },
+    ),
+    (
+        "demo-slide",
+        {
+            "symbol": "ETH-USD",
+            "timeframe": "5s",
+            "rule": "change_pct(close, 3) < 0",
+            "rearm": {"type": "persistence", "persistence": 2},
+            "name": "ETH slides",
+        },
+    ),
+]
 REPLAYED: list[tuple[str, dict[str, Any]]] = [
     ("replay-overbought", {"rule": "rsi(14) > 70", "rearm": {"type": "hysteresis", "level": 60}, "name": "overbought"}),
     ("replay-oversold", {"rule": "rsi(14) < 30", "name": "oversold"}),
-    ("replay-cross", {"rule": "sma(10) crosses_above sma(30)", "rearm": {"type": "simple"}, "name": "moving averages cross"}),
-]  # fmt: skip
+    (
+        "replay-cross",
+        {"rule": "sma(10) crosses_above sma(30)", "rearm": {"type": "simple"}, "name": "moving averages cross"},
+    ),
+]
 
 
 def simulated_alerts() -> list[Alert]:
@@ -38,10 +78,14 @@ def simulated_alerts() -> list[Alert]:
 
 def replayed_alerts(symbol: str, timeframe: str, definitions: list[Any] | None = None) -> list[Alert]:
     """Alerts on replayed bars; they look every second, since the replay has its own pace."""
-    given = (
-        [(f"replay-{index + 1}", data) for index, data in enumerate(definitions)] if definitions else REPLAYED
-    )
-    common = {"symbol": symbol, "timeframe": timeframe, "cron": "* * * * * *", "timezone": "UTC", "tags": ["demo"]}
+    given = [(f"replay-{index + 1}", data) for index, data in enumerate(definitions)] if definitions else REPLAYED
+    common = {
+        "symbol": symbol,
+        "timeframe": timeframe,
+        "cron": "* * * * * *",
+        "timezone": "UTC",
+        "tags": ["demo"],
+    }
     return [Alert(id=id, user_id="demo", definition=read_definition({**data, **common})) for id, data in given]
 
 

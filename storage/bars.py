@@ -37,9 +37,7 @@ class Bars:
         ]
         await upsert(self.session, BarRow, rows, ("close_time", "source", *FIELDS))
 
-    async def newest(
-        self, symbol: str, timeframe: str, adjustment: str, count: int, before: datetime
-    ) -> list[Bar]:
+    async def newest(self, symbol: str, timeframe: str, adjustment: str, count: int, before: datetime) -> list[Bar]:
         """The newest ``count`` bars that had closed at ``before``, ascending."""
         rows = await self.session.scalars(
             select(BarRow)
@@ -64,5 +62,6 @@ def _bar(row: BarRow) -> Bar:
     return Bar(
         open_time=row.open_time,
         close_time=row.close_time,
+        final=True,
         **{name: math.nan if value is None else value for name, value in prices.items()},
     )

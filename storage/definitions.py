@@ -92,9 +92,7 @@ class Definitions:
     async def list(self) -> list[StoredAlert]:
         """All alerts, oldest first."""
         rows = await self.session.scalars(
-            select(ScheduleRow)
-            .where(ScheduleRow.job_type == ALERT)
-            .order_by(ScheduleRow.created_at, ScheduleRow.id)
+            select(ScheduleRow).where(ScheduleRow.job_type == ALERT).order_by(ScheduleRow.created_at, ScheduleRow.id)
         )
         return [_stored(row) for row in rows]
 
@@ -105,9 +103,7 @@ class Definitions:
         )
         return result.rowcount > 0
 
-    async def project(
-        self, alert_id: str, version: int, state: AlertState, next_run_at: datetime | None
-    ) -> None:
+    async def project(self, alert_id: str, version: int, state: AlertState, next_run_at: datetime | None) -> None:
         """Keeps what lists show of the workflow's state. Not a change of the definition: the version stays."""
         snapshot = state.last_snapshot
         await self.session.execute(

@@ -55,7 +55,13 @@ class Deliveries:
     async def open(self, deliveries: Sequence[NewDelivery], now: datetime) -> None:
         """Makes the rows; a pair that has one keeps it, with its text."""
         rows = [
-            {**vars(delivery), "status": DeliveryStatus.PENDING.value, "attempts": 0, "last_error": "", "created_at": now}
+            {
+                **vars(delivery),
+                "status": DeliveryStatus.PENDING.value,
+                "attempts": 0,
+                "last_error": "",
+                "created_at": now,
+            }
             for delivery in deliveries
         ]
         await insert_new(self.session, DeliveryRow, rows)

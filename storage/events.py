@@ -29,11 +29,20 @@ class Events:
         return _event(row) if row else None
 
     async def of_alert(
-        self, alert_id: str, *, kinds: Sequence[str] = (), limit: int | None = None, newest_first: bool = False
+        self,
+        alert_id: str,
+        *,
+        kinds: Sequence[str] = (),
+        limit: int | None = None,
+        newest_first: bool = False,
     ) -> list[AlertEvent]:
         """Events of one alert in order of their time."""
-        order = (EventRow.at.desc(), EventRow.recorded_at.desc()) if newest_first else (EventRow.at, EventRow.recorded_at)
-        statement = select(EventRow).where(EventRow.alert_id == alert_id).order_by(*order, EventRow.ordinal).limit(limit)
+        order = (
+            (EventRow.at.desc(), EventRow.recorded_at.desc()) if newest_first else (EventRow.at, EventRow.recorded_at)
+        )
+        statement = (
+            select(EventRow).where(EventRow.alert_id == alert_id).order_by(*order, EventRow.ordinal).limit(limit)
+        )
         if kinds:
             statement = statement.where(EventRow.kind.in_(kinds))
         return [_event(row) for row in await self.session.scalars(statement)]

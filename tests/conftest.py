@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from domain.alert import Alert
 from domain.bar import BarSnapshot
 from domain.definition import read_definition
 from storage.database import Database
+from worker.converter import DATA_CONVERTER
 from workflows.search_attributes import ALL
 
 START = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
@@ -57,7 +57,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
     """The time-skipping server, with the product's search attributes."""
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=binary("temporal-test-server"), data_converter=pydantic_data_converter
+        test_server_existing_path=binary("temporal-test-server"), data_converter=DATA_CONVERTER
     ) as env:
         await env.client.operator_service.add_search_attributes(
             AddSearchAttributesRequest(
@@ -74,7 +74,7 @@ async def dev_server() -> AsyncIterator[WorkflowEnvironment]:
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=binary("temporal"),
         search_attributes=list(ALL),
-        data_converter=pydantic_data_converter,
+        data_converter=DATA_CONVERTER,
         dev_server_log_level="error",
         dev_server_extra_args=["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="50ms"'],
     ) as env:

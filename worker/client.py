@@ -6,10 +6,10 @@ import asyncio
 from typing import Any
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
+from worker.converter import DATA_CONVERTER
 from worker.settings import Settings
 
 
@@ -18,9 +18,7 @@ class TemporalUnreachable(Exception):
 
     def __init__(self, target: str) -> None:
         self.target = target
-        super().__init__(
-            f"no Temporal server answers at {target}; start one with 'alerts up', or set TEMPORAL_ADDRESS"
-        )
+        super().__init__(f"no Temporal server answers at {target}; start one with 'alerts up', or set TEMPORAL_ADDRESS")
 
 
 async def connect(settings: Settings, seconds: float = 5.0) -> Client:
@@ -33,8 +31,6 @@ async def connect(settings: Settings, seconds: float = 5.0) -> Client:
     config.setdefault("target_host", settings.temporal_target)
     config.setdefault("namespace", settings.temporal_namespace)
     try:
-        return await asyncio.wait_for(
-            Client.connect(**config, data_converter=pydantic_data_converter), timeout=seconds
-        )
+        return await asyncio.wait_for(Client.connect(**config, data_converter=DATA_CONVERTER), timeout=seconds)
     except (TimeoutError, RuntimeError, RPCError):
         raise TemporalUnreachable(str(config["target_host"])) from None

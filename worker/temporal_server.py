@@ -14,7 +14,7 @@ import sys
 import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
@@ -154,7 +154,7 @@ def _die_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-async def ensure_search_attributes(client: Client, keys: Sequence[SearchAttributeKey[object]] = ALL) -> None:  # type: ignore[assignment]
+async def ensure_search_attributes(client: Client, keys: Sequence[SearchAttributeKey[Any]] = ALL) -> None:
     """Registers those that the namespace lacks."""
     listed = await client.operator_service.list_search_attributes(
         ListSearchAttributesRequest(namespace=client.namespace)

@@ -5,7 +5,6 @@ The main loop alone runs activities and continues as new; the handlers, in ``ale
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -81,8 +80,6 @@ class AlertWorkflow(AlertMessages):
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._status()
 
-    # -- waiting ---------------------------------------------------------------------------------------------------
-
     async def _wait(self) -> bool:
         """Until a tick is due (True) or a message came. Paused alerts have no timer, but for a snooze's end."""
         until = self._until()
@@ -97,7 +94,7 @@ class AlertWorkflow(AlertMessages):
         summary = f"{'snoozed' if self.state.is_paused else 'next tick'} {until:%H:%M:%S}"
         try:
             await workflow.wait_condition(lambda: self.woken, timeout=delay, timeout_summary=summary)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             if self.state.is_paused:
                 self._resume()
                 return False
@@ -125,8 +122,6 @@ class AlertWorkflow(AlertMessages):
         due = ticks.next_tick(definition, self.state, now) + self.jitter
         expires_at = definition.options.expires_at
         return due if expires_at is None else min(due, max(expires_at, now))
-
-    # -- a tick ----------------------------------------------------------------------------------------------------
 
     async def _tick(self) -> None:
         """Every new closed bar through ``step``, then the forming one if it is wanted."""
@@ -173,14 +168,14 @@ class AlertWorkflow(AlertMessages):
             forming=definition.options.evaluate_on == "tick",
         )
         try:
-            return await workflow.execute_local_activity(
+            result: EvaluateResult = await workflow.execute_local_activity(
                 interface.EVALUATE,
                 wanted,
                 result_type=EvaluateResult,
                 schedule_to_close_timeout=interface.LOCAL_TIMEOUT,
                 retry_policy=interface.LOCAL_RETRY,
-                summary="evaluate",
             )
+            return result
         except ACTIVITY_FAILED as error:
             text = str(error.cause or error)
             return EvaluateResult(Freshness.UNAVAILABLE, workflow.now(), problem=text)
@@ -251,9 +246,7 @@ class AlertWorkflow(AlertMessages):
             return
         first, last = self.late[0], self.late[-1]
         span = f"{first.at:%Y-%m-%d %H:%M:%S}" + (f" to {last.at:%Y-%m-%d %H:%M:%S}" if last is not first else "")
-        notice = new_event(
-            self.alert, self.state, EventKind.LATE, last.at, count=len(self.late), detail=f"{span} UTC"
-        )
+        notice = new_event(self.alert, self.state, EventKind.LATE, last.at, count=len(self.late), detail=f"{span} UTC")
         self._note([replace(notice, values=last.values, bar_close=last.bar_close)])
         self.late = []
 
@@ -264,8 +257,6 @@ class AlertWorkflow(AlertMessages):
             self.settle_at = result.ready_at
         else:
             self.settled = 0
-
-    # -- events and records ----------------------------------------------------------------------------------------
 
     async def _publish(self) -> None:
         """Deliveries for what must be told, SQL for all of it, search attributes and details for onlookers."""
@@ -340,8 +331,6 @@ class AlertWorkflow(AlertMessages):
             )
         )
 
-    # -- the definition's row --------------------------------------------------------------------------------------
-
     async def _settle_definition(self) -> None:
         """Writes an edit through, then adopts the row's when that is newer (DESIGN 3)."""
         try:
@@ -363,7 +352,7 @@ class AlertWorkflow(AlertMessages):
             self._adopt(found.alert)
 
     async def _store(self, name: str, argument: Any) -> StoredDefinition:
-        return await workflow.execute_local_activity(
+        found: StoredDefinition = await workflow.execute_local_activity(
             name,
             argument,
             result_type=StoredDefinition,
@@ -371,3 +360,4 @@ class AlertWorkflow(AlertMessages):
             retry_policy=interface.LOCAL_RETRY,
             summary=name.replace("_", " "),
         )
+        return found

@@ -228,7 +228,9 @@ class AlertMessages:
             recent=self.recent,
         )
 
-    @workflow.query(name="explain", description="Each condition's values on the last bar, and why it did or did not fire.")
+    @workflow.query(
+        name="explain", description="Each condition's values on the last bar, and why it did or did not fire."
+    )
     def explain_query(self) -> dict[str, Any]:
         """The last judgement, taken apart."""
         return explain(self.alert, self.previous, self.state) | {"problem": self.problem}

@@ -37,7 +37,7 @@ class DeliveryWorkflow:
     async def _tell(self, event_id: str, channel: str) -> str:
         task = DeliveryTask(event_id, channel)
         try:
-            return await workflow.execute_activity(
+            outcome: str = await workflow.execute_activity(
                 interface.DELIVER,
                 task,
                 result_type=str,
@@ -45,6 +45,7 @@ class DeliveryWorkflow:
                 retry_policy=interface.DELIVER_RETRY,
                 summary=channel,
             )
+            return outcome
         except ActivityError as error:
             cause = error.cause
             text = cause.message if isinstance(cause, ApplicationError) else str(cause or error)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from temporalio.common import SearchAttributeKey, SearchAttributePair, SearchAttributeUpdate, TypedSearchAttributes
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    SearchAttributeUpdate,
+    TypedSearchAttributes,
+)
 
 from domain.alert import Alert, AlertState
 
@@ -16,7 +21,15 @@ ALERT_TAGS = SearchAttributeKey.for_keyword_list("AlertTags")
 ALERT_LAST_TRIGGERED_AT = SearchAttributeKey.for_datetime("AlertLastTriggeredAt")
 JOB_TYPE = SearchAttributeKey.for_keyword("JobType")
 
-ALL = (ALERT_STATUS, ALERT_SYMBOL, ALERT_TIMEFRAME, ALERT_USER_ID, ALERT_TAGS, ALERT_LAST_TRIGGERED_AT, JOB_TYPE)
+ALL = (
+    ALERT_STATUS,
+    ALERT_SYMBOL,
+    ALERT_TIMEFRAME,
+    ALERT_USER_ID,
+    ALERT_TAGS,
+    ALERT_LAST_TRIGGERED_AT,
+    JOB_TYPE,
+)
 
 
 def initial(alert: Alert, status: str) -> TypedSearchAttributes:
@@ -34,9 +47,7 @@ def initial(alert: Alert, status: str) -> TypedSearchAttributes:
     )
 
 
-def changed(
-    alert: Alert, state: AlertState, shown: tuple[str, int, datetime | None]
-) -> list[SearchAttributeUpdate]:  # type: ignore[type-arg]
+def changed(alert: Alert, state: AlertState, shown: tuple[str, int, datetime | None]) -> list[SearchAttributeUpdate]:  # type: ignore[type-arg]
     """Updates for what differs from ``shown``, the (status, version, last trigger) published last."""
     status, version, triggered_at = shown
     updates: list[SearchAttributeUpdate] = []  # type: ignore[type-arg]

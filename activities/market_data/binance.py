@@ -7,7 +7,13 @@ from typing import Any
 
 from activities.market_data.http import VendorClient
 from activities.market_data.normalize import RawBar, from_seconds, normalize, number
-from activities.market_data.provider import BarRequest, FetchedBars, ProviderRefused, ProviderUnavailable, continuous_span
+from activities.market_data.provider import (
+    BarRequest,
+    FetchedBars,
+    ProviderRefused,
+    ProviderUnavailable,
+    continuous_span,
+)
 
 INTERVALS = ("1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "1w")
 PAGE = 1000

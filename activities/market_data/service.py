@@ -142,9 +142,7 @@ class MarketData:
             return False
         return as_of >= expected + provider.grace and (since >= SETTLE_STEP / 2 or self._fetched_at[key] < expected)
 
-    async def _flight(
-        self, provider: BarProvider, symbol: str, frame: str, count: int, limit: float | None
-    ) -> Series:
+    async def _flight(self, provider: BarProvider, symbol: str, frame: str, count: int, limit: float | None) -> Series:
         """One request for all who wait; one that gives up leaves it running for the others."""
         key = (provider.name, symbol, frame)
         task = self._flights.get(key)

@@ -7,10 +7,21 @@ from typing import Any
 
 from activities.market_data.http import VendorClient
 from activities.market_data.normalize import RawBar, from_seconds, normalize, number
-from activities.market_data.provider import BarRequest, FetchedBars, ProviderRefused, ProviderUnavailable, session_span
+from activities.market_data.provider import (
+    BarRequest,
+    FetchedBars,
+    ProviderRefused,
+    ProviderUnavailable,
+    session_span,
+)
 
 INTERVALS = {"1m": "1m", "2m": "2m", "5m": "5m", "15m": "15m", "1h": "60m", "1d": "1d", "1w": "1wk"}
-REACH = {"1m": timedelta(days=7), "2m": timedelta(days=59), "5m": timedelta(days=59), "15m": timedelta(days=59)}
+REACH = {
+    "1m": timedelta(days=7),
+    "2m": timedelta(days=59),
+    "5m": timedelta(days=59),
+    "15m": timedelta(days=59),
+}
 HOURLY_REACH = timedelta(days=729)
 
 

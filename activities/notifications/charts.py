@@ -38,7 +38,7 @@ def draw(alert: Alert, result: Preview, path: Path) -> None:
     for key, operand in alert.definition.operands.items():
         if isinstance(operand, IndicatorOperand) and not _is_panel(operand):
             _line(price, result.columns[key], key)
-    _levels(alert, price, {key: panel for key, panel in zip(below, panels[1:], strict=True)})
+    _levels(alert, price, dict(zip(below, panels[1:], strict=True)))
     _marks(price, result)
     for key, panel in zip(below, panels[1:], strict=True):
         _line(panel, result.columns[key], key)
@@ -66,16 +66,14 @@ def _bars(axes: Axes, table: BarTable) -> None:
     index = np.arange(len(table))
     colors = np.where(close >= opened, UP, DOWN)
     wicks = [[(x, low[x]), (x, high[x])] for x in index]
-    bodies = [
-        [(x - 0.35, opened[x]), (x - 0.35, close[x]), (x + 0.35, close[x]), (x + 0.35, opened[x])] for x in index
-    ]
+    bodies = [[(x - 0.35, opened[x]), (x - 0.35, close[x]), (x + 0.35, close[x]), (x + 0.35, opened[x])] for x in index]
     axes.add_collection(LineCollection(wicks, colors=list(colors), linewidths=0.8))
     axes.add_collection(PolyCollection(bodies, facecolors=list(colors), edgecolors=list(colors), linewidths=0.6))
     axes.autoscale_view()
     axes.set_xlim(-1, len(table))
 
 
-def _line(axes: Axes, values: np.ndarray, label: str, color: str | None = None, width: float = 1.2) -> None:  # type: ignore[type-arg]
+def _line(axes: Axes, values: np.ndarray, label: str, color: str | None = None, width: float = 1.2) -> None:
     """A line of at most 20,000 points; between them nothing would be seen."""
     step = max(1, len(values) // MOST_POINTS)
     index = np.arange(0, len(values), step)

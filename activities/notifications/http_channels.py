@@ -47,9 +47,7 @@ async def post(http: httpx.AsyncClient, url: str, body: bytes, headers: dict[str
 class WebhookChannel:
     """JSON to an address of the operator's, signed as Standard Webhooks say when a secret is set."""
 
-    def __init__(
-        self, url: str, secret: str | None = None, timeout: float = 10.0, clock: Clock = utc_now
-    ) -> None:
+    def __init__(self, url: str, secret: str | None = None, timeout: float = 10.0, clock: Clock = utc_now) -> None:
         self.url = url
         self.secret = secret.encode() if secret else None
         self.clock = clock

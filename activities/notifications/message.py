@@ -32,7 +32,9 @@ def render(alert: Alert, event: AlertEvent) -> Message:
     subject = f"{definition.symbol} {definition.timeframe}: {definition.name} {title}"
     lines = [f"Rule: {definition.rule}"]
     if event.kind is EventKind.LATE:
-        lines.append(f"It fired {event.count} time{'s' if event.count > 1 else ''} on bars that closed earlier: {event.detail}")
+        lines.append(
+            f"It fired {event.count} time{'s' if event.count > 1 else ''} on bars that closed earlier: {event.detail}"
+        )
     elif event.detail:
         lines.append(event.detail)
     if event.values:

@@ -163,9 +163,7 @@ def _day_of_month(expression: CronExpression, day: date) -> bool:
         return True
     if expression.last_workday and day.day == _nearest_workday(day, length):
         return True
-    return any(
-        wanted <= length and day.day == _nearest_workday(day, wanted) for wanted in expression.nearest_workdays
-    )
+    return any(wanted <= length and day.day == _nearest_workday(day, wanted) for wanted in expression.nearest_workdays)
 
 
 def _nearest_workday(day: date, wanted: int) -> int:

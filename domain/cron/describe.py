@@ -82,10 +82,11 @@ def _weekdays(expression: CronExpression) -> str:
         words = [f"{monday_first[0][1]} to {monday_first[-1][1]}"]
     else:
         words = [title for _, title in monday_first]
-    words += [f"the {ORDINALS[nth - 1]} {WEEKDAY_TITLES[day]} of the month" for day, nth in sorted(expression.nth_weekdays)]
+    words += [
+        f"the {ORDINALS[nth - 1]} {WEEKDAY_TITLES[day]} of the month" for day, nth in sorted(expression.nth_weekdays)
+    ]
     words += [f"the last {WEEKDAY_TITLES[day]} of the month" for day in sorted(expression.last_weekdays)]
     return _series(words)
-
 
 
 def _series(words: list[str]) -> str:

@@ -23,7 +23,14 @@ NAMES = {
     DOW: {name: i for i, name in enumerate(WEEKDAYS)},
 }
 NAME_HINT = {MONTH: "use JAN-DEC or 1-12", DOW: "use SUN-SAT or 0-7"}
-WRAP_HINT = {SECOND: "minute", MINUTE: "hour", HOUR: "midnight", DOM: "month end", MONTH: "year end", DOW: "weekend"}
+WRAP_HINT = {
+    SECOND: "minute",
+    MINUTE: "hour",
+    HOUR: "midnight",
+    DOM: "month end",
+    MONTH: "year end",
+    DOW: "weekend",
+}
 ALIASES = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -83,11 +90,7 @@ class CronExpression:
     def has_day_letters(self) -> bool:
         """Uses ``L``, ``LW``, ``W`` or ``#``, whose rules are ours."""
         return bool(
-            self.last_day
-            or self.last_workday
-            or self.nearest_workdays
-            or self.last_weekdays
-            or self.nth_weekdays
+            self.last_day or self.last_workday or self.nearest_workdays or self.last_weekdays or self.nth_weekdays
         )
 
 
@@ -169,7 +172,13 @@ def _count_hint(stripped: str, tokens: list[str]) -> str:
         return "; found a non-breaking space where a space was expected"
     if len(tokens) == 7:
         return "; a year field is not supported"
-    for word, alias in (("hour", "@hourly"), ("da", "@daily"), ("week", "@weekly"), ("month", "@monthly"), ("year", "@yearly")):
+    for word, alias in (
+        ("hour", "@hourly"),
+        ("da", "@daily"),
+        ("week", "@weekly"),
+        ("month", "@monthly"),
+        ("year", "@yearly"),
+    ):
         if word in stripped.lower() and not any(char in stripped for char in "*/"):
             return f"; did you mean '{alias}'?"
     return ""

@@ -73,10 +73,8 @@ def add(
     from starter import alerts
 
     overrides = _fields(symbol, timeframe, name, cron, timezone, rearm, cooldown, persistence, channel, tag)
-    if inputs.is_file(what):
-        definitions = inputs.read_all(what, overrides)
-    else:
-        definitions = [read_definition(inputs.merged(what, overrides))]
+    from_file = inputs.is_file(what)
+    definitions = inputs.read_all(what, overrides) if from_file else [read_definition(inputs.merged(what, overrides))]
     if id is not None and len(definitions) > 1:
         raise Failure(f"{what} holds {len(definitions)} definitions; --id goes with one", INVALID)
     made = [
@@ -120,7 +118,7 @@ def list_alerts(
         for one in found
     ]
     columns = ["id", "symbol", "bars", "rule", "status", "fires", "last fire"]
-    print_table(columns, rows, "no alerts; add one with: alerts add \"AAPL > 150\"")
+    print_table(columns, rows, 'no alerts; add one with: alerts add "AAPL > 150"')
 
 
 def show(id: Id, as_json: Json = False) -> None:
@@ -148,7 +146,10 @@ def show(id: Id, as_json: Json = False) -> None:
     rows = [
         ["name", definition.name],
         ["rule", f"{definition.symbol} {definition.timeframe}: {definition.rule}"],
-        ["rearm", ", ".join(f"{key}={value}" for key, value in definition.rearm.model_dump(exclude_none=True).items())],
+        [
+            "rearm",
+            ", ".join(f"{key}={value}" for key, value in definition.rearm.model_dump(exclude_none=True).items()),
+        ],
         ["schedule", f"{definition.cron} ({definition.timezone})"],
         ["channels", ", ".join(definition.notification_channels) or "none"],
         ["version", str(stored.alert.version)],
@@ -189,7 +190,12 @@ def _print_judgement(said: dict[str, Any], as_json: bool) -> None:
         print_json(said)
         return
     rows = [
-        [one["condition"], number(one["left"]), ", ".join(number(value) for value in one["right"]), one["truth"]]
+        [
+            one["condition"],
+            number(one["left"]),
+            ", ".join(number(value) for value in one["right"]),
+            one["truth"],
+        ]
         for one in said["conditions"]
     ]
     print_table(["condition", "left", "right", "truth"], rows, "no bar has been evaluated yet")
@@ -219,7 +225,10 @@ def pause(
             raise InvalidInput("options", [Fault("--for, --until", "give one of them, not both")])
         end = inputs.moment(until, inputs.zone("UTC"), "--until") if until else now() + timedelta(seconds=seconds)
         if end <= now():
-            raise InvalidInput("options", [Fault("--until" if until else "--for", "expected a time to come", until or seconds)])
+            raise InvalidInput(
+                "options",
+                [Fault("--until" if until else "--for", "expected a time to come", until or seconds)],
+            )
         _run(lambda context: alerts.snooze(context, id, end.isoformat()))
         _answer({"alert": id, "status": "INACTIVE", "reason": "snoozed", "until": plain(end)}, as_json)
         return
@@ -268,8 +277,11 @@ def update(
         merged = dict(changes) if isinstance(changes, dict) else changes
         if isinstance(merged, dict) and isinstance(merged.get("rearm"), dict) and "type" not in merged["rearm"]:
             stored = await context.alert(id)
-            merged["rearm"] = {**stored.alert.definition.rearm.model_dump(exclude_none=True), **merged["rearm"]}
-            if not merged["rearm"].get("type") == "persistence" and "persistence" not in changes["rearm"]:
+            merged["rearm"] = {
+                **stored.alert.definition.rearm.model_dump(exclude_none=True),
+                **merged["rearm"],
+            }
+            if merged["rearm"].get("type") != "persistence" and "persistence" not in changes["rearm"]:
                 merged["rearm"].pop("persistence", None)
         return await alerts.update(context, id, merged)
 
@@ -315,7 +327,14 @@ def history(
         print_json([dataclasses.asdict(event) for event in events])
         return
     rows = [
-        [short(event.at), event.kind.value + (" (late)" if event.late else ""), event.status.value, event.reason, _values(event.values), event.detail]
+        [
+            short(event.at),
+            event.kind.value + (" (late)" if event.late else ""),
+            event.status.value,
+            event.reason,
+            _values(event.values),
+            event.detail,
+        ]
         for event in events
     ]
     print_table(["time", "event", "status", "reason", "values", "detail"], rows, "nothing has happened yet")

@@ -38,7 +38,7 @@ def read_json(path: str) -> Any:
         where = f"line {error.lineno} column {error.colno}: " if isinstance(error, json.JSONDecodeError) else ""
         reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
         stripped = text.strip()
-        if stripped and stripped[0] not in "{[\"" and "\n" not in stripped:
+        if stripped and stripped[0] not in '{["' and "\n" not in stripped:
             return stripped  # a file that holds an expression
         raise InvalidInput(path, [Fault("$", f"is no JSON: {where}{reason}")]) from None
 
@@ -105,7 +105,9 @@ def zone(name: str, option: str = "--timezone") -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise InvalidInput("options", [Fault(option, "expected an IANA time zone such as America/New_York", name)]) from None
+        raise InvalidInput(
+            "options", [Fault(option, "expected an IANA time zone such as America/New_York", name)]
+        ) from None
 
 
 def moment(text: str, zone: ZoneInfo, option: str) -> datetime:
@@ -113,7 +115,9 @@ def moment(text: str, zone: ZoneInfo, option: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise InvalidInput("options", [Fault(option, "expected an ISO time such as 2026-01-05T14:30:00Z", text)]) from None
+        raise InvalidInput(
+            "options", [Fault(option, "expected an ISO time such as 2026-01-05T14:30:00Z", text)]
+        ) from None
     return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
 
 

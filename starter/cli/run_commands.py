@@ -25,7 +25,9 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    definitions: Annotated[list[str] | None, typer.Argument(metavar="[FILE]...", help="Definitions to run on --bars.")] = None,
+    definitions: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE]...", help="Definitions to run on --bars.")
+    ] = None,
     seconds: Annotated[float, typer.Option("--for", min=0, help="End by itself after so many seconds.")] = 0,
     bars: Annotated[Path | None, typer.Option(help="CSV of recorded bars to replay as though live.")] = None,
     symbol: Annotated[str, typer.Option(help="Ticker of the recorded bars.")] = "",
@@ -65,7 +67,11 @@ def _recorded(bars: Path, timezone: str, files: list[str]) -> tuple[Any, str, li
     length = int(table.interval.total_seconds())
     unit, size = next((u, s) for u, s in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)) if length % s == 0)
     given = [data for file in files for _, data in inputs.definitions_in(file)]
-    return table, f"{length // size}{unit}", [one if isinstance(one, dict) else {"rule": one} for one in given]
+    return (
+        table,
+        f"{length // size}{unit}",
+        [one if isinstance(one, dict) else {"rule": one} for one in given],
+    )
 
 
 async def _demo(settings: Any, provider: Any, alerts: list[Any], seconds: float, as_json: bool) -> None:

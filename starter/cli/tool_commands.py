@@ -11,7 +11,17 @@ import typer
 from domain.definition import read_definition
 from domain.errors import Fault, InvalidInput
 from starter.cli import inputs
-from starter.cli.output import INVALID, Failure, instant, number, print_faults, print_json, print_table, progress, say
+from starter.cli.output import (
+    INVALID,
+    Failure,
+    instant,
+    number,
+    print_faults,
+    print_json,
+    print_table,
+    progress,
+    say,
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Data for programs, alone on stdout.")]
 Bars = Annotated[Path, typer.Option("--bars", help="CSV with time,open,high,low,close,volume.")]
@@ -101,7 +111,7 @@ def _run_preview(definition: Any, table: Any, chart: Path | None, as_json: bool)
         with progress("drawing"):
             draw(alert, result, chart)
         say(f"chart: {chart}")
-    events = [
+    events: list[dict[str, Any]] = [
         {
             "kind": event.kind.value,
             "bar": row,
@@ -125,9 +135,7 @@ def _run_preview(definition: Any, table: Any, chart: Path | None, as_json: bool)
         }
         print_json({"bars": len(table), "events": events, "final": summary})
         return
-    rows = [
-        [str(e["bar"]), instant(e["bar_time"]), e["kind"], e["status"], _values(e["values"])] for e in events
-    ]
+    rows = [[str(e["bar"]), instant(e["bar_time"]), e["kind"], e["status"], _values(e["values"])] for e in events]
     print_table(["bar", "time", "event", "status", "values"], rows, "nothing happened on these bars")
     fires = sum(e["kind"] == "triggered" for e in events)
     say(f"{len(table)} bars, {fires} fires; final status {final.status.value} ({final.reason})")

@@ -28,13 +28,24 @@ REARMS: list[dict[str, Any]] = [
     {"type": "crossing", "cooldown": 120}, {"type": "hysteresis", "threshold": 0.01}, {"type": "hysteresis", "level": 100},
     {"type": "hysteresis", "threshold": 0.005, "persistence": 2, "cooldown": 120}, {"type": "simple", "persistence": 2},
 ]  # fmt: skip
-OPTIONS: list[dict[str, Any]] = [{}, {"skip_if_already_true": True}, {"max_triggers": 2}, {"expires_at": "2026-01-05T15:00:00Z"}]
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"skip_if_already_true": True},
+    {"max_triggers": 2},
+    {"expires_at": "2026-01-05T15:00:00Z"},
+]
 
 
 def table(prices: list[float | None]) -> BarTable:
     start = int(datetime(2026, 1, 5, 14, 30, tzinfo=UTC).timestamp())
     closes = np.array([np.nan if price is None else price for price in prices])
-    columns = {"open": closes, "high": closes + 0.5, "low": closes - 0.5, "close": closes, "volume": np.ones(len(closes))}
+    columns = {
+        "open": closes,
+        "high": closes + 0.5,
+        "low": closes - 0.5,
+        "close": closes,
+        "volume": np.ones(len(closes)),
+    }
     return BarTable(start + 60 * np.arange(len(closes)), columns, timedelta(minutes=1))
 
 
@@ -43,7 +54,11 @@ def table(prices: list[float | None]) -> BarTable:
     st.sampled_from(RULES),
     st.sampled_from(REARMS),
     st.sampled_from(OPTIONS),
-    st.lists(st.one_of(st.sampled_from([98.0, 99.0, 99.5, 100.0, 100.5, 101.0, 102.5]), st.none()), min_size=1, max_size=60),
+    st.lists(
+        st.one_of(st.sampled_from([98.0, 99.0, 99.5, 100.0, 100.5, 101.0, 102.5]), st.none()),
+        min_size=1,
+        max_size=60,
+    ),
 )
 def test_r112_jumping_equals_stepping(
     rule: str, rearm: dict[str, Any], options: dict[str, Any], prices: list[float | None]

@@ -45,9 +45,7 @@ def field(low: int, high: int) -> st.SearchStrategy[Field]:
     ranged = st.tuples(value, value).map(
         lambda pair: Field(f"{min(pair)}-{max(pair)}", frozenset(range(min(pair), max(pair) + 1)))
     )
-    several = st.lists(value, min_size=2, max_size=4).map(
-        lambda many: Field(",".join(map(str, many)), frozenset(many))
-    )
+    several = st.lists(value, min_size=2, max_size=4).map(lambda many: Field(",".join(map(str, many)), frozenset(many)))
     return st.one_of(star, step, single, single, ranged, several)
 
 
@@ -127,7 +125,13 @@ class Job:
 
 
 jobs = st.builds(
-    Job, second=st.none(), minute=field(0, 59), hour=field(0, 23), dom=days_of_month(), month=field(1, 12), dow=days_of_week()
+    Job,
+    second=st.none(),
+    minute=field(0, 59),
+    hour=field(0, 23),
+    dom=days_of_month(),
+    month=field(1, 12),
+    dow=days_of_week(),
 )
 everyday = st.builds(
     Job,
@@ -203,7 +207,11 @@ def test_r102_around_clock_changes(job: Job, zone: str, year: int, seconds: int,
 
 @settings(max_examples=100, deadline=None)
 @given(
-    field(0, 59), field(0, 23), field(1, 28), field(1, 12), st.datetimes(datetime(2000, 1, 1), datetime(2037, 1, 1))
+    field(0, 59),
+    field(0, 23),
+    field(1, 28),
+    field(1, 12),
+    st.datetimes(datetime(2000, 1, 1), datetime(2037, 1, 1)),
 )
 def test_libraries_agree_on_plain_utc_schedules(
     minute: Field, hour: Field, dom: Field, month: Field, when: datetime

@@ -51,9 +51,7 @@ async def test_evaluate_now_answers_and_keeps_the_schedule(dev_server: WorkflowE
     assert report.values == {"close": 101.0}
     assert again.events == []
     assert after.next_tick == before.next_tick
-    assert explained["conditions"] == [
-        {"condition": "close > 100", "left": 101.0, "right": [100.0], "truth": "TRUE"}
-    ]
+    assert explained["conditions"] == [{"condition": "close > 100", "left": 101.0, "right": [100.0], "truth": "TRUE"}]
     assert explained["why"] == "it fired on this bar"
 
 
@@ -72,7 +70,7 @@ async def test_pause_resume_and_what_they_refuse(dev_server: WorkflowEnvironment
     assert "is paused" in str(refused.value.cause)
     assert resumed.status == "ARMED"
     assert [e.kind for e in world.events.values()] == [EventKind.PAUSED, EventKind.RESUMED]
-    assert [e.detail for e in world.events.values()][0] == "earnings"
+    assert next(e.detail for e in world.events.values()) == "earnings"
 
 
 async def _recorded(world: World, count: int) -> bool:
@@ -81,7 +79,10 @@ async def _recorded(world: World, count: int) -> bool:
 
 async def test_no_timer_while_paused(dev_server: WorkflowEnvironment) -> None:
     async with serving(dev_server.client, World()):
-        handle = await start(dev_server.client, make_alert({"symbol": "X", "rule": "close > 1", "cron": "* * * * * *"}, id="still"))
+        handle = await start(
+            dev_server.client,
+            make_alert({"symbol": "X", "rule": "close > 1", "cron": "* * * * * *"}, id="still"),
+        )
         await handle.signal("pause")
         await eventually(lambda: _status(handle, "INACTIVE"))
         length = len((await handle.fetch_history()).events)
@@ -90,7 +91,9 @@ async def test_no_timer_while_paused(dev_server: WorkflowEnvironment) -> None:
         events = (await handle.fetch_history()).events
         started = [e for e in events if e.HasField("timer_started_event_attributes")]
         ended = [
-            e for e in events if e.HasField("timer_fired_event_attributes") or e.HasField("timer_canceled_event_attributes")
+            e
+            for e in events
+            if e.HasField("timer_fired_event_attributes") or e.HasField("timer_canceled_event_attributes")
         ]
         await handle.cancel()
     assert length
@@ -116,7 +119,9 @@ async def _problem(handle: WorkflowHandle[AlertWorkflow, Any], text: str) -> boo
     return text in (await state(handle)).problem
 
 
-async def test_update_is_written_through_and_a_bad_one_leaves_no_trace(dev_server: WorkflowEnvironment) -> None:
+async def test_update_is_written_through_and_a_bad_one_leaves_no_trace(
+    dev_server: WorkflowEnvironment,
+) -> None:
     world = World(price=lambda at: 101.0)
     alert = quiet("edit")
     world.rows[alert.id] = alert
@@ -128,9 +133,9 @@ async def test_update_is_written_through_and_a_bad_one_leaves_no_trace(dev_serve
         with pytest.raises(WorkflowUpdateFailedError) as refused:
             await handle.execute_update(AlertWorkflow.update_definition, {"rule": "rsx(14) > 1", "timezone": "Mars"})
         assert len((await handle.fetch_history()).events) <= length + 4  # the earlier task may still complete
-        assert not any(
-            "rsx" in str(event) for event in (await handle.fetch_history()).events
-        ), "a refused update writes no history"
+        assert not any("rsx" in str(event) for event in (await handle.fetch_history()).events), (
+            "a refused update writes no history"
+        )
         cosmetic = await handle.execute_update(AlertWorkflow.update_definition, {"name": "renamed"})
         edited = await handle.execute_update(AlertWorkflow.update_definition, {"rule": "X > 200"})
         await eventually(lambda: _version(world, alert.id, 3))
@@ -164,7 +169,9 @@ async def _has_version(handle: WorkflowHandle[AlertWorkflow, Any], version: int)
     return (await state(handle)).version == version
 
 
-async def test_a_changed_row_is_adopted_and_a_deleted_one_ends_the_alert(dev_server: WorkflowEnvironment) -> None:
+async def test_a_changed_row_is_adopted_and_a_deleted_one_ends_the_alert(
+    dev_server: WorkflowEnvironment,
+) -> None:
     world = World()
     alert = quiet("row")
     async with serving(dev_server.client, world):
@@ -227,7 +234,14 @@ async def test_the_temporal_command_steers_an_alert(dev_server: WorkflowEnvironm
         evaluated = json.loads(await temporal(*update, "evaluate_now"))
         await temporal(*update, "update_definition", "--input", '{"rule": "X > 300"}')
         await temporal(
-            "workflow", "signal", "--workflow-id", handle.id, "--name", "pause", "--input", '{"reason": "lunch"}'
+            "workflow",
+            "signal",
+            "--workflow-id",
+            handle.id,
+            "--name",
+            "pause",
+            "--input",
+            '{"reason": "lunch"}',
         )
         await eventually(lambda: _status(handle, "INACTIVE"))
         explained = await temporal("workflow", "query", "--workflow-id", handle.id, "--type", "explain")
@@ -242,7 +256,8 @@ async def test_history_is_small(dev_server: WorkflowEnvironment) -> None:
     """A quiet tick costs at most seven events (DESIGN 5 measured 7.5 with two local activities)."""
     async with serving(dev_server.client, World(price=lambda at: 1.0)):
         handle = await start(
-            dev_server.client, make_alert({"symbol": "X", "timeframe": "1s", "rule": "close > 100"}, id="small")
+            dev_server.client,
+            make_alert({"symbol": "X", "timeframe": "1s", "rule": "close > 100"}, id="small"),
         )
 
         async def ticked() -> bool:

@@ -1,0 +1,48 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+JOBS ?= 2
+
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-12s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
+	@touch $(STAMP)
+
+install: $(STAMP) ## Install into .venv
+
+demo: $(STAMP) ## Simulated market, alerts that fire within a minute, Web UI; Ctrl-C ends
+	@$(BIN)/alerts demo
+
+check: $(STAMP) ## Format, lint, types, import direction
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(STAMP) ## All tests: units, activities, workflows, replays, end to end
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+
+format: $(STAMP) ## Format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## Compare tick shapes (about 100 s)
+	$(BIN)/python -m bench.ticks --sandbox
+
+histories: $(STAMP) ## Record the workflow histories anew that the replay tests use
+	$(BIN)/python -m tests.histories.record
+
+generated: $(STAMP) ## Write the JSON Schemas and the indicator catalogue anew
+	$(BIN)/python -m activities.catalogue
+	$(BIN)/python -m domain.schemas
+
+clean: ## Remove the virtual environment, caches and the demo's data
+	rm -rf $(VENV) .alerts .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+
+.PHONY: help install demo check test format bench histories generated clean

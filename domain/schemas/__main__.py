@@ -1,0 +1,5 @@
+"""``python -m domain.schemas``."""
+
+from domain.schemas import main
+
+main()
