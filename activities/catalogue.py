@@ -15,6 +15,7 @@ from talib import abstract
 from domain.bar import FIELDS
 from domain.indicators import CATALOGUE, LONGEST_PERIOD
 
+RECURSIVE = {"STOCHRSI", "CVI", "MASSI"}  # averages of averages, whose memory a short series does not show
 UNUSABLE = {"MAVP", "MAXINDEX", "MININDEX", "MINMAXINDEX"}  # a series of periods; positions in the array
 
 
@@ -70,10 +71,12 @@ def _looks_ahead(function: Callable[..., Any], arrays: list[Any]) -> bool:
 
 def _is_recursive(function: Any, call: Callable[..., Any], arrays: list[Any]) -> bool:
     """Whether bars before the lookback still weigh in, as in Wilder's averages."""
-    shortest = function.lookback + 1
-    full, cut = call(*arrays), call(*(array[-shortest:].copy() for array in arrays))
-    pairs = zip(full, cut, strict=True) if isinstance(full, tuple) else [(full, cut)]
-    return not all(np.isclose(whole[-1], part[-1], rtol=1e-9, atol=1e-9, equal_nan=True) for whole, part in pairs)
+    for shortest in (function.lookback + 1, function.lookback + 8):
+        full, cut = call(*arrays), call(*(array[-shortest:].copy() for array in arrays))
+        pairs = zip(full, cut, strict=True) if isinstance(full, tuple) else [(full, cut)]
+        if not all(np.isclose(whole[-1], part[-1], rtol=1e-9, atol=1e-9, equal_nan=True) for whole, part in pairs):
+            return True
+    return function.info["name"] in RECURSIVE
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def _parameter(trial: _Trial, name: str) -> dict[str, Any]:
     if name == "signalperiod":
         lows, highs = (2,), (LONGEST_PERIOD,)  # TA-Lib's MACD looks ahead with a signal period of 1
     elif "matype" in name:
-        lows, highs = (0,), (8,)
+        lows, highs = (0,), (max(8, int(default)),)
     elif whole:
         lows, highs = (0, 1, 2, 3, 4), (LONGEST_PERIOD,)
     return {

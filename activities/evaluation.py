@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -25,7 +25,8 @@ from activities.interface import (
     FetchResult,
     Freshness,
 )
-from activities.market_data.service import Answer, MarketData, Series
+from activities.market_data.series import Series
+from activities.market_data.service import Answer, MarketData, Need
 from domain import timeframe
 from domain.bar import Bar, BarSnapshot
 from domain.expression import parse
@@ -56,22 +57,33 @@ class Evaluation:
         series = own.series
         others_series = {frame: answer.series for frame, answer in others.items() if answer.series is not None}
         first = _first_new(series, wanted)
-        cut = series.bars[first : first + MAX_SNAPSHOTS]
+        until = self._until(series, others)
+        cut = series.bars[first : min(first + MAX_SNAPSHOTS, until)]
         snapshots = tuple(
             self._snapshot(wanted, operands, series, others_series, first + offset) for offset in range(len(cut))
         )
         forming = None
         if wanted.forming and series.forming is not None:
             forming = self._snapshot(wanted, operands, _with_forming(series), others_series, len(series.bars))
+        settling = next((a for a in (own, *others.values()) if a.freshness is Freshness.SETTLING), own)
         return EvaluateResult(
-            own.freshness,
+            settling.freshness,
             own.as_of,
             snapshots,
             forming,
-            ready_at=own.ready_at,
-            more=first + len(cut) < len(series.bars),
+            ready_at=settling.ready_at,
+            more=first + len(cut) < until,
             source=series.provider,
         )
+
+    def _until(self, series: Series, others: dict[str, Answer]) -> int:
+        """Bars before a higher bar that has closed but is not there yet; the later ones wait for it."""
+        until = len(series.bars)
+        for frame, answer in others.items():
+            if answer.freshness is Freshness.SETTLING and answer.series is not None:
+                coming = answer.series.last_close(frame, answer.as_of)
+                until = min(until, bisect_left(series.bars, coming, key=_close))
+        return until
 
     @activity.defn(name=FETCH)
     async def fetch(self, wanted: FetchInput) -> FetchResult:
@@ -80,7 +92,9 @@ class Evaluation:
         Raises:
             ApplicationError: ``ProviderUnavailable`` (retried, after the vendor's wait) or ``ProviderRefused`` (never).
         """
-        asked = EvaluateInput(wanted.symbol, wanted.timeframe, wanted.keys, wanted.now, lookback=wanted.lookback)
+        asked = EvaluateInput(
+            wanted.symbol, wanted.timeframe, wanted.keys, wanted.now, wanted.after, lookback=wanted.lookback
+        )
         own, others = await self._answers(asked, _operands(wanted.keys), None)
         for answer in (own, *others.values()):
             if answer.freshness is Freshness.REFUSED:
@@ -95,14 +109,17 @@ class Evaluation:
         self, wanted: EvaluateInput, operands: Sequence[Operand], limit: float | None
     ) -> tuple[Answer, dict[str, Answer]]:
         """The alert's own series and those of the higher timeframes its rule names."""
-        counts = {wanted.timeframe: wanted.lookback or 1}
+        windows = {wanted.timeframe: wanted.lookback or 1}
         for operand in operands:
             frame = operand.timeframe or wanted.timeframe
-            counts[frame] = max(counts.get(frame, 1), _bars_for(operand))
-        own_count = counts.pop(wanted.timeframe) + _missed(wanted)
-        own = await self.market.bars(wanted.symbol, wanted.timeframe, own_count, limit=limit, forming=wanted.forming)
+            windows[frame] = max(windows.get(frame, 1), _bars_for(operand))
+        since = _since(wanted)
+        need = Need(wanted.symbol, wanted.timeframe, windows.pop(wanted.timeframe), since, forming=wanted.forming)
+        own = await self.market.bars(need, limit=limit)
+        newest = own.series.newest_close if own.series else None
         others = {
-            frame: await self.market.bars(wanted.symbol, frame, count, limit=limit) for frame, count in counts.items()
+            frame: await self.market.bars(Need(wanted.symbol, frame, window, since, newest), limit=limit)
+            for frame, window in windows.items()
         }
         return own, others
 
@@ -131,11 +148,12 @@ class Evaluation:
         if isinstance(operand, FieldOperand):
             return _finite(getattr(series.bars[index], operand.field))
         bar = series.bars[index]
-        name = (series.provider, symbol, str(bar.close_time - bar.open_time), operand.base, bar.close_time)
+        # the bar's own close is part of the name: a readjusted series has other values
+        name = (series.provider, symbol, f"{bar.close_time - bar.open_time} {bar.close}", operand.base, bar.close_time)
         kept = self._values.get(name) if bar.final else None
         if kept is None:
             kept = _compute(operand, series, index)
-            if bar.final:
+            if bar.final and index + 1 >= indicators.bars_needed(operand):
                 self._values[name] = kept
                 if len(self._values) > KEPT_VALUES:
                     self._values.popitem(last=False)
@@ -170,12 +188,11 @@ def _bars_for(operand: Operand) -> int:
     return window + operand.offset
 
 
-def _missed(wanted: EvaluateInput) -> int:
-    """Bars that may have closed since the last one seen; they all need their windows."""
+def _since(wanted: EvaluateInput) -> datetime | None:
+    """Close of the oldest bar that must have its whole window; the catch-up is bounded."""
     if wanted.after is None or wanted.newest_only:
-        return 1
-    elapsed = (wanted.now - wanted.after) / timeframe.duration(wanted.timeframe)
-    return min(max(1, math.ceil(elapsed) + 1), LONGEST_CATCH_UP)
+        return None
+    return max(wanted.after, wanted.now - LONGEST_CATCH_UP * timeframe.duration(wanted.timeframe))
 
 
 def _first_new(series: Series, wanted: EvaluateInput) -> int:
@@ -189,7 +206,7 @@ def _first_new(series: Series, wanted: EvaluateInput) -> int:
 
 def _with_forming(series: Series) -> Series:
     assert series.forming is not None
-    return Series(series.provider, (*series.bars, series.forming), series.begins_history)
+    return Series(series.provider, (*series.bars, series.forming), series.begins_history, series.reach)
 
 
 def _close(bar: Bar) -> datetime:

@@ -52,7 +52,7 @@ def compute(
         values = (_windowed if by_window else _call)(operand, part)
         undefined = _undefined(operand, part, values)
         for name, value in zip(outputs, values, strict=True):
-            value = np.where(undefined, np.nan, value)
+            value = np.where(undefined, np.nan, _tidy(value))
             value[: min(warm, len(value))] = np.nan
             outputs[name][start:end] = value
     return outputs
@@ -83,6 +83,15 @@ def is_recursive(operand: IndicatorOperand) -> bool:
 def _inputs(operand: IndicatorOperand, columns: Columns) -> list[Array]:
     names = (operand.source,) if operand.source else operand.definition.inputs
     return [np.asarray(columns[name], dtype=np.float64) for name in names]
+
+
+def _tidy(values: Array) -> Array:
+    """Twelve significant digits: on a flat series an average must equal its price, not miss it by a rounding error."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        digits = np.where((values == 0) | ~np.isfinite(values), 0, 11 - np.floor(np.log10(np.abs(values))))
+    scale = 10.0 ** np.abs(digits)
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.where(digits >= 0, np.round(values * scale) / scale, np.round(values / scale) * scale)
 
 
 def _segments(sound: NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -121,6 +130,9 @@ def _undefined(operand: IndicatorOperand, inputs: list[Array], values: list[Arra
     window = operand.window
     if name in CHANGE_RATIOS:
         flat = _flat(inputs, window)
+        if name == "stochrsi":
+            inner = talib.RSI(inputs[0], timeperiod=int(params["timeperiod"]))
+            flat |= _flat([np.nan_to_num(inner, nan=-1.0)], int(params["fastk_period"]))
         if name == "rsi":
             rises = np.concatenate([[False], np.diff(inputs[0]) > 0])
             flat |= (values[0] == 0.0) & _any_within(rises, window)  # underflow on a small scale
@@ -129,10 +141,12 @@ def _undefined(operand: IndicatorOperand, inputs: list[Array], values: list[Arra
         smoothing = lookback(name, tuple(params.items())) - int(params[RANGE_RATIOS[name]]) + 2
         return _any_within(_flat(inputs[:2], int(params[RANGE_RATIOS[name]])), smoothing)
     if name in TYPICAL_RATIOS:
-        flat = _flat(inputs[:3], int(params["timeperiod"]))
-        return flat | _silent(inputs[3], int(params["timeperiod"])) if name == "mfi" else flat
+        period = int(params["timeperiod"])
+        typical = (inputs[0] + inputs[1] + inputs[2]) / 3
+        flat = _flat([typical], period + (name == "mfi"))
+        return flat | _silent(inputs[3], period) if name == "mfi" else flat
     if name in DIRECTIONAL:
-        return _flat(inputs, window)
+        return _still(inputs[:2], window)
     if name in BAR_RATIOS:
         return np.asarray(inputs[1] == inputs[2])
     if name in PAIR_RATIOS:
@@ -150,6 +164,11 @@ def _flat(inputs: list[Array], span: int) -> NDArray[np.bool_]:
     index = np.arange(len(moved))
     run = index - np.maximum.accumulate(np.where(moved, index, 0)) + 1
     return np.asarray(same & (run >= np.minimum(span, index + 1)))
+
+
+def _still(inputs: list[Array], span: int) -> NDArray[np.bool_]:
+    """Whether none of the inputs has moved over the last ``span`` bars, wherever each of them stands."""
+    return np.asarray(np.all([_flat([array], span) for array in inputs], axis=0))
 
 
 def _silent(volume: Array, span: int) -> NDArray[np.bool_]:

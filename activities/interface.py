@@ -113,6 +113,7 @@ class FetchInput:
     timeframe: str
     keys: tuple[str, ...]
     now: datetime
+    after: datetime | None = None
     lookback: int | None = None
 
 

@@ -220,7 +220,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.serve:
         asyncio.run(serve(options.serve))
-        return
+        os._exit(0)
     began = time.monotonic()
     shapes = [*SHAPES, "sandboxed"] if options.sandbox else list(SHAPES)
     results = asyncio.run(compare(shapes, options.alerts, options.seconds))

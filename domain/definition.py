@@ -21,7 +21,8 @@ from domain.rearm_policy import Rearm, misfits
 from domain.rule import MAX_COMPARISONS, MAX_DEPTH, Node, comparisons, depth, series
 
 SCHEMA_VERSION = 1
-CHANNEL = re.compile(r"^(log|notify|telegram|email|webhook(:[a-z0-9][a-z0-9_-]{0,62})?)$")
+MAX_LEVELS = 4 * MAX_DEPTH
+CHANNEL = re.compile(r"(log|notify|telegram|email|webhook(:[a-z0-9][a-z0-9_-]{0,62})?)")
 CHANNEL_HINT = "expected log, notify, telegram, email, webhook or webhook:<name>"
 SYMBOL = r"^[A-Za-z0-9^][A-Za-z0-9.\-=/:^_]{0,31}$"
 _SHORT_CONDITIONS = {
@@ -57,9 +58,18 @@ class Options(Model):
     record: Literal["changes"] = "changes"
     skip_if_already_true: bool = False
 
+    @field_validator("expires_at", mode="before")
+    @classmethod
+    def _a_text(cls, value: Any) -> Any:
+        if value is not None and not isinstance(value, str | datetime):
+            raise ValueError("expected an ISO time with an offset such as 2026-12-31T21:00:00Z")
+        return value
+
     @field_validator("expires_at")
     @classmethod
     def _in_utc(cls, value: datetime | None) -> datetime | None:
+        if value is not None and not 1970 <= value.year <= 9000:
+            raise ValueError("expected a year from 1970 to 9000")
         return value.astimezone(UTC) if value else None
 
 
@@ -107,7 +117,7 @@ class AlertDefinition(Model):
     @field_validator("notification_channels")
     @classmethod
     def _known_channels(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        bad = [name for name in value if not CHANNEL.match(name)]
+        bad = [name for name in value if not CHANNEL.fullmatch(name)]
         if bad:
             raise ValueError(f"unknown channel {', '.join(bad)}; {CHANNEL_HINT}")
         return tuple(dict.fromkeys(value))
@@ -182,6 +192,8 @@ def read_definition(data: Any) -> AlertDefinition:
         data = {"rule": data}
     if not isinstance(data, dict):
         raise InvalidInput("definition", [Fault("$", "expected an object or an expression", data)])
+    if _levels(data) > MAX_LEVELS:
+        raise InvalidInput("definition", [Fault("$", f"is nested deeper than {MAX_LEVELS} levels")])
     data, faults = _expand(data)
     try:
         definition = AlertDefinition.model_validate(data)
@@ -217,6 +229,18 @@ def edited(definition: AlertDefinition, changes: dict[str, Any]) -> AlertDefinit
         if value is None:
             data.pop(name, None)
     return read_definition(data)
+
+
+def _levels(data: Any) -> int:
+    """Depth of nested objects and lists, without recursion; stops counting past the limit."""
+    level, current = 0, [data]
+    while current and level <= MAX_LEVELS:
+        level += 1
+        below = [
+            one.values() if isinstance(one, dict) else one for one in current if isinstance(one, dict | list | tuple)
+        ]
+        current = [value for values in below for value in values if isinstance(value, dict | list | tuple)]
+    return level
 
 
 def _follows_from(path: str, known: list[str]) -> bool:

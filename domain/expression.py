@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from pydantic import ValidationError
@@ -290,6 +291,8 @@ class _Parser:
             raise self._expected(what)
         self.at += 1
         value = float(token.text.replace("_", "")) * sign
+        if not isfinite(value):
+            raise _SyntaxFault(f"the number at column {token.position + 1} is too large")
         return int(value) if value == int(value) else value
 
     def _whole_number(self, what: str) -> int:

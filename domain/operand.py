@@ -18,6 +18,23 @@ class Model(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth_for_numbers(cls, data: Any) -> Any:
+        """``true`` is no number, though Python takes it for 1; and a number has at most 300 digits."""
+        if isinstance(data, dict):
+            for name, value in data.items():
+                if isinstance(value, bool) and name not in cls._truths():
+                    raise ValueError(f"'{name}' is true or false where a value belongs")
+                if isinstance(value, int) and abs(value) >= 10**300:
+                    raise ValueError(f"'{name}' is too large a number")
+        return data
+
+    @classmethod
+    def _truths(cls) -> set[str]:
+        """Names of the fields that are true or false."""
+        return {name for name, field in cls.model_fields.items() if isinstance(field.default, bool)}
+
 
 def _check_timeframe(value: str | None) -> None:
     if value is not None:
@@ -98,7 +115,7 @@ class IndicatorOperand(Model):
     def base(self) -> str:
         """Function, source and parameters without output, offset or timeframe: what is computed once."""
         arguments: list[str] = [self.source] if self.source else []
-        arguments += [f"{value:g}" for value in self.params.values()]
+        arguments += [number_text(value) for value in self.params.values()]
         return f"{self.indicator}({', '.join(arguments)})"
 
     @cached_property

@@ -119,7 +119,10 @@ def step_forming(alert: Alert, state: AlertState, snapshot: BarSnapshot) -> Step
         return state, []
     if state.last_bar_close is not None and snapshot.bar_close <= state.last_bar_close:
         return state, []
-    if state.last_snapshot is None and alert.definition.options.skip_if_already_true:
+    options = alert.definition.options
+    if state.last_snapshot is None and options.skip_if_already_true:
+        return state, []
+    if options.expires_at is not None and snapshot.bar_close >= options.expires_at:
         return state, []
     truth = alert.judge.truth(snapshot.values, dict(state.sides))
     if truth is not True or state.persistence_count + 1 < alert.definition.rearm.persistence:

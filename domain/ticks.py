@@ -27,7 +27,7 @@ def next_tick(definition: AlertDefinition, state: AlertState, after: datetime) -
     earliest = after
     closes_on_grid = timeframe.is_intraday(definition.timeframe)
     if closes_on_grid and definition.options.evaluate_on == "close" and state.last_bar_close is not None:
-        earliest = max(after, timeframe.next_close(definition.timeframe, state.last_bar_close) - _TICK)
+        earliest = max(after, timeframe.close_after(definition.timeframe, state.last_bar_close) - _TICK)
     return next_fire(definition.parsed_cron, ZoneInfo(definition.timezone), earliest)
 
 

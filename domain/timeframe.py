@@ -29,6 +29,20 @@ def duration(timeframe: str) -> timedelta:
     return timedelta(seconds=count * UNITS[unit])
 
 
+def name_of(length: timedelta) -> str | None:
+    """The timeframe of that length; None when there is none."""
+    seconds = int(length.total_seconds())
+    for unit in ("w", "d", "h", "m", "s"):
+        count, rest = divmod(seconds, UNITS[unit])
+        if count and not rest:
+            try:
+                duration(f"{count}{unit}")
+            except ValueError:
+                continue
+            return f"{count}{unit}"
+    return None
+
+
 def is_intraday(timeframe: str) -> bool:
     """Shorter than a day: closes on a UTC grid, whatever the exchange."""
     return duration(timeframe) < timedelta(days=1)
@@ -46,18 +60,19 @@ def last_close(timeframe: str, at: datetime) -> datetime:
     return floor(timeframe, at)
 
 
-def next_close(timeframe: str, after: datetime) -> datetime:
-    """The first close strictly after ``after``."""
-    return floor(timeframe, after) + duration(timeframe)
+def close_after(timeframe: str, last_close: datetime) -> datetime:
+    """The close that follows one that has been seen; bars of some exchanges close off the grid (15:30, 16:30 …)."""
+    return last_close + duration(timeframe)
 
 
 def default_cron(timeframe: str) -> str:
-    """A schedule that ticks as each bar closes; hourly for daily and weekly bars, whose close depends on the exchange."""
+    """A schedule that ticks as each bar closes; every half hour from hourly bars on, since exchanges open on the half.
+
+    A tick that cannot see a new bar is not taken, so that a dense schedule costs nothing.
+    """
     seconds = int(duration(timeframe).total_seconds())
     if seconds < 60:
         return "* * * * * *" if seconds == 1 else f"*/{seconds} * * * * *"
     if seconds < 3600:
         return "* * * * *" if seconds == 60 else f"*/{seconds // 60} * * * *"
-    if seconds < 86400:
-        return "0 * * * *" if seconds == 3600 else f"0 */{seconds // 3600} * * *"
-    return "2 * * * *"
+    return "*/30 * * * *"

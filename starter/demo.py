@@ -104,6 +104,7 @@ class Teller:
         self.database, self.since, self.names, self.tell = database, since, names, tell
         self.seen: set[str] = set()
         self.kinds: Counter[str] = Counter()
+        self.sent: set[tuple[str, str]] = set()
 
     async def follow(self, stop: asyncio.Event, quiet: bool = False) -> None:
         """Until told to stop, and once more after."""
@@ -127,7 +128,23 @@ class Teller:
                 if not quiet and event.kind is not EventKind.SUPPRESSED:
                     self.tell(line(event, self.names[event.alert_id]))
             if not fresh:
-                return
+                break
+        await self._poll_deliveries(quiet)
+
+    async def _poll_deliveries(self, quiet: bool) -> None:
+        async with self.database.transaction() as work:
+            rows = await work.deliveries.list(limit=200)
+        for row in reversed(rows):
+            key = (row.event_id, row.channel)
+            if key in self.sent or row.status is not DeliveryStatus.SENT or row.event_id not in self.seen:
+                continue
+            self.sent.add(key)
+            if not quiet and row.delivered_at:
+                took = (row.delivered_at - row.created_at).total_seconds()
+                name = self.names[row.alert_id]
+                self.tell(
+                    f"{row.delivered_at:%Y-%m-%d %H:%M:%S}Z ✉ delivered  {name:<24} by {row.channel} in {took:.2f} s"
+                )
 
     async def delivered(self) -> Counter[str]:
         """Deliveries of these alerts by status."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.interface import TaskQueue
-from domain.alert import Alert, Reason, Status
+from domain.alert import Alert, AlertState, Reason, Status
 from storage.definitions import StoredAlert
 from workflows import search_attributes
 from workflows.alert import AlertWorkflow
@@ -44,18 +45,41 @@ def static_details(alert: Alert) -> str:
     return "\n".join(line for line in lines if line)
 
 
-async def ensure_running(client: Client, alert: Alert) -> WorkflowHandle[AlertWorkflow, StatusReport]:
-    """Starts the alert's workflow, or tells the running one which version its row has."""
+def restored_state(stored: StoredAlert) -> AlertState:
+    """The memory SQL has of an alert whose workflow is gone (terminated, or its server lost): better than none.
+
+    Sides and persistence counts are not kept there and begin anew; a version never projected begins fresh.
+    """
+    if stored.state_version != stored.alert.version or stored.last_bar_close is None:
+        return AlertState()
+    status, cooldown = Status(stored.status), stored.alert.definition.rearm.cooldown
+    return AlertState(
+        status=status,
+        reason=stored.reason,
+        last_bar_close=stored.last_bar_close,
+        triggered_at=stored.triggered_at,
+        trigger_count=stored.trigger_count,
+        cooldown_until=(stored.triggered_at or stored.last_bar_close) + timedelta(seconds=cooldown)
+        if status is Status.COOLDOWN
+        else None,
+        before_pause=Status.ARMED if status is Status.INACTIVE else None,
+    )
+
+
+async def ensure_running(
+    client: Client, alert: Alert, state: AlertState | None = None
+) -> WorkflowHandle[AlertWorkflow, StatusReport]:
+    """Starts the alert's workflow (from ``state``), or tells the running one which version its row has."""
     return await client.start_workflow(
         AlertWorkflow.run,
-        AlertInput(alert=alert),
+        AlertInput(alert=alert, state=state or AlertState()),
         id=workflow_id(alert.id),
         task_queue=TaskQueue.ALERTS,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
         start_signal="definition_changed",
         start_signal_args=[DefinitionChanged(alert.version)],
-        search_attributes=search_attributes.initial(alert, Status.ARMED.value),
+        search_attributes=search_attributes.initial(alert, (state or AlertState()).status.value),
         static_summary=summary(alert),
         static_details=static_details(alert),
     )
@@ -63,14 +87,14 @@ async def ensure_running(client: Client, alert: Alert) -> WorkflowHandle[AlertWo
 
 async def ensure_all_running(client: Client, stored: Sequence[StoredAlert]) -> int:
     """Starts what should run and does not; returns how many alerts were looked after."""
-    wanted = [one.alert for one in stored if one.enabled and not is_over(one)]
+    wanted = [one for one in stored if one.enabled and not is_over(one)]
     limit = asyncio.Semaphore(AT_ONCE)
 
-    async def ensure(alert: Alert) -> None:
+    async def ensure(one: StoredAlert) -> None:
         async with limit:
-            await ensure_running(client, alert)
+            await ensure_running(client, one.alert, restored_state(one))
 
-    await asyncio.gather(*(ensure(alert) for alert in wanted))
+    await asyncio.gather(*(ensure(one) for one in wanted))
     return len(wanted)
 
 

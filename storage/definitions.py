@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import structlog
 from sqlalchemy import CursorResult, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.alert import Alert, AlertState
 from domain.definition import read_definition
+from domain.errors import InvalidInput
 from storage.tables import ScheduleRow
 
 ALERT = "alert"
+log = structlog.get_logger(__name__)
 
 
 class DefinitionConflict(Exception):
@@ -94,7 +97,13 @@ class Definitions:
         rows = await self.session.scalars(
             select(ScheduleRow).where(ScheduleRow.job_type == ALERT).order_by(ScheduleRow.created_at, ScheduleRow.id)
         )
-        return [_stored(row) for row in rows]
+        found = []
+        for row in rows:
+            try:
+                found.append(_stored(row))
+            except InvalidInput as error:  # one bad row must not hide the others
+                log.error("definition unreadable", action="list_definitions", alert_id=row.id, error=str(error)[:500])
+        return found
 
     async def delete(self, alert_id: str) -> bool:
         """Removes the row; whether there was one."""

@@ -47,6 +47,12 @@ SOON = timedelta(milliseconds=1)
 ACTIVITY_FAILED = (ActivityError, ApplicationError, TemporalTimeout)  # a local activity's failure comes bare
 
 
+def _let_cancellation_pass(error: BaseException) -> None:
+    """An alert that is being cancelled must not take the cancelled activity for a failed one and go on."""
+    if is_cancelled_exception(error):
+        raise error
+
+
 @workflow.defn(name="AlertWorkflow")
 class AlertWorkflow(AlertMessages):
     """Steered by signals and updates, looked at by queries; see ``workflows.messages`` for their JSON."""
@@ -127,7 +133,10 @@ class AlertWorkflow(AlertMessages):
         """Every new closed bar through ``step``, then the forming one if it is wanted."""
         asked, self.settle_at = self.requested, None
         while not (self.state.is_over or self.state.is_paused):
+            alert, before = self.alert, self.state.last_bar_close
             result = await self._evaluate()
+            if self.alert is not alert or self.state.is_paused or self.state.last_bar_close != before:
+                continue  # edited, paused or resumed meanwhile: this result is of the alert as it was
             if result is None:
                 break
             self._step_all(result)
@@ -137,7 +146,8 @@ class AlertWorkflow(AlertMessages):
         self._tell_late()
         expires_at = self.alert.definition.options.expires_at
         active = not (self.state.is_over or self.state.is_paused)
-        if active and expires_at is not None and workflow.now() >= expires_at:
+        waiting = self.settle_at is not None and self.settled < MOST_SETTLING
+        if active and expires_at is not None and workflow.now() >= expires_at and not waiting:
             self._take(rearm.expire(self.alert, self.state))
         self.evaluated = asked
 
@@ -177,6 +187,7 @@ class AlertWorkflow(AlertMessages):
             )
             return result
         except ACTIVITY_FAILED as error:
+            _let_cancellation_pass(error)
             text = str(error.cause or error)
             return EvaluateResult(Freshness.UNAVAILABLE, workflow.now(), problem=text)
 
@@ -193,7 +204,8 @@ class AlertWorkflow(AlertMessages):
                 definition.symbol,
                 definition.timeframe,
                 tuple(definition.operands),
-                workflow.now(),
+                workflow.now() - self.market_lag,
+                self.state.last_bar_close,
                 definition.options.lookback,
             ),
             result_type=FetchResult,
@@ -211,6 +223,7 @@ class AlertWorkflow(AlertMessages):
         try:
             await handle
         except ActivityError as error:
+            _let_cancellation_pass(error)
             cause = error.cause
             self.problem = cause.message if isinstance(cause, ApplicationError) else str(cause or error)
             return False
@@ -300,7 +313,8 @@ class AlertWorkflow(AlertMessages):
                 retry_policy=interface.LOCAL_RETRY,
                 summary="record",
             )
-        except ACTIVITY_FAILED:
+        except ACTIVITY_FAILED as error:
+            _let_cancellation_pass(error)
             workflow.logger.warning("events not recorded", extra={"action": "record", "count": len(batch)})
             if len(self.pending) > MOST_PENDING:
                 kept = [event for event in self.pending if event.kind is not EventKind.SUPPRESSED]
@@ -327,29 +341,39 @@ class AlertWorkflow(AlertMessages):
                 shown=self.shown,
                 problem=self.problem,
                 due=self.due,
+                settle_at=self.settle_at,
+                settled=self.settled,
+                market_lag=self.market_lag,
+                reload=self.reload,
                 history_limit=self.history_limit,
             )
         )
 
     async def _settle_definition(self) -> None:
         """Writes an edit through, then adopts the row's when that is newer (DESIGN 3)."""
+        sent, reload = self.alert, self.reload
+        if self.unsaved_from is None and not reload:
+            return
         try:
             if self.unsaved_from is not None:
-                given = SaveInput(self.alert, self.unsaved_from)
-                found = await self._store(interface.SAVE_ALERT, given)
-                self.unsaved_from = None
-            elif self.reload:
-                self.reload = False
-                found = await self._store(interface.LOAD_ALERT, self.alert.id)
+                found = await self._store(interface.SAVE_ALERT, SaveInput(sent, self.unsaved_from))
             else:
-                return
-        except ACTIVITY_FAILED:
+                self.reload = False
+                found = await self._store(interface.LOAD_ALERT, sent.id)
+        except ACTIVITY_FAILED as error:
+            _let_cancellation_pass(error)
+            self.reload = reload
             workflow.logger.warning("definition not settled", extra={"action": "settle_definition"})
             return
+        edited_meanwhile = self.alert is not sent
         if found.alert is None:
             self.deleted = True
-        elif found.alert.version > self.alert.version or found.alert.definition != self.alert.definition:
-            self._adopt(found.alert)
+        elif found.alert.version > sent.version or found.alert.definition != sent.definition:
+            self.unsaved_from = None
+            if found.alert.version >= sent.version:
+                self._adopt(found.alert)  # the row is newer, or was edited to the same version: it wins
+        else:
+            self.unsaved_from = found.alert.version if edited_meanwhile else None
 
     async def _store(self, name: str, argument: Any) -> StoredDefinition:
         found: StoredDefinition = await workflow.execute_local_activity(

@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from domain import rearm
-    from domain.alert import Alert, AlertEvent, AlertState, EventKind, Reason, Status
+    from domain.alert import Alert, AlertEvent, AlertState, EventKind, Reason
     from domain.definition import AlertDefinition, edited
     from domain.errors import InvalidInput
     from domain.explain import details, explain
@@ -43,18 +43,18 @@ class AlertMessages:
         self.recent = given.recent
         self.unsaved_from = given.unsaved_from
         self.snoozed_until = given.snoozed_until
-        self.shown = given.shown or (Status.ARMED.value, given.alert.version, None)
+        self.shown = given.shown or (given.state.status.value, given.alert.version, None)
         self.problem = given.problem
         self.history_limit = given.history_limit
         self.due = given.due
+        self.settle_at = given.settle_at
+        self.settled = given.settled
+        self.market_lag = given.market_lag
+        self.reload = given.reload
         self.jitter: timedelta | None = None
-        self.settle_at: datetime | None = None
-        self.settled = 0
-        self.market_lag = timedelta(0)
         self.to_tell: list[AlertEvent] = []
         self.late: list[AlertEvent] = []
         self.woken = False
-        self.reload = False
         self.deleted = False
         self.projection_due = given.shown is None
         self.requested = 0
@@ -76,9 +76,12 @@ class AlertMessages:
     def _adopt(self, alert: Alert) -> None:
         earlier, self.alert = self.alert, alert
         self._take(rearm.updated(earlier, alert, self.state, workflow.now()))
-        self.due = self.jitter = self.settle_at = None
-        if not alert.definition.keeps_state_of(earlier.definition):
+        old, new = earlier.definition, alert.definition
+        if (old.cron, old.timezone, old.options) != (new.cron, new.timezone, new.options):
+            self.due = self.jitter = None
+        if not new.keeps_state_of(old):
             self.previous = self.state
+            self.settle_at = workflow.now()  # the new rule is judged at once, not at the next tick
 
     def _wake(self) -> None:
         self.woken = True

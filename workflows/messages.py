@@ -4,7 +4,7 @@ Annotations are real objects, not text, here and wherever payloads are defined: 
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from domain.alert import Alert, AlertEvent, AlertState
@@ -16,7 +16,7 @@ class AlertInput:
 
     ``pending`` events are not in SQL yet. ``unsaved_from`` is the row's version an unwritten edit was made from.
     ``shown`` is the (status, version, last trigger) the search attributes say. ``history_limit`` is the number of
-    history events after which the workflow continues as new.
+    history events after which the workflow continues as new. ``market_lag`` is how far the market's time is behind ours.
     """
 
     alert: Alert
@@ -29,6 +29,10 @@ class AlertInput:
     shown: tuple[str, int, datetime | None] | None = None
     problem: str = ""
     due: datetime | None = None
+    settle_at: datetime | None = None
+    settled: int = 0
+    market_lag: timedelta = timedelta(0)
+    reload: bool = False
     history_limit: int = 1000
 
 

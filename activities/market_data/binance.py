@@ -48,17 +48,19 @@ class Binance:
         start, end = _milliseconds(request.start), _milliseconds(request.end) - 1
         first_asked = start
         while start <= end:
-            page = await self._page(request, start, end)
+            page, full = await self._page(request, start, end)
             rows += page
-            if len(page) < PAGE:
+            following = _milliseconds(page[-1].open_time) + 1 if page else start
+            if not full or following <= start:
                 break
-            start = _milliseconds(page[-1].open_time) + 1
+            start = following
         bars = normalize(rows, request, self.grace)
         gap = _milliseconds(bars[0].open_time) - first_asked if bars else 0
         length = bars[0].close_time - bars[0].open_time if bars else timedelta()
         return FetchedBars(bars, begins_history=bool(bars) and gap > 2 * length.total_seconds() * 1000)
 
-    async def _page(self, request: BarRequest, start: int, end: int) -> list[RawBar]:
+    async def _page(self, request: BarRequest, start: int, end: int) -> tuple[list[RawBar], bool]:
+        """One page's readable rows, and whether the page was full."""
         params: dict[str, str | int] = {
             "symbol": request.symbol.replace("-", "").replace("/", "").upper(),
             "interval": request.timeframe,
@@ -72,7 +74,7 @@ class Binance:
             self._refuse(body, answer.status_code)
         if not isinstance(body, list):
             raise ProviderUnavailable(self.name, "sent an answer that is no list of klines")
-        return [row for row in map(_row, body) if row is not None]
+        return [row for row in map(_row, body) if row is not None], len(body) >= PAGE
 
     def _refuse(self, body: Any, status: int) -> None:
         code = body.get("code") if isinstance(body, dict) else None

@@ -50,7 +50,7 @@ class VendorClient:
         """
         try:
             return answer.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             kind = answer.headers.get("Content-Type", "unknown content").partition(";")[0]
             if answer.status_code in (401, 403, 404):
                 raise ProviderRefused(self.name, f"refused with HTTP {answer.status_code}") from None

@@ -39,7 +39,7 @@ def number(value: Any) -> float | None:
         return None
     try:
         found = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return found if math.isfinite(found) else None
 
@@ -56,19 +56,12 @@ def from_seconds(value: Any) -> datetime | None:
 def normalize(rows: Iterable[RawBar], request: BarRequest, grace: timedelta) -> tuple[Bar, ...]:
     """Bars in the request's window. A row that contradicts itself keeps its place with missing values.
 
-    Of rows with one open time the last wins: vendors append corrections. Off-grid open times of intraday bars (a live
-    row stamped with its last trade) fall on their bar. Interior rows without any trade are left out.
+    Of rows with one open time the last wins: vendors append corrections. A last row that opens within the bar before it
+    is that bar's live state, stamped with its last trade. Interior rows without any trade are left out.
     """
-    intraday = timeframe.is_intraday(request.timeframe)
     length = timeframe.duration(request.timeframe)
-    by_open: dict[datetime, RawBar] = {}
-    for row in rows:
-        opened = timeframe.floor(request.timeframe, row.open_time) if intraday else row.open_time
-        if request.start <= opened < request.end:
-            by_open[opened] = replace(row, open_time=opened)
-    ordered = [by_open[opened] for opened in sorted(by_open)]
-    if not intraday:
-        ordered = _one_per_day(ordered)
+    by_open = {row.open_time: row for row in rows if request.start <= row.open_time < request.end}
+    ordered = _merged([by_open[opened] for opened in sorted(by_open)], length)
     bars = []
     for row in ordered:
         if row.is_empty and row is not ordered[-1]:
@@ -78,15 +71,11 @@ def normalize(rows: Iterable[RawBar], request: BarRequest, grace: timedelta) -> 
     return tuple(bars)
 
 
-def _one_per_day(rows: list[RawBar]) -> list[RawBar]:
-    """A live daily row comes beside the session's own row: the later one wins under the earlier one's time."""
-    kept: list[RawBar] = []
-    for row in rows:
-        if kept and row.open_time - kept[-1].open_time < timedelta(hours=12):
-            kept[-1] = replace(row, open_time=kept[-1].open_time)
-        else:
-            kept.append(row)
-    return kept
+def _merged(rows: list[RawBar], length: timedelta) -> list[RawBar]:
+    """The last row under the time of the bar it is the live state of; a daily bar may be an hour short (clock change)."""
+    if len(rows) < 2 or rows[-1].open_time - rows[-2].open_time >= length * 0.9:
+        return rows
+    return [*rows[:-2], replace(rows[-1], open_time=rows[-2].open_time)]
 
 
 def _bar(row: RawBar, closes: datetime, *, final: bool) -> Bar:

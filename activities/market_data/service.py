@@ -6,50 +6,44 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 
 from activities.interface import Freshness
 from activities.market_data.provider import (
     BarProvider,
     BarRequest,
-    FetchedBars,
     ProviderError,
     ProviderRefused,
     ProviderUnavailable,
 )
+from activities.market_data.series import Series, joined, longest_gap, unbroken
 from domain import timeframe
-from domain.bar import FIELDS, Bar
+from domain.bar import Bar
 from storage.database import Database
 
-MOST_BARS = 60_000
-SETTLE_FOR = timedelta(seconds=12)
+SETTLE_FOR = timedelta(minutes=10)
 SETTLE_STEP = timedelta(seconds=2)
 DAILY_TTL = timedelta(seconds=30)
+LONGEST_FETCH_SECONDS = 25.0
+BEHIND = timedelta(minutes=2)
+Key = tuple[str, str, str]
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Series:
-    """Closed bars of one provider, ascending and without gaps of ours, and the forming bar if asked for."""
+class Need:
+    """What is asked for: ``window`` closed bars up to ``since`` and all after it (None: up to the newest).
 
-    provider: str
-    bars: tuple[Bar, ...]
-    begins_history: bool
-    forming: Bar | None = None
+    ``seen_at`` is a moment whose bars must have been asked for; ``forming`` wants the unfinished bar as it is now.
+    """
 
-    @cached_property
-    def columns(self) -> dict[str, NDArray[np.float64]]:
-        """The closed bars by field."""
-        return {name: np.array([getattr(bar, name) for bar in self.bars], dtype=np.float64) for name in FIELDS}
-
-    @property
-    def newest_close(self) -> datetime | None:
-        """Close of the newest closed bar."""
-        return self.bars[-1].close_time if self.bars else None
+    symbol: str
+    frame: str
+    window: int
+    since: datetime | None = None
+    seen_at: datetime | None = None
+    forming: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,22 +71,23 @@ class MarketData:
         self.providers = list(providers)
         self.database = database
         self.clock = clock
-        self._series: dict[tuple[str, str, str], Series] = {}
-        self._fetched_at: dict[tuple[str, str, str], datetime] = {}
-        self._flights: dict[tuple[str, str, str], asyncio.Task[Series]] = {}
+        self._series: dict[Key, Series] = {}
+        self._fetched_at: dict[Key, datetime] = {}
+        self._flights: dict[Key, asyncio.Task[Series]] = {}
         self._serving: dict[tuple[str, str], BarProvider] = {}
+        self._widest: dict[Key, int] = {}
 
-    async def bars(self, symbol: str, frame: str, count: int, *, limit: float | None, forming: bool = False) -> Answer:
-        """At least ``count`` closed bars where there are so many; a vendor gets at most ``limit`` seconds.
+    async def bars(self, need: Need, *, limit: float | None) -> Answer:
+        """The bars needed, where there are so many; a vendor gets at most ``limit`` seconds.
 
         Providers are asked in order of priority, the one that served last first. Never raises a provider's error.
         """
         refusals, problem, ready = [], "", None
         as_of = self.clock()
-        for provider in self._ordered(symbol, frame):
+        for provider in self._ordered(need):
             as_of = provider.market_time(self.clock())
             try:
-                answer = await self._from(provider, symbol, frame, count, limit, forming)
+                answer = await self._from(provider, need, limit)
             except ProviderRefused as error:
                 refusals.append(str(error))
                 continue
@@ -100,114 +95,153 @@ class MarketData:
                 problem = str(error)
                 ready = self.clock() + error.retry_after if error.retry_after else ready
                 continue
-            self._serving[symbol, frame] = provider
+            except Exception as error:  # a vendor's answer we did not foresee must not stop the others
+                log.error("provider failed", action="fetch_bars", provider=provider.name, error=repr(error)[:300])
+                problem = f"{provider.name}: sent something unreadable ({type(error).__name__})"
+                continue
+            self._serving[need.symbol, need.frame] = provider
             return answer
         if not problem:
             return Answer(Freshness.REFUSED, as_of, problem="; ".join(refusals))
         return Answer(Freshness.UNAVAILABLE, as_of, ready_at=ready, problem="; ".join([problem, *refusals]))
 
-    def _ordered(self, symbol: str, frame: str) -> list[BarProvider]:
-        serving = self._serving.get((symbol, frame))
+    def _ordered(self, need: Need) -> list[BarProvider]:
+        serving = self._serving.get((need.symbol, need.frame))
         if serving is None:
             return self.providers
         return [serving, *(provider for provider in self.providers if provider is not serving)]
 
-    async def _from(
-        self, provider: BarProvider, symbol: str, frame: str, count: int, limit: float | None, forming: bool
-    ) -> Answer:
-        key = (provider.name, symbol, frame)
-        now = self.clock()
-        count = min(count, MOST_BARS)
+    async def _from(self, provider: BarProvider, need: Need, limit: float | None) -> Answer:
+        key = (provider.name, need.symbol, need.frame)
+        self._widest[key] = max(need.window, self._widest.get(key, 0))
         held = self._series.get(key)
-        enough = held is not None and (len(held.bars) >= count or held.begins_history)
-        if not enough or forming or self._is_due(provider, frame, key, now):
-            held = await self._flight(provider, symbol, frame, count, limit)
+        for _ in range(3):  # a flight that others began may fall short, and a readjusted series is begun anew
+            if held is not None and self._reaches(provider, held, need) and not self._is_due(provider, need, held):
+                break
+            held = await self._flight(provider, need, limit)
+            if need.forming and self._reaches(provider, held, need):
+                break
         assert held is not None
+        return self._judged(provider, need, held)
+
+    def _judged(self, provider: BarProvider, need: Need, held: Series) -> Answer:
+        """Whether the newest bar is there, is about to come, or is overdue on a market that never closes."""
+        now = self.clock()
         as_of = provider.market_time(now)
-        expected = timeframe.last_close(frame, as_of) if timeframe.is_intraday(frame) else None
-        lacking = expected is not None and (held.newest_close is None or held.newest_close < expected)
-        if lacking and expected is not None and provider.market_time(now) == now and now - expected < SETTLE_FOR:
-            ready = max(expected + provider.grace, now + SETTLE_STEP)
+        length = timeframe.duration(need.frame)
+        newest = held.newest_close
+        if not timeframe.is_intraday(need.frame) or as_of != now:
+            return Answer(Freshness.FRESH, as_of, held)
+        expected = held.last_close(need.frame, as_of)
+        if newest is not None and newest >= expected:
+            return Answer(Freshness.FRESH, as_of, held)
+        continuous = longest_gap(provider, need.frame) <= length
+        overdue = now - (newest or held.reach)
+        if continuous and overdue > 3 * length + BEHIND:
+            raise ProviderUnavailable(provider.name, f"its newest bar is {overdue.total_seconds():.0f} s old")
+        came_before = newest is not None and newest >= expected - length
+        if came_before and now - expected < SETTLE_FOR:
+            ready = max(expected + provider.grace, now + max(SETTLE_STEP, now - expected))
             return Answer(Freshness.SETTLING, as_of, held, ready_at=ready)
         return Answer(Freshness.FRESH, as_of, held)
 
-    def _is_due(self, provider: BarProvider, frame: str, key: tuple[str, str, str], now: datetime) -> bool:
+    def _start(self, provider: BarProvider, need: Need) -> datetime:
+        """Open time from which on a fetch surely has the whole window."""
+        as_of = provider.market_time(self.clock())
+        until = min(need.since or as_of, as_of)
+        return timeframe.floor(need.frame, until) - provider.span(need.frame, need.window + 2)
+
+    def _reaches(self, provider: BarProvider, held: Series, need: Need) -> bool:
+        """Whether the held bars go back far enough, or were asked for and are all there is."""
+        if held.begins_history or held.reach <= self._start(provider, need):
+            return True
+        return held.count_until(need.since) >= need.window
+
+    def _is_due(self, provider: BarProvider, need: Need, held: Series) -> bool:
         """Whether the vendor may have something newer than what is held."""
-        as_of, held = provider.market_time(now), self._series[key]
-        since = now - self._fetched_at[key]
-        if not timeframe.is_intraday(frame):
-            return since >= DAILY_TTL
-        expected = timeframe.last_close(frame, as_of)
+        key = (provider.name, need.symbol, need.frame)
+        now, fetched_at = self.clock(), self._fetched_at[key]
+        if need.forming:
+            return now > fetched_at
+        if not timeframe.is_intraday(need.frame):
+            return now - fetched_at >= DAILY_TTL or (need.seen_at is not None and fetched_at < need.seen_at)
+        as_of = provider.market_time(now)
+        expected = held.last_close(need.frame, as_of)
         if held.newest_close is not None and held.newest_close >= expected:
             return False
-        return as_of >= expected + provider.grace and (since >= SETTLE_STEP / 2 or self._fetched_at[key] < expected)
+        return as_of >= expected + provider.grace and now - fetched_at >= SETTLE_STEP / 2
 
-    async def _flight(self, provider: BarProvider, symbol: str, frame: str, count: int, limit: float | None) -> Series:
+    async def _flight(self, provider: BarProvider, need: Need, limit: float | None) -> Series:
         """One request for all who wait; one that gives up leaves it running for the others."""
-        key = (provider.name, symbol, frame)
+        key = (provider.name, need.symbol, need.frame)
         task = self._flights.get(key)
         if task is None:
-            task = asyncio.create_task(self._fetch(provider, symbol, frame, count))
+            task = asyncio.create_task(self._fetch(provider, need))
             self._flights[key] = task
             task.add_done_callback(lambda done: self._landed(key, done))
         try:
             return await asyncio.wait_for(asyncio.shield(task), limit)
         except TimeoutError:
-            raise ProviderUnavailable(provider.name, f"did not answer within {limit:g} s") from None
+            raise ProviderUnavailable(provider.name, "did not answer in time") from None
 
-    def _landed(self, key: tuple[str, str, str], task: asyncio.Task[Series]) -> None:
+    def _landed(self, key: Key, task: asyncio.Task[Series]) -> None:
         self._flights.pop(key, None)
         if not task.cancelled() and (error := task.exception()) and not isinstance(error, ProviderError):
-            log.error("fetch failed", action="fetch_bars", provider=key[0], symbol=key[1], error=repr(error))
+            log.error("fetch failed", action="fetch_bars", provider=key[0], symbol=key[1], error=repr(error)[:300])
 
-    async def _fetch(self, provider: BarProvider, symbol: str, frame: str, count: int) -> Series:
-        key = (provider.name, symbol, frame)
+    async def _fetch(self, provider: BarProvider, need: Need) -> Series:
+        key = (provider.name, need.symbol, need.frame)
         now = self.clock()
-        as_of = provider.market_time(now)
-        length = timeframe.duration(frame)
+        as_of, length = provider.market_time(now), timeframe.duration(need.frame)
         held = self._series.get(key)
         if held is None and provider.durable:
-            held = await self._stored(provider, symbol, frame, count, as_of)
-        if held is not None and held.bars and (len(held.bars) >= count or held.begins_history):
+            held = await self._stored(provider, need, as_of)
+        start = self._start(provider, need)
+        if held is not None and held.bars and self._reaches(provider, held, need):
             start = held.bars[-1].open_time - length * 2
-        else:
-            start = timeframe.floor(frame, as_of) - provider.span(frame, count + 2)
-        fetched = await provider.fetch(BarRequest(symbol, frame, start, as_of + length, now))
-        series = _joined(provider.name, held, fetched, count)
+        request = BarRequest(need.symbol, need.frame, start, as_of + length, now)
+        async with asyncio.timeout(LONGEST_FETCH_SECONDS):
+            fetched = await provider.fetch(request)
+        keep = self._widest.get(key, need.window)
+        series = joined(provider.name, held, fetched, start, keep, longest_gap(provider, need.frame))
         self._series[key] = series
         self._fetched_at[key] = now
         if provider.durable:
-            await self._store(provider, symbol, frame, [bar for bar in fetched.bars if bar.final])
+            await self._store(provider, need, [bar for bar in fetched.bars if bar.final])
         return series
 
-    async def _stored(
-        self, provider: BarProvider, symbol: str, frame: str, count: int, as_of: datetime
-    ) -> Series | None:
-        """What SQL holds, when it reaches back far enough and has no hole wider than the provider's closed hours."""
+    async def _stored(self, provider: BarProvider, need: Need, as_of: datetime) -> Series | None:
+        """What SQL holds without a hole wider than the market's closed hours, when that is enough."""
         if self.database is None:
             return None
         try:
             async with self.database.transaction() as work:
-                bars = await work.bars.newest(symbol, frame, _adjustment(provider), count, as_of)
+                bars = await work.bars.newest(
+                    need.symbol, need.frame, _adjustment(provider), need.window, need.since or as_of
+                )
         except Exception as error:  # the database may be away: alerts go on from vendor data
-            log.warning("bars not read", action="read_bars", symbol=symbol, error=type(error).__name__)
+            log.warning("bars not read", action="read_bars", symbol=need.symbol, error=type(error).__name__)
             return None
-        return Series(provider.name, tuple(bars), begins_history=False) if len(bars) >= count else None
+        kept = unbroken(bars, longest_gap(provider, need.frame))
+        if len(kept) < need.window:
+            return None
+        return Series(provider.name, tuple(kept), begins_history=False, reach=kept[0].open_time)
 
-    async def _store(self, provider: BarProvider, symbol: str, frame: str, bars: Sequence[Bar]) -> None:
+    async def _store(self, provider: BarProvider, need: Need, bars: Sequence[Bar]) -> None:
         if self.database is None or not bars:
             return
         try:
             async with self.database.transaction() as work:
-                await work.bars.save(symbol, frame, _adjustment(provider), bars, provider.name)
+                await work.bars.save(need.symbol, need.frame, _adjustment(provider), bars, provider.name)
         except Exception as error:
-            log.warning("bars not stored", action="store_bars", symbol=symbol, error=type(error).__name__)
+            log.warning("bars not stored", action="store_bars", symbol=need.symbol, error=type(error).__name__)
 
     async def close(self) -> None:
         """Ends what is under way and closes every provider."""
-        for task in list(self._flights.values()):
+        flights = list(self._flights.values())
+        for task in flights:
             task.cancel()
-        await asyncio.gather(*self._flights.values(), return_exceptions=True)
+        await asyncio.gather(*flights, return_exceptions=True)
         for provider in self.providers:
             await provider.close()
 
@@ -215,19 +249,3 @@ class MarketData:
 def _adjustment(provider: BarProvider) -> str:
     """The stored key keeps vendors apart: their prices for one bar differ."""
     return f"{provider.name}/{provider.adjustment}"[:16]
-
-
-def _joined(name: str, held: Series | None, fetched: FetchedBars, keep: int) -> Series:
-    """Held bars with the fetched ones over them, cut to ``keep`` and some slack when they have grown to twice that."""
-    closed = [bar for bar in fetched.bars if bar.final]
-    forming = fetched.bars[-1] if fetched.bars and not fetched.bars[-1].final else None
-    older: list[Bar] = []
-    begins = fetched.begins_history
-    if held is not None and held.bars:
-        first = closed[0].open_time if closed else None
-        older = [bar for bar in held.bars if first is None or bar.open_time < first]
-        begins = held.begins_history if older else begins
-    bars = [*older, *closed]
-    if len(bars) > 2 * keep + 512:
-        bars, begins = bars[-keep - 256 :], False
-    return Series(name, tuple(bars), begins, forming)

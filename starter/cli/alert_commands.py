@@ -268,8 +268,7 @@ def update(
 
     changes = _fields(symbol, timeframe, name, cron, timezone, rearm, cooldown, persistence, channel, tag)
     if what is not None:
-        given: Any = inputs.definitions_in(what)[0][1] if inputs.is_file(what) else what
-        changes = inputs.merged({"rule": given} if isinstance(given, str) else given, changes)
+        changes = inputs.merged(inputs.one_definition(what), changes)
     if not changes:
         raise Failure("nothing to change; give an expression, a file or an option", INVALID)
 

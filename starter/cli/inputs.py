@@ -57,6 +57,21 @@ def definitions_in(path: str) -> list[tuple[str, Any]]:
     return [("$", data)]
 
 
+def one_definition(what: str) -> Any:
+    """The definition a file or expression holds, as JSON data; a text becomes a rule.
+
+    Raises:
+        InvalidInput: unreadable, or a file with several.
+    """
+    given: Any = what
+    if is_file(what):
+        found = definitions_in(what)
+        if len(found) != 1:
+            raise InvalidInput(what, [Fault("$", f"expected one definition, found {len(found)}")])
+        given = found[0][1]
+    return {"rule": given} if isinstance(given, str) else given
+
+
 def read_all(path: str, overrides: dict[str, Any] | None = None) -> list[AlertDefinition]:
     """All definitions of a file, or every fault of all of them."""
     found, faults = [], []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -61,15 +60,17 @@ def demo(
 
 def _recorded(bars: Path, timezone: str, files: list[str]) -> tuple[Any, str, list[Any]]:
     from activities.csv_bars import read_bars_csv
+    from domain import timeframe
 
     inputs.zone(timezone)
     table = read_bars_csv(bars, timezone)
-    length = int(table.interval.total_seconds())
-    unit, size = next((u, s) for u, s in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)) if length % s == 0)
+    frame = timeframe.name_of(table.interval)
+    if frame is None:
+        raise InvalidInput(str(bars), [Fault("$", f"bars of {table.interval} fit no timeframe")])
     given = [data for file in files for _, data in inputs.definitions_in(file)]
     return (
         table,
-        f"{length // size}{unit}",
+        frame,
         [one if isinstance(one, dict) else {"rule": one} for one in given],
     )
 
@@ -80,7 +81,8 @@ async def _demo(settings: Any, provider: Any, alerts: list[Any], seconds: float,
     from starter.processes import Stack, fresh_alerts
 
     began = now()
-    async with Stack(settings, [provider], say) as stack:
+    quiet = settings.model_copy(update={"log_level": "WARNING"})  # what happens is told below, line by line
+    async with Stack(quiet, [provider], say) as stack:
         await fresh_alerts(stack, alerts)
         names = {alert.id: alert.definition.name for alert in alerts}
         teller = Teller(stack.services.database, began, names, print_lines)
@@ -141,7 +143,6 @@ def _serve(work: Any) -> None:
     from worker.client import TemporalUnreachable
     from worker.temporal_server import ServerFailed
 
-    started = time.monotonic()
     try:
         asyncio.run(work)
     except (ServerFailed, TemporalUnreachable) as error:
@@ -152,5 +153,3 @@ def _serve(work: Any) -> None:
         if "database URL" not in str(error):
             raise
         raise Failure(str(error), INVALID) from None
-    finally:
-        say(f"ran {time.monotonic() - started:.0f} s")

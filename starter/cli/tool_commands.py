@@ -13,7 +13,6 @@ from domain.errors import Fault, InvalidInput
 from starter.cli import inputs
 from starter.cli.output import (
     INVALID,
-    Failure,
     instant,
     number,
     print_faults,
@@ -49,25 +48,14 @@ def preview(
 
     Example: alerts preview "rsi(14) > 70" --bars spy.csv --chart out.png
     """
-    inputs.zone(timezone)
-    overrides: dict[str, Any] = {}
-    if inputs.is_file(file):
-        data = inputs.definitions_in(file)
-        if len(data) != 1:
-            raise Failure(f"{file} holds {len(data)} definitions; preview takes one", INVALID)
-        given = data[0][1]
-    else:
-        given = file
-    if isinstance(given, str):
-        given = {"rule": given}
-    if isinstance(given, dict) and "symbol" not in given and "ticker" not in given:
-        overrides = _symbol_of(given, bars)
     faults: list[Fault] = []
+    given: Any = {}
     definition = table = None
     try:
-        definition = read_definition(inputs.merged(given, overrides))
+        inputs.zone(timezone)
+        given = inputs.one_definition(file)
     except InvalidInput as error:
-        faults += error.faults
+        raise InvalidInput("preview", error.faults) from None
     from activities.csv_bars import read_bars_csv
 
     with progress("reading bars"):
@@ -75,9 +63,27 @@ def preview(
             table = read_bars_csv(bars, timezone)
         except InvalidInput as error:
             faults += error.under(str(bars))
+    try:
+        definition = read_definition(_completed(given, bars, table))
+    except InvalidInput as error:
+        faults = [*error.faults, *faults]
     if definition is None or table is None:
         raise InvalidInput("preview", faults)
     _run_preview(definition, table, chart, as_json)
+
+
+def _completed(given: Any, bars: Path, table: Any) -> Any:
+    """The definition with what only the bars know: their length, and a ticker from the file's name."""
+    from domain import timeframe
+
+    if not isinstance(given, dict):
+        return given
+    known = dict(given)
+    if "symbol" not in given and "ticker" not in given:
+        known |= _symbol_of(given, bars)
+    if "timeframe" not in given and table is not None and (frame := timeframe.name_of(table.interval)):
+        known["timeframe"] = frame
+    return known
 
 
 def _symbol_of(given: dict[str, Any], bars: Path) -> dict[str, Any]:

@@ -54,9 +54,7 @@ class Home:
     @property
     def settings(self) -> Settings:
         """The settings the processes see."""
-        return Settings(
-            alerts_home=self.folder, alerts_temporal_port=self.temporal_port, alerts_ui_port=self.ui_port
-        )
+        return Settings(alerts_home=self.folder, alerts_temporal_port=self.temporal_port, alerts_ui_port=self.ui_port)
 
     def spawn(self, *words: str, **variables: str) -> subprocess.Popen[bytes]:
         """Starts ``alerts …``; its output goes to a file in the home."""
