@@ -47,8 +47,8 @@ def _daily_log_prices(seed: int, symbol: str) -> Array:
     return np.concatenate([[start], start + pulled])
 
 
-@lru_cache(maxsize=24)
-def _day(seed: int, symbol: str, day: int) -> tuple[Array, Array]:
+@lru_cache(maxsize=96)  # 1 MB each
+def _day(seed: int, symbol: str, day: int) -> tuple[Array, NDArray[np.float32]]:
     """Price at each second of a day (86,401 points, both midnights) and volume in each second (86,400)."""
     bounds = _daily_log_prices(seed, symbol)[day : day + 2]
     random = _random(seed, symbol, day)
@@ -66,7 +66,7 @@ def _day(seed: int, symbol: str, day: int) -> tuple[Array, Array]:
     bridge = path - path[-1] * np.arange(DAY + 1) / DAY
     logs = bounds[0] + (bounds[1] - bounds[0]) * np.arange(DAY + 1) / DAY + bridge
     volume = np.floor(volatility * 40 * (1 + random.standard_exponential(DAY)))
-    return np.round(np.exp(logs), 4), volume
+    return np.round(np.exp(logs), 4), volume.astype(np.float32)
 
 
 class SimulatedMarket:
@@ -116,11 +116,11 @@ class SimulatedMarket:
             high=float(prices.max()),
             low=float(prices.min()),
             close=float(prices[-1]),
-            volume=float(volume.sum()),
+            volume=float(volume.sum(dtype=np.float64)),
             final=closes <= now,
         )
 
-    def _path(self, symbol: str, start: datetime, end: datetime) -> tuple[Array, Array]:
+    def _path(self, symbol: str, start: datetime, end: datetime) -> tuple[Array, NDArray[np.float32]]:
         first, last = (int((at - ORIGIN).total_seconds()) for at in (start, end))
         prices, volumes = [], []
         for day in range(first // DAY, max(first, last - 1) // DAY + 1):
