@@ -134,7 +134,17 @@ def cpu(pid: int) -> float:
     return float(times.user + times.system)
 
 
+async def until_idle(pid: int) -> None:
+    """Until the server has done with what the shape before left behind: under 5 % of a core for two seconds."""
+    for _ in range(60):
+        before = cpu(pid)
+        await asyncio.sleep(2)
+        if cpu(pid) - before < 0.1:
+            return
+
+
 async def measure(client: Client, server: int, shape: str, count: int, seconds: float) -> dict[str, float]:
+    await until_idle(server)
     environment = {**os.environ, "LOG_LEVEL": "ERROR"}
     worker = subprocess.Popen(
         [sys.executable, "-m", "bench.ticks", "--serve", shape], env=environment, stdout=subprocess.PIPE
