@@ -103,8 +103,9 @@ def complete(indicator: Indicator, given: Mapping[str, float]) -> dict[str, floa
             known = ", ".join(p.name for p in indicator.parameters) or "none"
             faults.append(f"{indicator.name} has no parameter '{name}' (it has {known})")
         elif not parameter.low <= value <= parameter.high:
+            got = f", got {value:g}" if abs(value) < 1e300 else ""
             faults.append(
-                f"{parameter.name} of {indicator.name} must be from {parameter.low:g} to {parameter.high:g}, got {value:g}"
+                f"{parameter.name} of {indicator.name} must be from {parameter.low:g} to {parameter.high:g}{got}"
             )
         elif parameter.whole and value != int(value):
             faults.append(f"{parameter.name} of {indicator.name} must be a whole number, got {value:g}")

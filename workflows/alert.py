@@ -5,6 +5,7 @@ The main loop alone runs activities and continues as new; the handlers, in ``ale
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -219,6 +220,8 @@ class AlertWorkflow(AlertMessages):
         if not handle.done():
             handle.cancel()
             self.settle_at = workflow.now()
+            with contextlib.suppress(ActivityError):  # what it would have said no longer matters
+                await handle
             return False
         try:
             await handle

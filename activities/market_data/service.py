@@ -136,7 +136,9 @@ class MarketData:
         if newest is not None and newest >= expected:
             return Answer(Freshness.FRESH, as_of, held)
         continuous = longest_gap(provider, need.frame) <= length
-        overdue = now - (newest or held.reach)
+        if continuous and newest is None:
+            raise ProviderUnavailable(provider.name, f"has no recent {need.frame} bars of {need.symbol}")
+        overdue = now - (newest or now)
         if continuous and overdue > 3 * length + BEHIND:
             raise ProviderUnavailable(provider.name, f"its newest bar is {overdue.total_seconds():.0f} s old")
         came_before = newest is not None and newest >= expected - length

@@ -6,8 +6,8 @@ import os
 import sys
 from typing import NoReturn
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from domain.errors import InvalidInput
 from starter.cli import alert_commands, run_commands, tool_commands
@@ -48,23 +48,24 @@ def main() -> NoReturn:
 
 def _run() -> int:
     try:
-        result = app(standalone_mode=False)
+        result = app(standalone_mode=False, prog_name="alerts")
     except InvalidInput as error:
         print_faults(error)
         return INVALID
     except Failure as error:
         say(f"alerts: {error}")
         return error.code
-    except click.UsageError as error:
-        error.show()
-        return INVALID
-    except click.ClickException as error:
-        error.show()
+    except typer.Exit as error:
         return error.exit_code
-    except click.exceptions.Exit as error:
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         return 130
+    except TyperException as error:  # usage: the words are off
+        show = getattr(error, "show", None)
+        if callable(show):
+            show()
+        else:
+            say(f"alerts: {error}")
+        return int(getattr(error, "exit_code", INVALID))
     except BrokenPipeError:
         return FAILED
     except Exception as error:

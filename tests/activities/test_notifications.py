@@ -1,0 +1,148 @@
+"""Deliveries over real HTTP on loopback: recorded once, attempts before they are made, keys that never change (R-401, R-402)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pytest_httpserver import HTTPServer
+from temporalio.exceptions import ApplicationError
+
+from activities.interface import DeliveryInput, DeliveryTask
+from activities.notifications.channel import Channel
+from activities.notifications.delivery import Notifier
+from activities.notifications.http_channels import NotificationService, Unconfigured, WebhookChannel
+from activities.notifications.log_channel import LogChannel
+from activities.notifications.message import render
+from domain.alert import Alert, AlertEvent, AlertState
+from domain.rearm import step
+from storage.database import Database
+from storage.deliveries import DeliveryStatus
+from tests.conftest import closes, make_alert
+from worker.settings import load_settings
+from worker.wiring import build_channels
+
+
+def fired(channels: list[str]) -> tuple[Alert, AlertEvent]:
+    alert = make_alert({"symbol": "AAPL", "rule": "close > 100", "notification_channels": channels})
+    return alert, step(alert, AlertState(), closes(101.5)[0])[1][0]
+
+
+def notifier(database: Database, **channels: Channel) -> Notifier:
+    return Notifier(database, channels, Unconfigured("set it up"))
+
+
+async def delivery(database: Database, event: AlertEvent, channel: str) -> Any:
+    async with database.transaction() as work:
+        return await work.deliveries.get(event.id, channel)
+
+
+async def test_open_is_idempotent_and_keeps_the_words(database: Database) -> None:
+    alert, event = fired(["log", "webhook"])
+    service = notifier(database, log=LogChannel())
+    assert await service.open(DeliveryInput(alert, event)) == ["log", "webhook"]
+    renamed = make_alert(
+        {"symbol": "AAPL", "rule": "close > 100", "name": "other", "notification_channels": ["log", "webhook"]}
+    )
+    await service.open(DeliveryInput(renamed, event))
+    row = await delivery(database, event, "log")
+    assert (row.subject, row.body) == (render(alert, event).subject, render(alert, event).body)
+    async with database.transaction() as work:
+        assert len(await work.deliveries.list()) == 2
+        assert len(await work.events.of_alert(alert.id)) == 1
+
+
+async def test_webhook_is_signed_and_its_id_is_the_events(database: Database, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/hook", method="POST").respond_with_data("ok")
+    service = notifier(database, webhook=WebhookChannel(httpserver.url_for("/hook"), "s3cret"))
+    alert, event = fired(["webhook"])
+    await service.open(DeliveryInput(alert, event))
+    assert await service.deliver(DeliveryTask(event.id, "webhook")) == "SENT"
+    assert await service.deliver(DeliveryTask(event.id, "webhook")) == "SENT", "told once, not again"
+    (sent,) = [request for request, _ in httpserver.log]
+    stamp, signature = sent.headers["webhook-timestamp"], sent.headers["webhook-signature"]
+    signed = f"{event.id}.{stamp}.".encode() + sent.data
+    assert signature == "v1," + base64.b64encode(hmac.new(b"s3cret", signed, hashlib.sha256).digest()).decode()
+    body = json.loads(sent.data)
+    assert (body["type"], body["data"]["values"]) == ("alert.triggered", {"close": 101.5})
+    row = await delivery(database, event, "webhook")
+    assert (row.status, row.attempts) == (DeliveryStatus.SENT, 1)
+    await service.close()
+
+
+async def test_notification_service_gets_the_documented_body(database: Database, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/api/notify", method="POST").respond_with_json({"ok": True})
+    service = notifier(
+        database,
+        notify=NotificationService(httpserver.url_for("")),
+        telegram=NotificationService(httpserver.url_for(""), via="telegram"),
+    )
+    alert, event = fired(["notify", "telegram"])
+    await service.open(DeliveryInput(alert, event))
+    for channel in ("notify", "telegram"):
+        await service.deliver(DeliveryTask(event.id, channel))
+    first, second = (json.loads(request.data) for request, _ in httpserver.log)
+    assert set(first) == {"user_id", "message", "priority", "notification_type"}
+    assert (first["user_id"], first["priority"], first["notification_type"]) == ("local", "high", "alert")
+    assert second["channel"] == "telegram"
+    assert httpserver.log[0][0].headers["Idempotency-Key"] == f"{event.id}:notify"
+    await service.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "permanent", "delay"),
+    [(500, {}, False, None), (429, {"Retry-After": "9"}, False, 9), (404, {}, True, None), (410, {}, True, None), (403, {}, True, None)],
+)  # fmt: skip
+async def test_failures_are_sorted_and_counted(
+    database: Database,
+    httpserver: HTTPServer,
+    status: int,
+    headers: Mapping[str, str],
+    permanent: bool,
+    delay: int | None,
+) -> None:
+    httpserver.expect_request("/hook").respond_with_data("no", status, headers=headers)
+    service = notifier(database, webhook=WebhookChannel(httpserver.url_for("/hook?token=hidden")))
+    alert, event = fired(["webhook"])
+    await service.open(DeliveryInput(alert, event))
+    with pytest.raises(ApplicationError) as caught:
+        await service.deliver(DeliveryTask(event.id, "webhook"))
+    assert caught.value.non_retryable is permanent
+    assert caught.value.next_retry_delay == (timedelta(seconds=delay) if delay else None)
+    row = await delivery(database, event, "webhook")
+    assert (row.attempts, row.last_error) == (1, f"HTTP {status}")
+    assert "hidden" not in str(caught.value)
+    await service.bury(DeliveryTask(event.id, "webhook", row.last_error))
+    assert (await delivery(database, event, "webhook")).status is DeliveryStatus.DEAD
+    await service.close()
+
+
+async def test_an_unknown_channel_says_what_to_set(database: Database) -> None:
+    service = notifier(database)
+    alert, event = fired(["webhook:ops"])
+    await service.open(DeliveryInput(alert, event))
+    with pytest.raises(ApplicationError) as caught:
+        await service.deliver(DeliveryTask(event.id, "webhook:ops"))
+    assert caught.value.non_retryable
+    assert "set it up" in str(caught.value)
+
+
+async def test_channels_come_from_the_settings() -> None:
+    settings = load_settings(
+        {"alert_webhooks": "ops=http://127.0.0.1:1/x", "notification_service_url": "http://127.0.0.1:1"}
+    )
+    channels = build_channels(settings)
+    assert isinstance(channels["webhook:ops"], WebhookChannel)
+    assert isinstance(channels["email"], NotificationService)
+    assert isinstance(channels["webhook"], Unconfigured)
+    assert "127.0.0.1:1/x" not in repr(settings)
+    off = build_channels(load_settings({"notification_enabled": False}))
+    assert isinstance(off["notify"], Unconfigured)
+    for channel in channels.values():
+        await channel.close()

@@ -1,0 +1,184 @@
+"""Records the histories that ``test_replay`` replays: ``python -m tests.histories.record`` against a real dev server.
+
+Each scenario drives one alert through messages and transitions and saves its whole history as JSON. Histories of released
+versions are never changed: a new behaviour gets a new scenario, and its code stands behind ``workflow.patched``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.testing import WorkflowEnvironment
+
+from activities.interface import Freshness
+from domain.alert import Alert
+from tests.conftest import binary, make_alert
+from tests.workflows.support import World, serving, start
+from worker.converter import DATA_CONVERTER
+from workflows.alert import AlertWorkflow
+from workflows.messages import AlertInput, PauseRequest, SnoozeRequest
+from workflows.search_attributes import ALL
+
+FOLDER = Path(__file__).parent / "v1"
+Handle = WorkflowHandle[AlertWorkflow, Any]
+SECONDS = "* * * * * *"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One alert in one world, and what is done to it."""
+
+    name: str
+    definition: dict[str, Any]
+    world: World
+    drive: Callable[[Handle, World], Awaitable[None]]
+    history_limit: int = 1000
+
+
+async def until(check: Callable[[], bool]) -> None:
+    async with asyncio.timeout(40):
+        while not check():
+            await asyncio.sleep(0.05)
+
+
+async def fires(handle: Handle, world: World) -> None:
+    await until(lambda: {"triggered", "rearmed"} <= set(world.recorded) and len(world.recorded) >= 4)
+
+
+async def pauses(handle: Handle, world: World) -> None:
+    await handle.signal("pause", PauseRequest("lunch"))
+    await until(lambda: "paused" in world.recorded)
+    await handle.signal("resume")
+    await until(lambda: "resumed" in world.recorded)
+    await handle.execute_update(AlertWorkflow.pause_update, PauseRequest())
+    await handle.execute_update(AlertWorkflow.resume_update)
+    await handle.signal(AlertWorkflow.snooze, SnoozeRequest(seconds=1.2))
+    await until(lambda: world.recorded.count("resumed") >= 3)
+    await handle.signal(AlertWorkflow.acknowledge)
+
+
+async def edits(handle: Handle, world: World) -> None:
+    await handle.execute_update(AlertWorkflow.evaluate_now)
+    await handle.execute_update(AlertWorkflow.update_definition, {"name": "renamed"})
+    await handle.execute_update(AlertWorkflow.update_definition, {"rule": "close > 300"})
+    try:
+        await handle.execute_update(AlertWorkflow.update_definition, {"rule": "nonsense("})
+    except WorkflowUpdateFailedError:
+        pass
+    (alert,) = world.rows.values()
+    world.rows[alert.id] = Alert(id=alert.id, version=alert.version + 1, definition=alert.definition)
+    await handle.signal("definition_changed", {"version": alert.version + 1})
+    await until(lambda: world.recorded.count("updated") >= 3)
+
+
+async def goes_without_data(handle: Handle, world: World) -> None:
+    await until(lambda: world.fetches >= 1)
+    await handle.signal("pause")
+    await until(lambda: "paused" in world.recorded)
+    world.fetch_fails = False
+    await handle.signal("resume")
+    await until(lambda: "triggered" in world.recorded)
+
+
+async def is_refused(handle: Handle, world: World) -> None:
+    await until(lambda: {"error", "data_stale"} <= set(world.recorded))
+
+
+async def ends(handle: Handle, world: World) -> None:
+    await handle.result()
+
+
+async def is_deleted(handle: Handle, world: World) -> None:
+    world.rows.clear()
+    await handle.signal("definition_changed")
+    await handle.result()
+
+
+async def loses_its_database(handle: Handle, world: World) -> None:
+    await asyncio.sleep(3)
+    world.database_down = False
+    await until(lambda: len(world.recorded) >= 3)
+
+
+def flipping(at: Any) -> float:
+    return 101.0 if at.second % 2 else 99.0
+
+
+def scenarios() -> list[Scenario]:
+    """All of them; every message and every transition is in one."""
+    second = {"symbol": "X", "timeframe": "1s", "rule": "close > 100", "cron": SECONDS}
+    yearly = {"symbol": "X", "rule": "close > 100", "cron": "0 0 1 1 *"}
+    high = lambda at: 101.0  # noqa: E731
+    return [
+        Scenario("edge", second, World(price=flipping), fires),
+        Scenario("cooldown", {**second, "rearm": {"type": "edge", "cooldown": 2}}, World(price=flipping), fires),
+        Scenario("continue-as-new", second, World(price=flipping), fires, history_limit=20),
+        Scenario("pause-resume-snooze", yearly, World(price=high), pauses),
+        Scenario("edit", yearly, World(price=high), edits),
+        Scenario("unavailable", second, World(price=high, freshness=Freshness.UNAVAILABLE), goes_without_data),
+        Scenario("refused", second, World(freshness=Freshness.REFUSED), is_refused),
+        Scenario("settling", second, World(price=flipping, settle=2), fires),
+        Scenario("once", {**second, "rearm": "once"}, World(price=high), ends),
+        Scenario("deleted", yearly, World(), is_deleted),
+        Scenario("database-down", second, World(price=flipping, database_down=True), loses_its_database),
+        Scenario("forming", {**second, "timeframe": "1m", "options": {"evaluate_on": "tick"}}, World(price=high), one_fire),
+        Scenario("dead-channel", {**yearly, "notification_channels": ["webhook", "log"]}, World(price=high, refuse={"webhook"}), buries),
+    ]  # fmt: skip
+
+
+async def one_fire(handle: Handle, world: World) -> None:
+    await until(lambda: "triggered" in world.recorded)
+
+
+async def buries(handle: Handle, world: World) -> None:
+    await handle.execute_update(AlertWorkflow.evaluate_now)
+    await until(lambda: bool(world.buried))
+
+
+async def record(client: Client, scenario: Scenario) -> None:
+    alert = make_alert(scenario.definition, id=scenario.name)
+    scenario.world.rows[alert.id] = alert
+    async with serving(client, scenario.world):
+        handle = await start(client, AlertInput(alert=alert, history_limit=scenario.history_limit))
+        await scenario.drive(handle, scenario.world)
+        history = await client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id).fetch_history()
+        (FOLDER / f"{scenario.name}.{handle.id}.json").write_text(history.to_json() + "\n", encoding="utf-8")
+        async for one in client.list_workflows(f"WorkflowType = 'DeliveryWorkflow' AND StartTime > '{BEGAN}'"):
+            if scenario.name in ("edge", "dead-channel"):
+                delivery = await client.get_workflow_handle(one.id).fetch_history()
+                (FOLDER / f"delivery-{scenario.name}.{one.id}.json").write_text(delivery.to_json() + "\n")
+                break
+        try:
+            await handle.cancel()
+        except Exception as error:  # it has ended by itself
+            sys.stderr.write(f"{scenario.name}: {type(error).__name__}\n")
+    sys.stdout.write(f"{scenario.name}: {len(history.events)} events\n")
+
+
+BEGAN = "2000-01-01T00:00:00Z"
+
+
+async def main() -> None:
+    FOLDER.mkdir(exist_ok=True)
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=binary("temporal"),
+        search_attributes=list(ALL),
+        data_converter=DATA_CONVERTER,
+        dev_server_log_level="error",
+        dev_server_extra_args=["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="50ms"'],
+    ) as env:
+        for scenario in scenarios():
+            await record(env.client, scenario)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
+    sys.stdout.flush()
+    os._exit(0)
