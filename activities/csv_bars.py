@@ -22,7 +22,7 @@ from domain.errors import Fault, InvalidInput
 TIME_NAMES = ("time", "date", "datetime", "timestamp")
 MISSING_WORDS = {"", "nan", "null", "none", "na", "n/a"}
 MOST_FAULTS = 20
-DAY_SECONDS = 86_400
+EARLIEST_YEAR, LATEST_YEAR = 1800, 2200
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,9 @@ def _read(path: Path) -> pd.DataFrame:
         return InvalidInput(str(path), [Fault("$", message, value)])
 
     try:
-        frame = pd.read_csv(path, encoding="utf-8-sig", skipinitialspace=True, dtype={0: str}, low_memory=False)
+        frame = pd.read_csv(
+            path, encoding="utf-8-sig", skipinitialspace=True, dtype={0: str}, index_col=False, low_memory=False
+        )
     except FileNotFoundError:
         raise refuse("there is no such file") from None
     except IsADirectoryError:
@@ -97,6 +99,9 @@ def _read(path: Path) -> pd.DataFrame:
     if missing:
         found = ", ".join(frame.columns[:12])
         raise refuse(f"lacks {', '.join(missing)}; expected time,open,high,low,close,volume", found)
+    twice = sorted({str(name) for name in frame.columns[frame.columns.duplicated()]})
+    if twice:
+        raise refuse(f"has more than one column {', '.join(twice)}")
     if frame.empty:
         raise refuse("has a header but no bars")
     return frame.rename(columns={named: "time"})
@@ -109,6 +114,9 @@ def _times(frame: pd.DataFrame, timezone: str, faults: list[Fault]) -> pd.Series
         value = texts.iloc[index]
         shown = None if pd.isna(value) else value
         faults.append(Fault(f"line {index + 2}.time", "expected an ISO time such as 2026-01-05T14:30:00Z", shown))
+    for index in np.flatnonzero(((parsed.dt.year < EARLIEST_YEAR) | (parsed.dt.year > LATEST_YEAR)).to_numpy()):
+        expected = f"expected a year from {EARLIEST_YEAR} to {LATEST_YEAR}"
+        faults.append(Fault(f"line {index + 2}.time", expected, texts.iloc[index]))
     if timezone != "UTC" and not faults:
         carries = texts.str.contains(r"(?:Z|[+-]\d\d:?\d\d)$", regex=True) & (texts.str.len() > 10)
         wall = parsed.dt.tz_localize(None)
@@ -122,7 +130,10 @@ def _numbers(frame: pd.DataFrame, name: str, faults: list[Fault]) -> NDArray[np.
     if name not in frame.columns:
         return np.full(len(frame), np.nan)
     column = frame[name]
-    numbers = pd.to_numeric(column, errors="coerce")
+    try:
+        numbers = pd.to_numeric(column, errors="coerce")
+    except OverflowError:  # an integer beyond all floats
+        numbers = column.map(_as_float)
     if not pd.api.types.is_numeric_dtype(column):
         texts = column.astype("string").str.strip().str.lower().fillna("")
         for index in np.flatnonzero((numbers.isna() & ~texts.isin(MISSING_WORDS)).to_numpy()):
@@ -133,6 +144,15 @@ def _numbers(frame: pd.DataFrame, name: str, faults: list[Fault]) -> NDArray[np.
     for index in np.flatnonzero(np.isinf(values)):
         faults.append(Fault(f"line {index + 2}.{name}", "expected a finite number", str(column.iloc[index])))
     return values
+
+
+def _as_float(cell: Any) -> float:
+    try:
+        return float(cell)
+    except OverflowError:
+        return np.inf
+    except (TypeError, ValueError):
+        return np.nan
 
 
 def _check_rows(times: pd.Series, columns: dict[str, NDArray[np.float64]], faults: list[Fault]) -> None:

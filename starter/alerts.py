@@ -42,9 +42,10 @@ async def add(context: Context, alerts: list[Alert]) -> list[Placed]:
         DuplicateAlert: when an id is taken; nothing is written.
     """
     async with context.database.transaction() as work:
+        alerts = [await work.never_before(alert) for alert in alerts]
         for alert in alerts:
             await work.definitions.add(alert, now())
-    return [await _tell_temporal(context, alert) for alert in alerts]
+    return [await _tell_temporal(context, alert, new=True) for alert in alerts]
 
 
 async def update(context: Context, alert_id: str, changes: dict[str, Any]) -> Placed:
@@ -63,12 +64,12 @@ async def update(context: Context, alert_id: str, changes: dict[str, Any]) -> Pl
     return await _tell_temporal(context, alert)
 
 
-async def _tell_temporal(context: Context, alert: Alert) -> Placed:
-    from starter.registration import ensure_running
+async def _tell_temporal(context: Context, alert: Alert, *, new: bool = False) -> Placed:
+    from starter.registration import ensure_running, start_afresh
     from worker.client import TemporalUnreachable
 
     try:
-        await ensure_running(await context.temporal(), alert)
+        await (start_afresh if new else ensure_running)(await context.temporal(), alert)
     except TemporalUnreachable as error:
         return Placed(alert, running=False, problem=str(error))
     return Placed(alert, running=True)

@@ -69,7 +69,10 @@ class Context:
 async def session() -> AsyncIterator[Context]:
     """Settings checked, database there and migrated."""
     settings = load_settings()
-    database = Database(settings.database, echo=settings.sql_echo)
+    try:
+        database = Database(settings.database, echo=settings.sql_echo)
+    except ImportError as error:
+        raise DatabaseUnavailable(f"the driver of DATABASE_URL is not installed: {error.name}") from None
     try:
         try:
             await database.upgrade()

@@ -11,7 +11,7 @@ from typing import Any
 from activities.market_data.provider import BarProvider
 from domain.alert import Alert
 from starter.context import now
-from starter.registration import ensure_all_running, ensure_running, stop_running, workflow_id
+from starter.registration import end_orphans, ensure_all_running, start_afresh
 from storage.database import Database
 from worker.client import connect
 from worker.logs import configure_logging
@@ -75,28 +75,20 @@ class Stack:
 
 async def resume_alerts(stack: Stack) -> int:
     """Starts every alert that should run and does not; returns how many run."""
-    return await ensure_all_running(stack.client, await _stored(stack.services.database))
+    stored = await _stored(stack.services.database)
+    if stack.embedded:
+        await end_orphans(stack.client, stored)
+    return await ensure_all_running(stack.client, stored)
 
 
 async def fresh_alerts(stack: Stack, alerts: Sequence[Alert]) -> None:
     """Replaces alerts of the same ids by new ones, with no memory of an earlier demo."""
-    database = stack.services.database
     for alert in alerts:
-        if await stop_running(stack.client, alert.id):
-            await _until_closed(stack.client, alert.id)
-        async with database.transaction() as work:
+        async with stack.services.database.transaction() as work:
             await work.definitions.delete(alert.id)
+            alert = await work.never_before(alert)
             await work.definitions.add(alert, now())
-        await ensure_running(stack.client, alert)
-
-
-async def _until_closed(client: Any, alert_id: str) -> None:
-    from temporalio.client import WorkflowFailureError
-
-    try:
-        await asyncio.wait_for(client.get_workflow_handle(workflow_id(alert_id)).result(), 10)
-    except (WorkflowFailureError, TimeoutError):
-        return
+        await start_afresh(stack.client, alert)
 
 
 async def _stored(database: Database) -> Any:

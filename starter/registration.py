@@ -85,6 +85,34 @@ async def ensure_running(
     )
 
 
+async def start_afresh(client: Client, alert: Alert) -> WorkflowHandle[AlertWorkflow, StatusReport]:
+    """Starts a new alert; what may still run under its id is of an alert that was deleted."""
+    return await client.start_workflow(
+        AlertWorkflow.run,
+        AlertInput(alert=alert),
+        id=workflow_id(alert.id),
+        task_queue=TaskQueue.ALERTS,
+        id_conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        search_attributes=search_attributes.initial(alert, Status.ARMED.value),
+        static_summary=summary(alert),
+        static_details=static_details(alert),
+    )
+
+
+async def end_orphans(client: Client, stored: Sequence[StoredAlert]) -> int:
+    """Cancels alert workflows that have no row: deleted while Temporal could not be told. Returns how many.
+
+    Only for a server that is this database's own; another database's alerts would look like orphans.
+    """
+    known = {workflow_id(one.alert.id) for one in stored}
+    ended = 0
+    async for one in client.list_workflows("WorkflowType = 'AlertWorkflow' AND ExecutionStatus = 'Running'"):
+        if one.id not in known and await stop_running(client, one.id.removeprefix("alert-")):
+            ended += 1
+    return ended
+
+
 async def ensure_all_running(client: Client, stored: Sequence[StoredAlert]) -> int:
     """Starts what should run and does not; returns how many alerts were looked after."""
     wanted = [one for one in stored if one.enabled and not is_over(one)]

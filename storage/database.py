@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from domain.alert import Alert
 from storage.bars import Bars
 from storage.definitions import Definitions
 from storage.deliveries import Deliveries
@@ -36,6 +37,13 @@ class UnitOfWork:
         self.events = Events(session)
         self.bars = Bars(session)
         self.deliveries = Deliveries(session)
+
+    async def never_before(self, alert: Alert) -> Alert:
+        """The alert with a version that no alert of its id ever had: a deleted one's events must not swallow its own."""
+        last = await self.events.newest_version(alert.id)
+        if last == 0:
+            return alert
+        return Alert(id=alert.id, user_id=alert.user_id, version=last + 1, definition=alert.definition)
 
 
 class Database:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.alert import AlertEvent, EventKind, Status
@@ -46,6 +46,11 @@ class Events:
         if kinds:
             statement = statement.where(EventRow.kind.in_(kinds))
         return [_event(row) for row in await self.session.scalars(statement)]
+
+    async def newest_version(self, alert_id: str) -> int:
+        """The highest version that has an event; 0 when there is none."""
+        found = await self.session.scalar(select(func.max(EventRow.version)).where(EventRow.alert_id == alert_id))
+        return int(found or 0)
 
     async def since(self, recorded_after: datetime, limit: int = 500) -> list[tuple[datetime, AlertEvent]]:
         """Events of all alerts recorded strictly after a moment, with when they were recorded, oldest first."""

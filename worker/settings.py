@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.errors import Fault, InvalidInput
+
+
+def _is_http(text: str) -> bool:
+    return bool(re.match(r"https?://[^/\s]+", text))
+
 
 PROVIDERS = ("yahoo", "binance", "csv", "simulated")
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -61,14 +68,36 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
-        if any(not name or not target for name, _, target in pairs):
-            raise ValueError("expected name=URL pairs, separated by commas")
+        if any(not name.strip() or not _is_http(target.strip()) for name, _, target in pairs):
+            raise ValueError("expected name=URL pairs, separated by commas, each URL with http:// or https://")
         return {name.strip(): target.strip() for name, _, target in pairs}
+
+    @field_validator("yahoo_base_url", "binance_base_url", "notification_service_url")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        if value and not _is_http(value):
+            raise ValueError("expected an address that begins with http:// or https://")
+        return value
+
+    @field_validator("alert_webhook_url")
+    @classmethod
+    def _a_secret_address(cls, value: SecretStr) -> SecretStr:
+        cls._an_address(value.get_secret_value())
+        return value
+
+    @field_validator("alerts_csv_timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("expected an IANA time zone such as America/New_York") from None
+        return value
 
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str) -> str:
-        if value and not value.startswith(("sqlite", "postgresql", "postgres")):
+        if value and not re.match(r"(sqlite|postgres(ql)?)(\+[a-z0-9]+)?://", value):
             raise ValueError("expected a URL such as sqlite:///alerts.db or postgresql://host/name")
         return value
 

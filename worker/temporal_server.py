@@ -64,7 +64,10 @@ class EmbeddedServer:
             ServerFailed: port in use, home in use, or the server ended at once.
         """
         settings = self.settings
-        settings.alerts_home.mkdir(parents=True, exist_ok=True)
+        try:
+            settings.alerts_home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ServerFailed(f"{settings.alerts_home} cannot be used: {error.strerror}; set ALERTS_HOME") from None
         self._take_home()
         try:
             _refuse_used_port(settings.alerts_temporal_port, "ALERTS_TEMPORAL_PORT")

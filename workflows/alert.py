@@ -119,7 +119,9 @@ class AlertWorkflow(AlertMessages):
         if self.due is None:
             self.due = self._next_due()
         if self.settle_at is not None:
-            return min(self.settle_at, self.due)
+            expires_at = self.alert.definition.options.expires_at
+            expired = expires_at is not None and workflow.now() >= expires_at
+            return self.settle_at if expired else min(self.settle_at, self.due)
         return self.due
 
     def _next_due(self) -> datetime:

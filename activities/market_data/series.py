@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -59,6 +59,10 @@ def _close(bar: Bar) -> datetime:
     return bar.close_time
 
 
+def _open(bar: Bar) -> datetime:
+    return bar.open_time
+
+
 def longest_gap(provider: BarProvider, frame: str) -> timedelta:
     """The longest time between two bars that is no hole: a bar's length, or a long weekend where markets close."""
     length = timeframe.duration(frame)
@@ -74,8 +78,16 @@ def unbroken(bars: Sequence[Bar], gap: timedelta) -> list[Bar]:
     return list(bars[first:])
 
 
-def joined(name: str, held: Series | None, fetched: FetchedBars, start: datetime, keep: int, gap: timedelta) -> Series:
-    """Held bars with the fetched ones over them.
+def joined(
+    name: str,
+    held: Series | None,
+    fetched: FetchedBars,
+    start: datetime,
+    needed: datetime,
+    keep: int,
+    gap: timedelta,
+) -> Series:
+    """Held bars with the fetched ones over them; when they have grown long, those older than ``needed`` go.
 
     Held bars are dropped when a hole lies between, or when the vendor's prices for the same bars have changed (a split).
     """
@@ -90,9 +102,11 @@ def joined(name: str, held: Series | None, fetched: FetchedBars, start: datetime
     if older and held is not None:
         begins, reach = held.begins_history, held.reach
     bars = [*older, *closed]
-    if len(bars) > 2 * keep + SLACK:
-        bars, begins = bars[-keep - 256 :], False
-        reach = bars[0].open_time
+    surplus = bisect_left(bars, needed, key=_open) if len(bars) > 2 * keep + SLACK else 0
+    surplus = min(surplus, len(bars) - keep)
+    if surplus > 0:
+        bars, begins = bars[surplus:], False
+        reach = min(bars[0].open_time, max(needed, reach))
     return Series(name, tuple(bars), begins, reach, forming)
 
 

@@ -25,6 +25,9 @@ from storage.database import Database
 SETTLE_FOR = timedelta(minutes=10)
 SETTLE_STEP = timedelta(seconds=2)
 DAILY_TTL = timedelta(seconds=30)
+FORMING_TTL = timedelta(seconds=1)
+LONGEST_WAIT = timedelta(minutes=1)
+LONGEST_DAILY_WAIT = timedelta(minutes=30)
 LONGEST_FETCH_SECONDS = 25.0
 BEHIND = timedelta(minutes=2)
 Key = tuple[str, str, str]
@@ -163,15 +166,18 @@ class MarketData:
         """Whether the vendor may have something newer than what is held."""
         key = (provider.name, need.symbol, need.frame)
         now, fetched_at = self.clock(), self._fetched_at[key]
+        age, as_of = now - fetched_at, provider.market_time(now)
         if need.forming:
-            return now > fetched_at
-        if not timeframe.is_intraday(need.frame):
-            return now - fetched_at >= DAILY_TTL or (need.seen_at is not None and fetched_at < need.seen_at)
-        as_of = provider.market_time(now)
-        expected = held.last_close(need.frame, as_of)
-        if held.newest_close is not None and held.newest_close >= expected:
+            return age >= FORMING_TTL
+        following = None if held.newest_close is None else held.newest_close + timeframe.duration(need.frame)
+        if following is not None and as_of < following + provider.grace:
             return False
-        return as_of >= expected + provider.grace and now - fetched_at >= SETTLE_STEP / 2
+        # the longer a bar is overdue (a closed market, most often), the less often it is asked for
+        overdue = as_of - following if following is not None else timedelta(0)
+        if not timeframe.is_intraday(need.frame):
+            unseen = need.seen_at is not None and fetched_at < need.seen_at
+            return unseen or age >= max(DAILY_TTL, min(overdue / 8, LONGEST_DAILY_WAIT))
+        return age >= max(SETTLE_STEP / 2, min(overdue / 8, LONGEST_WAIT))
 
     async def _flight(self, provider: BarProvider, need: Need, limit: float | None) -> Series:
         """One request for all who wait; one that gives up leaves it running for the others."""
@@ -198,14 +204,14 @@ class MarketData:
         held = self._series.get(key)
         if held is None and provider.durable:
             held = await self._stored(provider, need, as_of)
-        start = self._start(provider, need)
+        needed = start = self._start(provider, need)
         if held is not None and held.bars and self._reaches(provider, held, need):
             start = held.bars[-1].open_time - length * 2
         request = BarRequest(need.symbol, need.frame, start, as_of + length, now)
         async with asyncio.timeout(LONGEST_FETCH_SECONDS):
             fetched = await provider.fetch(request)
         keep = self._widest.get(key, need.window)
-        series = joined(provider.name, held, fetched, start, keep, longest_gap(provider, need.frame))
+        series = joined(provider.name, held, fetched, start, needed, keep, longest_gap(provider, need.frame))
         self._series[key] = series
         self._fetched_at[key] = now
         if provider.durable:

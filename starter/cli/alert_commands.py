@@ -36,6 +36,7 @@ Rearm = Annotated[str | None, typer.Option(help="edge, simple, hysteresis, coold
 Cooldown = Annotated[float | None, typer.Option(help="Seconds of pause after a fire.")]
 Persistence = Annotated[int | None, typer.Option(help="Bars in a row that must be true.")]
 Channel = Annotated[list[str] | None, typer.Option(help="log, webhook, webhook:NAME, notify … (repeat).")]
+LONGEST_SNOOZE = 366 * 86_400
 Tag = Annotated[list[str] | None, typer.Option(help="A tag (repeat).")]
 
 
@@ -99,8 +100,10 @@ def list_alerts(
 
     Example: alerts list --status TRIGGERED
     """
+    from domain.alert import Status
     from starter import alerts
 
+    _among(status.upper(), [*Status, ""], "--status")
     found = _run(lambda context: alerts.all_alerts(context, status=status, symbol=symbol, tag=tag))
     if as_json:
         print_json([_stored(one) for one in found])
@@ -223,6 +226,10 @@ def pause(
     if seconds or until:
         if seconds and until:
             raise InvalidInput("options", [Fault("--for, --until", "give one of them, not both")])
+        if not until and not 0 < seconds <= LONGEST_SNOOZE:
+            raise InvalidInput(
+                "options", [Fault("--for", f"expected seconds above 0, at most {LONGEST_SNOOZE}", seconds)]
+            )
         end = inputs.moment(until, inputs.zone("UTC"), "--until") if until else now() + timedelta(seconds=seconds)
         if end <= now():
             raise InvalidInput(
@@ -317,8 +324,11 @@ def history(
 
     Example: alerts history aapl-3f9c2a --kind triggered
     """
+    from domain.alert import EventKind
     from starter import alerts
 
+    for one in kind or []:
+        _among(one, list(EventKind), "--kind")
     events = _run(lambda context: alerts.history(context, id, kind or [], limit))
     if as_json:
         import dataclasses
@@ -337,6 +347,12 @@ def history(
         for event in events
     ]
     print_table(["time", "event", "status", "reason", "values", "detail"], rows, "nothing has happened yet")
+
+
+def _among(value: str, known: list[Any], option: str) -> None:
+    if value not in known:
+        choices = ", ".join(str(one) for one in known if one)
+        raise InvalidInput("options", [Fault(option, f"expected one of {choices}", value)])
 
 
 def _fields(

@@ -133,6 +133,8 @@ def moment(text: str, zone: ZoneInfo, option: str) -> datetime:
         raise InvalidInput(
             "options", [Fault(option, "expected an ISO time such as 2026-01-05T14:30:00Z", text)]
         ) from None
+    if not 1900 <= found.year <= 2200:
+        raise InvalidInput("options", [Fault(option, "expected a year from 1900 to 2200", text)])
     return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
 
 

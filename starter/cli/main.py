@@ -35,6 +35,9 @@ tool_commands.register(app)
 def main() -> NoReturn:
     """Runs the command and leaves by ``os._exit``: processes that used the Temporal client may abort otherwise."""
     code = FAILED
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     try:
         code = _run()
     finally:

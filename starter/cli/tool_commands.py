@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -53,9 +54,13 @@ def preview(
     definition = table = None
     try:
         inputs.zone(timezone)
+    except InvalidInput as error:
+        faults += error.faults
+        timezone = "UTC"
+    try:
         given = inputs.one_definition(file)
     except InvalidInput as error:
-        raise InvalidInput("preview", error.faults) from None
+        raise InvalidInput("preview", [*faults, *error.faults]) from None
     from activities.csv_bars import read_bars_csv
 
     with progress("reading bars"):
@@ -67,7 +72,7 @@ def preview(
         definition = read_definition(_completed(given, bars, table))
     except InvalidInput as error:
         faults = [*error.faults, *faults]
-    if definition is None or table is None:
+    if definition is None or table is None or faults:
         raise InvalidInput("preview", faults)
     _run_preview(definition, table, chart, as_json)
 
@@ -115,7 +120,12 @@ def _run_preview(definition: Any, table: Any, chart: Path | None, as_json: bool)
         from activities.notifications.charts import draw
 
         with progress("drawing"):
-            draw(alert, result, chart)
+            try:
+                draw(alert, result, chart)
+            except OSError as error:
+                raise InvalidInput(
+                    "preview", [Fault("--chart", f"cannot be written: {error.strerror}", str(chart))]
+                ) from None
         say(f"chart: {chart}")
     events: list[dict[str, Any]] = [
         {
@@ -196,7 +206,10 @@ def explain_cron(
         faults += error.faults
     try:
         zone = inputs.zone(timezone)
-        after = inputs.moment(start, zone, "--from") if start else datetime.now(UTC)
+    except InvalidInput as error:
+        faults += error.faults
+    try:
+        after = inputs.moment(start, zone or ZoneInfo("UTC"), "--from") if start else datetime.now(UTC)
     except InvalidInput as error:
         faults += error.faults
     if parsed is None or zone is None or after is None:
@@ -233,11 +246,13 @@ def indicator(
 
     faults: list[Fault] = []
     operand = table = None
+    params: dict[str, float] = {}
     try:
-        fields = {"indicator": name, "params": inputs.parameters(param or []), "source": source or None}
-        operand = IndicatorOperand.model_validate(fields)
+        params = inputs.parameters(param or [])
     except InvalidInput as error:
         faults += error.faults
+    try:
+        operand = IndicatorOperand.model_validate({"indicator": name, "params": params, "source": source or None})
     except ValidationError as error:
         faults += [Fault("indicator", one["msg"].removeprefix("Value error, "), name) for one in error.errors()]
     try:

@@ -257,3 +257,33 @@ async def test_the_forming_bar_is_seen_when_asked_for() -> None:
     assert result.forming is not None
     assert (result.forming.final, result.forming.bar_close) == (False, NOON + timedelta(minutes=1))
     assert result.forming.values["close"] == rising(NOON)
+
+
+@pytest.mark.parametrize("missed", [2_100, 5_000, 9_999])
+async def test_long_catch_ups_lose_no_bar_and_ask_once(missed: int) -> None:
+    clock, vendor = Clock(), Vendor()
+    evaluation, after, seen = Evaluation(MarketData([vendor], clock=clock)), NOON - timedelta(minutes=missed), 0
+    more = True
+    while more:
+        result = await evaluation.evaluate(wanted(clock, "close", "rsi(14)", after=after))
+        assert result.snapshots[0].bar_close == after + timedelta(minutes=1)
+        seen, after, more = seen + len(result.snapshots), result.snapshots[-1].bar_close, result.more
+    assert (seen, after) == (missed, NOON)
+    assert len(vendor.requests) == 1
+
+
+async def test_a_closed_market_is_asked_ever_less_often() -> None:
+    clock = Clock()
+
+    class Exchange(Vendor):
+        def span(self, frame: str, count: int) -> timedelta:
+            return timedelta(days=5) + continuous_span(frame, count)
+
+    vendor = Exchange()
+    vendor.until = NOON
+    evaluation = Evaluation(MarketData([vendor], clock=clock))
+    for second in range(0, 7200, 5):
+        clock.now = NOON + timedelta(seconds=second)
+        result = await evaluation.evaluate(wanted(clock, "sma(5)", after=NOON))
+        assert result.snapshots == ()
+    assert 20 < len(vendor.requests) < 200
