@@ -146,6 +146,16 @@ class Teller:
                     f"{row.delivered_at:%Y-%m-%d %H:%M:%S}Z ✉ delivered  {name:<24} by {row.channel} in {took:.2f} s"
                 )
 
+    async def finish(self, quiet: bool, seconds: float = 5.0) -> None:
+        """Tells the rest; deliveries under way are waited for, within a bound."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while True:
+            await self.poll(quiet)
+            under_way = (await self.delivered()).get(DeliveryStatus.PENDING.value, 0)
+            if not under_way or asyncio.get_running_loop().time() > deadline:
+                return
+            await asyncio.sleep(POLL_SECONDS)
+
     async def delivered(self) -> Counter[str]:
         """Deliveries of these alerts by status."""
         async with self.database.transaction() as work:

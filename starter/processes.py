@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from datetime import datetime
 from types import TracebackType
 from typing import Any
 
 from activities.market_data.provider import BarProvider
-from domain.alert import Alert
+from domain.alert import Alert, AlertState
 from starter.context import now
 from starter.registration import end_orphans, ensure_all_running, start_afresh
 from storage.database import Database
@@ -81,14 +82,17 @@ async def resume_alerts(stack: Stack) -> int:
     return await ensure_all_running(stack.client, stored)
 
 
-async def fresh_alerts(stack: Stack, alerts: Sequence[Alert]) -> None:
-    """Replaces alerts of the same ids by new ones, with no memory of an earlier demo."""
+async def fresh_alerts(stack: Stack, alerts: Sequence[Alert], seen_until: datetime | None = None) -> None:
+    """Replaces alerts of the same ids by new ones, with no memory of an earlier demo.
+
+    With ``seen_until`` they evaluate every bar that closes after it, instead of beginning with the newest.
+    """
     for alert in alerts:
         async with stack.services.database.transaction() as work:
             await work.definitions.delete(alert.id)
             alert = await work.never_before(alert)
             await work.definitions.add(alert, now())
-        await start_afresh(stack.client, alert)
+        await start_afresh(stack.client, alert, AlertState(last_bar_close=seen_until))
 
 
 async def _stored(database: Database) -> Any:

@@ -85,11 +85,13 @@ async def ensure_running(
     )
 
 
-async def start_afresh(client: Client, alert: Alert) -> WorkflowHandle[AlertWorkflow, StatusReport]:
+async def start_afresh(
+    client: Client, alert: Alert, state: AlertState | None = None
+) -> WorkflowHandle[AlertWorkflow, StatusReport]:
     """Starts a new alert; what may still run under its id is of an alert that was deleted."""
     return await client.start_workflow(
         AlertWorkflow.run,
-        AlertInput(alert=alert),
+        AlertInput(alert=alert, state=state or AlertState()),
         id=workflow_id(alert.id),
         task_queue=TaskQueue.ALERTS,
         id_conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING,

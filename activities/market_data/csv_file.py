@@ -62,7 +62,7 @@ class CsvFolder:
 
 
 class Replay:
-    """Recorded bars published one by one from ``start`` on, each after ``interval / speed`` of real time.
+    """Recorded bars published one by one once it has begun, each after ``interval / speed`` of real time.
 
     The bars keep their recorded times, and :meth:`market_time` runs with them, so a replay fires on the same bars as
     a preview of the file.
@@ -73,16 +73,20 @@ class Replay:
     durable = False
     adjustment = "file"
 
-    def __init__(self, table: BarTable, symbol: str, start: datetime, speed: float) -> None:
+    def __init__(self, table: BarTable, symbol: str, speed: float) -> None:
         self.symbol = symbol
-        self.start = start
+        self.begun: datetime | None = None
         self.step = table.interval / speed
         self.interval = table.interval
         self.bars = list(table.bars())
 
+    def begin(self, now: datetime) -> None:
+        """Publishes from now on."""
+        self.begun = now
+
     def published(self, now: datetime) -> int:
         """How many bars are out at ``now``."""
-        return max(0, min(len(self.bars), int((now - self.start) / self.step)))
+        return 0 if self.begun is None else max(0, min(len(self.bars), int((now - self.begun) / self.step)))
 
     def market_time(self, now: datetime) -> datetime:
         """Close of the newest published bar; before the first, the first's open."""

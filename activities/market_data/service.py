@@ -169,6 +169,8 @@ class MarketData:
         age, as_of = now - fetched_at, provider.market_time(now)
         if need.forming:
             return age >= FORMING_TTL
+        if as_of != now:  # a replay has a pace of its own
+            return age >= FORMING_TTL / 2
         following = None if held.newest_close is None else held.newest_close + timeframe.duration(need.frame)
         if following is not None and as_of < following + provider.grace:
             return False

@@ -60,7 +60,7 @@ def _day(seed: int, symbol: str, day: int) -> tuple[Array, NDArray[np.float32]]:
         volatility[second : second + length] = relative
         pull[second : second + length] = direction
         second += length
-    steps = volatility * random.standard_normal(DAY) + 0.35 * volatility * pull
+    steps = volatility * random.standard_normal(DAY) + 0.12 * volatility * pull
     scale = 0.02 / math.sqrt(DAY)
     path = np.concatenate([[0.0], np.cumsum(steps * scale)])
     bridge = path - path[-1] * np.arange(DAY + 1) / DAY

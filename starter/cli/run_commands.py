@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,7 +42,6 @@ def demo(
     from activities.market_data.csv_file import Replay
     from activities.market_data.simulated import SimulatedMarket
     from starter import demo as examples
-    from starter.context import now
     from worker.settings import load_settings
 
     settings = load_settings()
@@ -54,7 +52,7 @@ def demo(
         table, frame, given = _recorded(bars, timezone, definitions or [])
         symbol = symbol or bars.stem.split("_")[0].upper()
         alerts = examples.replayed_alerts(symbol, frame, given)
-        provider = Replay(table, symbol, now() + timedelta(seconds=3), speed)
+        provider = Replay(table, symbol, speed)
     _serve(_demo(settings, provider, alerts, seconds, as_json))
 
 
@@ -76,6 +74,7 @@ def _recorded(bars: Path, timezone: str, files: list[str]) -> tuple[Any, str, li
 
 
 async def _demo(settings: Any, provider: Any, alerts: list[Any], seconds: float, as_json: bool) -> None:
+    from activities.market_data.csv_file import Replay
     from starter.context import now
     from starter.demo import Teller
     from starter.processes import Stack, fresh_alerts
@@ -83,7 +82,10 @@ async def _demo(settings: Any, provider: Any, alerts: list[Any], seconds: float,
     began = now()
     quiet = settings.model_copy(update={"log_level": "WARNING"})  # what happens is told below, line by line
     async with Stack(quiet, [provider], say) as stack:
-        await fresh_alerts(stack, alerts)
+        replay = provider if isinstance(provider, Replay) else None
+        await fresh_alerts(stack, alerts, seen_until=replay.bars[0].open_time if replay else None)
+        if replay:
+            replay.begin(now())
         names = {alert.id: alert.definition.name for alert in alerts}
         teller = Teller(stack.services.database, began, names, print_lines)
         if not as_json:
@@ -98,7 +100,7 @@ async def _demo(settings: Any, provider: Any, alerts: list[Any], seconds: float,
         except TimeoutError:
             stack.stop.set()
         await following
-        await teller.poll(as_json)
+        await teller.finish(as_json)
         summary, delivered = await teller.summary(), await teller.delivered()
     if as_json:
         print_json({"events": dict(teller.kinds), "deliveries": dict(delivered)})
