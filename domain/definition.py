@@ -8,7 +8,6 @@ import re
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AwareDatetime, Field, ValidationError, field_validator, model_validator
 
@@ -19,6 +18,7 @@ from domain.errors import Fault, InvalidInput
 from domain.operand import Model, Series
 from domain.rearm_policy import Rearm, misfits
 from domain.rule import MAX_COMPARISONS, MAX_DEPTH, Node, comparisons, depth, series
+from domain.zones import zone
 
 SCHEMA_VERSION = 1
 MAX_LEVELS = 4 * MAX_DEPTH
@@ -98,10 +98,7 @@ class AlertDefinition(Model):
     @field_validator("timezone")
     @classmethod
     def _known_timezone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError("expected an IANA time zone such as America/New_York") from None
+        zone(value)
         return value
 
     @field_validator("cron")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
@@ -70,35 +71,32 @@ async def ensure_running(
     client: Client, alert: Alert, state: AlertState | None = None
 ) -> WorkflowHandle[AlertWorkflow, StatusReport]:
     """Starts the alert's workflow (from ``state``), or tells the running one which version its row has."""
-    return await client.start_workflow(
-        AlertWorkflow.run,
-        AlertInput(alert=alert, state=state or AlertState()),
-        id=workflow_id(alert.id),
-        task_queue=TaskQueue.ALERTS,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        start_signal="definition_changed",
-        start_signal_args=[DefinitionChanged(alert.version)],
-        search_attributes=search_attributes.initial(alert, (state or AlertState()).status.value),
-        static_summary=summary(alert),
-        static_details=static_details(alert),
-    )
+    told = {"start_signal": "definition_changed", "start_signal_args": [DefinitionChanged(alert.version)]}
+    return await _start(client, alert, state, WorkflowIDConflictPolicy.USE_EXISTING, **told)
 
 
 async def start_afresh(
     client: Client, alert: Alert, state: AlertState | None = None
 ) -> WorkflowHandle[AlertWorkflow, StatusReport]:
     """Starts a new alert; what may still run under its id is of an alert that was deleted."""
+    return await _start(client, alert, state, WorkflowIDConflictPolicy.TERMINATE_EXISTING)
+
+
+async def _start(
+    client: Client, alert: Alert, state: AlertState | None, conflict: WorkflowIDConflictPolicy, **more: Any
+) -> WorkflowHandle[AlertWorkflow, StatusReport]:
+    state = state or AlertState()
     return await client.start_workflow(
         AlertWorkflow.run,
-        AlertInput(alert=alert, state=state or AlertState()),
+        AlertInput(alert=alert, state=state),
         id=workflow_id(alert.id),
         task_queue=TaskQueue.ALERTS,
-        id_conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
+        id_conflict_policy=conflict,
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        search_attributes=search_attributes.initial(alert, Status.ARMED.value),
+        search_attributes=search_attributes.initial(alert, state.status.value),
         static_summary=summary(alert),
         static_details=static_details(alert),
+        **more,
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 import sysconfig
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -17,8 +19,10 @@ from domain.bar import BarSnapshot
 from domain.definition import read_definition
 from storage.database import Database
 from worker.converter import DATA_CONVERTER
+from worker.temporal_server import TIMER_STEP
 from workflows.search_attributes import ALL
 
+VERDICT = pytest.StashKey[int]()
 START = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
 
 
@@ -68,14 +72,32 @@ async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
         yield env
 
 
-@pytest.fixture(scope="session")
-async def dev_server() -> AsyncIterator[WorkflowEnvironment]:
-    """The dev server: visibility, search attributes, real time."""
-    async with await WorkflowEnvironment.start_local(
+async def start_dev_server() -> WorkflowEnvironment:
+    """A dev server of its own, with the product's search attributes and timer step."""
+    return await WorkflowEnvironment.start_local(
         dev_server_existing_path=binary("temporal"),
         search_attributes=list(ALL),
         data_converter=DATA_CONVERTER,
         dev_server_log_level="error",
-        dev_server_extra_args=["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="50ms"'],
-    ) as env:
+        dev_server_extra_args=["--dynamic-config-value", TIMER_STEP],
+    )
+
+
+@pytest.fixture(scope="session")
+async def dev_server() -> AsyncIterator[WorkflowEnvironment]:
+    """The dev server: visibility, search attributes, real time."""
+    async with await start_dev_server() as env:
         yield env
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Remembers the verdict for the way out."""
+    session.config.stash[VERDICT] = int(exitstatus)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leaves by ``os._exit``: a process that used the Temporal client may abort while Python exits, and hide the verdict."""
+    if VERDICT in config.stash and not hasattr(config, "workerinput"):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(config.stash[VERDICT])

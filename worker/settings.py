@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.errors import Fault, InvalidInput
+from domain.zones import zone
 
 
 def _is_http(text: str) -> bool:
@@ -88,10 +88,7 @@ class Settings(BaseSettings):
     @field_validator("alerts_csv_timezone")
     @classmethod
     def _known_timezone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError("expected an IANA time zone such as America/New_York") from None
+        zone(value)
         return value
 
     @field_validator("database_url")

@@ -9,8 +9,9 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
+from domain import zones
 from domain.definition import AlertDefinition, read_definition
 from domain.errors import Fault, InvalidInput
 from starter.cli.output import INVALID, Failure
@@ -118,11 +119,9 @@ def alert_id(text: str) -> str:
 def zone(name: str, option: str = "--timezone") -> ZoneInfo:
     """An IANA time zone."""
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise InvalidInput(
-            "options", [Fault(option, "expected an IANA time zone such as America/New_York", name)]
-        ) from None
+        return zones.zone(name)
+    except ValueError as error:
+        raise InvalidInput("options", [Fault(option, str(error), name)]) from None
 
 
 def moment(text: str, zone: ZoneInfo, option: str) -> datetime:

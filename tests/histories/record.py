@@ -16,16 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
-from temporalio.testing import WorkflowEnvironment
 
 from activities.interface import Freshness
 from domain.alert import Alert
-from tests.conftest import binary, make_alert
+from tests.conftest import make_alert, start_dev_server
 from tests.workflows.support import World, serving, start
-from worker.converter import DATA_CONVERTER
 from workflows.alert import AlertWorkflow
 from workflows.messages import AlertInput, PauseRequest, SnoozeRequest
-from workflows.search_attributes import ALL
 
 FOLDER = Path(__file__).parent / "v1"
 Handle = WorkflowHandle[AlertWorkflow, Any]
@@ -166,13 +163,7 @@ BEGAN = "2000-01-01T00:00:00Z"
 
 async def main() -> None:
     FOLDER.mkdir(exist_ok=True)
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=binary("temporal"),
-        search_attributes=list(ALL),
-        data_converter=DATA_CONVERTER,
-        dev_server_log_level="error",
-        dev_server_extra_args=["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="50ms"'],
-    ) as env:
+    async with await start_dev_server() as env:
         for scenario in scenarios():
             await record(env.client, scenario)
 
