@@ -284,7 +284,8 @@ class AlertWorkflow(AlertMessages):
                 await self._deliver(event)
         if not self.state.is_over and not self.state.is_paused and self.due is None:
             self.due = self._next_due()
-        if self.pending or self.projection_due:
+        moved = (self.state.status.value, self.alert.version) != self.shown[:2]  # some moves are silent
+        if self.pending or self.projection_due or moved:
             await self._record()
         updates = search_attributes.changed(self.alert, self.state, self.shown)
         if updates:

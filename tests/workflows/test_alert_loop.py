@@ -164,6 +164,24 @@ async def test_a_dead_channel_is_buried_and_harms_no_other(time_skipping: Workfl
     assert [(task.channel, task.error) for task in world.buried] == [("webhook", "gone")]
 
 
+async def test_a_silent_move_reaches_the_lists_too(time_skipping: WorkflowEnvironment) -> None:
+    """A cooldown that ends without an event must not leave the row saying COOLDOWN."""
+    world = World(price=lambda at: 101.0 if at.minute % 30 == 0 else 99.0)
+    rearm = {"type": "cooldown", "cooldown": 180}
+    alert = make_alert({"symbol": "X", "rule": "close > 100", "rearm": rearm, **SILENT}, id="silent")
+    async with serving(time_skipping.client, world):
+        handle = await start(time_skipping.client, alert)
+        for _ in range(60):
+            await time_skipping.sleep(timedelta(minutes=1))
+            state = await handle.query(AlertWorkflow.state_query)
+            if state.state.trigger_count and state.state.status is Status.ARMED:
+                break
+        await handle.cancel()
+    assert world.projection is not None
+    assert world.projection.status is Status.ARMED
+    assert world.projection.trigger_count == 1
+
+
 def test_status_names_are_the_contract() -> None:
     assert [status.value for status in Status] == ["ARMED", "TRIGGERED", "COOLDOWN", "INACTIVE"]
     assert AlertEvent.__dataclass_fields__
