@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -138,6 +139,21 @@ async def buries(handle: Handle, world: World) -> None:
     await until(lambda: bool(world.buried))
 
 
+def save(name: str, text: str) -> None:
+    """Writes a history without what says where and by whom it was recorded."""
+    (FOLDER / f"{name}.json").write_text(json.dumps(anonymous(json.loads(text)), indent=1) + "\n", encoding="utf-8")
+
+
+def anonymous(value: Any) -> Any:
+    """The same JSON with stack traces and identities blanked; replays do not look at them."""
+    if isinstance(value, list):
+        return [anonymous(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    blank = {"stackTrace": "", "identity": "recorder"}
+    return {key: blank[key] if key in blank else anonymous(one) for key, one in value.items()}
+
+
 async def record(client: Client, scenario: Scenario) -> None:
     alert = make_alert(scenario.definition, id=scenario.name)
     scenario.world.rows[alert.id] = alert
@@ -145,11 +161,11 @@ async def record(client: Client, scenario: Scenario) -> None:
         handle = await start(client, AlertInput(alert=alert, history_limit=scenario.history_limit))
         await scenario.drive(handle, scenario.world)
         history = await client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id).fetch_history()
-        (FOLDER / f"{scenario.name}.{handle.id}.json").write_text(history.to_json() + "\n", encoding="utf-8")
+        save(f"{scenario.name}.{handle.id}", history.to_json())
         async for one in client.list_workflows(f"WorkflowType = 'DeliveryWorkflow' AND StartTime > '{BEGAN}'"):
             if scenario.name in ("edge", "dead-channel"):
                 delivery = await client.get_workflow_handle(one.id).fetch_history()
-                (FOLDER / f"delivery-{scenario.name}.{one.id}.json").write_text(delivery.to_json() + "\n")
+                save(f"delivery-{scenario.name}.{one.id}", delivery.to_json())
                 break
         try:
             await handle.cancel()
