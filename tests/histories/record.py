@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -145,9 +146,11 @@ def save(name: str, text: str) -> None:
 
 
 def anonymous(value: Any) -> Any:
-    """The same JSON with stack traces and identities blanked; replays do not look at them."""
+    """The same JSON with stack traces and process names blanked; replays do not look at them."""
     if isinstance(value, list):
         return [anonymous(one) for one in value]
+    if isinstance(value, str):
+        return re.sub(r"\d+@[A-Za-z0-9._-]+", "recorder", value)
     if not isinstance(value, dict):
         return value
     blank = {"stackTrace": "", "identity": "recorder"}
