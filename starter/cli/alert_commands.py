@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Annotated, Any
@@ -442,8 +444,12 @@ def _run(work: Any) -> Any:
     from starter.context import run, session
 
     async def whole() -> Any:
-        async with session() as context:
-            return await _awaited(work(context))
+        waiting = asyncio.create_task(_say_when_slow())
+        try:
+            async with session() as context:
+                return await _awaited(work(context))
+        finally:
+            waiting.cancel()
 
     try:
         return run(whole())
@@ -452,6 +458,13 @@ def _run(work: Any) -> Any:
         if code is None:
             raise
         raise Failure(str(error), code) from None
+
+
+async def _say_when_slow() -> None:
+    """People who wait for more than a second are told for what."""
+    await asyncio.sleep(1.0)
+    if sys.stderr.isatty():
+        say("waiting for Temporal …")
 
 
 async def _awaited(work: Coroutine[Any, Any, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Records the histories that ``test_replay`` replays: ``python -m tests.histories.record`` against a real dev server.
+"""Records the histories that ``test_replay`` replays: ``python -m tests.histories.record [NAME …]`` against a real dev server.
 
 Each scenario drives one alert through messages and transitions and saves its whole history as JSON. Histories of released
 versions are never changed: a new behaviour gets a new scenario, and its code stands behind ``workflow.patched``.
@@ -14,13 +14,14 @@ import re
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 
 from activities.interface import Freshness
-from domain.alert import Alert
+from domain.alert import Alert, AlertState
 from tests.conftest import make_alert, start_dev_server
 from tests.workflows.support import World, serving, start
 from workflows.alert import AlertWorkflow
@@ -40,6 +41,7 @@ class Scenario:
     world: World
     drive: Callable[[Handle, World], Awaitable[None]]
     history_limit: int = 1000
+    state: AlertState = AlertState()
 
 
 async def until(check: Callable[[], bool]) -> None:
@@ -105,6 +107,14 @@ async def loses_its_database(handle: Handle, world: World) -> None:
     await until(lambda: len(world.recorded) >= 3)
 
 
+async def is_late(handle: Handle, world: World) -> None:
+    await until(lambda: "late" in world.recorded)
+
+
+def alternating(at: Any) -> float:
+    return 101.0 if at.minute % 2 else 99.0
+
+
 def flipping(at: Any) -> float:
     return 101.0 if at.second % 2 else 99.0
 
@@ -114,6 +124,9 @@ def scenarios() -> list[Scenario]:
     second = {"symbol": "X", "timeframe": "1s", "rule": "close > 100", "cron": SECONDS}
     yearly = {"symbol": "X", "rule": "close > 100", "cron": "0 0 1 1 *"}
     high = lambda at: 101.0  # noqa: E731
+    now = datetime.now(UTC)
+    soon = {"expires_at": (now + timedelta(seconds=20)).isoformat()}
+    away = AlertState(last_bar_close=now.replace(second=0, microsecond=0) - timedelta(minutes=20))
     return [
         Scenario("edge", second, World(price=flipping), fires),
         Scenario("cooldown", {**second, "rearm": {"type": "edge", "cooldown": 2}}, World(price=flipping), fires),
@@ -124,6 +137,8 @@ def scenarios() -> list[Scenario]:
         Scenario("refused", second, World(freshness=Freshness.REFUSED), is_refused),
         Scenario("settling", second, World(price=flipping, settle=2), fires),
         Scenario("once", {**second, "rearm": "once"}, World(price=high), ends),
+        Scenario("expired", {**second, "rule": "close > 500", "options": soon}, World(price=high), ends),
+        Scenario("late", {**second, "timeframe": "1m"}, World(price=alternating), is_late, state=away),
         Scenario("deleted", yearly, World(), is_deleted),
         Scenario("database-down", second, World(price=flipping, database_down=True), loses_its_database),
         Scenario("forming", {**second, "timeframe": "1m", "options": {"evaluate_on": "tick"}}, World(price=high), one_fire),
@@ -161,7 +176,8 @@ async def record(client: Client, scenario: Scenario) -> None:
     alert = make_alert(scenario.definition, id=scenario.name)
     scenario.world.rows[alert.id] = alert
     async with serving(client, scenario.world):
-        handle = await start(client, AlertInput(alert=alert, history_limit=scenario.history_limit))
+        given = AlertInput(alert=alert, state=scenario.state, history_limit=scenario.history_limit)
+        handle = await start(client, given)
         await scenario.drive(handle, scenario.world)
         history = await client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id).fetch_history()
         save(f"{scenario.name}.{handle.id}", history.to_json())
@@ -184,7 +200,8 @@ async def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     async with await start_dev_server() as env:
         for scenario in scenarios():
-            await record(env.client, scenario)
+            if not sys.argv[1:] or scenario.name in sys.argv[1:]:
+                await record(env.client, scenario)
 
 
 if __name__ == "__main__":

@@ -27,5 +27,7 @@ async def test_replays(path: Path) -> None:
 def test_every_message_is_in_a_history() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in FILES)
     assert {name for name in MESSAGES if f'"{name}"' in text} == MESSAGES
+    for name in ("expired", "late", "once", "cooldown", "settling", "forming"):
+        assert any(path.name.startswith(f"{name}.") for path in FILES)
     for event in ("CONTINUED_AS_NEW", "TIMER_CANCELED", "CHILD_WORKFLOW_EXECUTION_STARTED", "ACTIVITY_TASK_CANCEL"):
         assert event in text
