@@ -74,6 +74,7 @@ class Evaluation:
             ready_at=settling.ready_at,
             more=first + len(cut) < until,
             source=series.provider,
+            skipped_until=_since(wanted) if _since(wanted) != wanted.after and not wanted.newest_only else None,
         )
 
     def _until(self, series: Series, others: dict[str, Answer]) -> int:
@@ -201,7 +202,7 @@ def _first_new(series: Series, wanted: EvaluateInput) -> int:
         newest = max(size - 1, 0)
         seen = wanted.after is not None and size > 0 and series.bars[-1].close_time <= wanted.after
         return size if seen else newest
-    return bisect_right(series.bars, wanted.after, key=_close)
+    return bisect_right(series.bars, _since(wanted) or wanted.after, key=_close)
 
 
 def _with_forming(series: Series) -> Series:

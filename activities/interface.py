@@ -92,7 +92,8 @@ class Freshness(StrEnum):
 class EvaluateResult:
     """Snapshots of each new closed bar, ascending. ``as_of`` is the market's time (a replay has its own).
 
-    ``more`` says that the batch was cut and the next should be asked for at once.
+    ``more`` says that the batch was cut and the next should be asked for at once. ``skipped_until`` is set when the outage
+    was too long to catch up with: bars that closed before it are not evaluated.
     """
 
     freshness: Freshness
@@ -103,6 +104,7 @@ class EvaluateResult:
     more: bool = False
     source: str = ""
     problem: str = ""
+    skipped_until: datetime | None = None
 
 
 @dataclass(frozen=True)

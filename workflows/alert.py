@@ -246,6 +246,10 @@ class AlertWorkflow(AlertMessages):
 
     def _step_all(self, result: EvaluateResult) -> None:
         limit = ticks.lateness_limit(self.alert.definition)
+        if result.skipped_until is not None and result.snapshots:
+            until = result.skipped_until
+            said = f"bars that closed before {until:%Y-%m-%d %H:%M:%S} UTC were not evaluated: the outage was too long"
+            self._note([new_event(self.alert, self.state, EventKind.ERROR, until, detail=said)])
         for snapshot in result.snapshots:
             before = self.state
             self.state, events = rearm.step(self.alert, self.state, snapshot)

@@ -272,6 +272,17 @@ async def test_long_catch_ups_lose_no_bar_and_ask_once(missed: int) -> None:
     assert len(vendor.requests) == 1
 
 
+async def test_an_outage_too_long_to_catch_up_with_is_told() -> None:
+    clock = Clock()
+    evaluation = Evaluation(MarketData([Vendor()], clock=clock))
+    result = await evaluation.evaluate(wanted(clock, after=NOON - timedelta(minutes=12_000)))
+    assert result.skipped_until == NOON - timedelta(minutes=10_000)
+    assert result.snapshots[0].bar_close == NOON - timedelta(minutes=9_999)
+    short = await evaluation.evaluate(wanted(clock, after=NOON - timedelta(minutes=5)))
+    assert short.skipped_until is None
+    assert (await evaluation.evaluate(wanted(clock))).skipped_until is None
+
+
 async def test_a_closed_market_is_asked_ever_less_often() -> None:
     clock = Clock()
 
