@@ -56,7 +56,8 @@ class Evaluation:
             return EvaluateResult(failed.freshness, failed.as_of, ready_at=failed.ready_at, problem=failed.problem)
         series = own.series
         others_series = {frame: answer.series for frame, answer in others.items() if answer.series is not None}
-        first = _first_new(series, wanted)
+        since = _since(wanted)
+        first = _first_new(series, wanted, since)
         until = self._until(series, others)
         cut = series.bars[first : min(first + MAX_SNAPSHOTS, until)]
         snapshots = tuple(
@@ -74,7 +75,7 @@ class Evaluation:
             ready_at=settling.ready_at,
             more=first + len(cut) < until,
             source=series.provider,
-            skipped_until=_since(wanted) if _since(wanted) != wanted.after and not wanted.newest_only else None,
+            skipped_until=None if since == wanted.after else since,
         )
 
     def _until(self, series: Series, others: dict[str, Answer]) -> int:
@@ -196,13 +197,13 @@ def _since(wanted: EvaluateInput) -> datetime | None:
     return max(wanted.after, wanted.now - LONGEST_CATCH_UP * timeframe.duration(wanted.timeframe))
 
 
-def _first_new(series: Series, wanted: EvaluateInput) -> int:
+def _first_new(series: Series, wanted: EvaluateInput, since: datetime | None) -> int:
     size = len(series.bars)
-    if wanted.after is None or wanted.newest_only:
+    if since is None:
         newest = max(size - 1, 0)
         seen = wanted.after is not None and size > 0 and series.bars[-1].close_time <= wanted.after
         return size if seen else newest
-    return bisect_right(series.bars, _since(wanted) or wanted.after, key=_close)
+    return bisect_right(series.bars, since, key=_close)
 
 
 def _with_forming(series: Series) -> Series:

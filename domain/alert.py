@@ -34,10 +34,8 @@ class Reason(StrEnum):
     ALREADY_TRUE = "already_true"
     PAUSED = "paused"
     SNOOZED = "snoozed"
-    DISABLED = "disabled"
     EXPIRED = "expired"
     DONE = "done"
-    DELETED = "deleted"
 
 
 class EventKind(StrEnum):

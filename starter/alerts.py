@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from domain.alert import Alert, AlertEvent
 from domain.definition import AlertDefinition, edited
-from starter.context import Context, NoAnswer, answered, now
+from starter.context import Context, NoAnswer, NotFound, answered, now
 from storage.definitions import StoredAlert
+
+if TYPE_CHECKING:
+    from temporalio.client import WorkflowHandle
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,32 @@ async def delete(context: Context, alert_id: str) -> bool:
     return True
 
 
+class Refused(Exception):
+    """The alert refused, with its reason."""
+
+
+async def _handle(context: Context, alert_id: str) -> WorkflowHandle[Any, Any]:
+    """The workflow of an alert that has a row; raises ``NotFound`` or ``TemporalUnreachable``."""
+    from starter.registration import workflow_id
+
+    await context.alert(alert_id)
+    client = await context.temporal()
+    return client.get_workflow_handle(workflow_id(alert_id))
+
+
+@contextmanager
+def _reaching(alert_id: str) -> Iterator[None]:
+    """What Temporal says of a workflow it cannot reach, in our words."""
+    from temporalio.service import RPCError, RPCStatusCode
+
+    try:
+        yield
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise AlertGone(alert_id) from None
+        raise NoAnswer(alert_id) from None
+
+
 async def send(context: Context, alert_id: str, update: str, *arguments: Any) -> dict[str, Any]:
     """Executes an update on the alert's workflow and gives its answer.
 
@@ -101,45 +132,26 @@ async def send(context: Context, alert_id: str, update: str, *arguments: Any) ->
         NotFound, AlertGone, NoAnswer, TemporalUnreachable, or ``Refused`` with the validator's reason.
     """
     from temporalio.client import WorkflowUpdateFailedError
-    from temporalio.service import RPCError, RPCStatusCode
 
-    from starter.registration import workflow_id
-
-    await context.alert(alert_id)
-    client = await context.temporal()
-    handle = client.get_workflow_handle(workflow_id(alert_id))
-    call = handle.execute_update(update, args=list(arguments), result_type=dict)
+    handle = await _handle(context, alert_id)
     try:
-        return await answered(alert_id, call)
+        with _reaching(alert_id):
+            return await answered(alert_id, handle.execute_update(update, args=list(arguments), result_type=dict))
     except WorkflowUpdateFailedError as error:
         raise Refused(str(error.cause or error)) from None
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            raise AlertGone(alert_id) from None
-        raise NoAnswer(alert_id) from None
-
-
-class Refused(Exception):
-    """The alert refused, with its reason."""
 
 
 async def snooze(context: Context, alert_id: str, until: str) -> None:
     """Pauses until a time.
 
     Raises:
-        NotFound, AlertGone, TemporalUnreachable.
+        NotFound, AlertGone, NoAnswer, TemporalUnreachable.
     """
-    from temporalio.service import RPCError
-
-    from starter.registration import workflow_id
     from workflows.messages import SnoozeRequest
 
-    await context.alert(alert_id)
-    client = await context.temporal()
-    try:
-        await client.get_workflow_handle(workflow_id(alert_id)).signal("snooze", SnoozeRequest(until=until))
-    except RPCError:
-        raise AlertGone(alert_id) from None
+    handle = await _handle(context, alert_id)
+    with _reaching(alert_id):
+        await handle.signal("snooze", SnoozeRequest(until=until))
 
 
 async def query(context: Context, alert_id: str, name: str) -> dict[str, Any]:
@@ -149,19 +161,11 @@ async def query(context: Context, alert_id: str, name: str) -> dict[str, Any]:
         NotFound, AlertGone, NoAnswer, TemporalUnreachable.
     """
     from temporalio.client import WorkflowQueryFailedError
-    from temporalio.service import RPCError, RPCStatusCode
 
-    from starter.registration import workflow_id
-
-    await context.alert(alert_id)
-    client = await context.temporal()
-    handle = client.get_workflow_handle(workflow_id(alert_id))
+    handle = await _handle(context, alert_id)
     try:
-        return await answered(alert_id, handle.query(name, result_type=dict))
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            raise AlertGone(alert_id) from None
-        raise NoAnswer(alert_id) from None
+        with _reaching(alert_id):
+            return await answered(alert_id, handle.query(name, result_type=dict))
     except WorkflowQueryFailedError:
         raise NoAnswer(alert_id) from None
 
@@ -175,8 +179,6 @@ async def history(context: Context, alert_id: str, kinds: list[str], limit: int)
     async with context.database.transaction() as work:
         events = await work.events.of_alert(alert_id, kinds=kinds, limit=limit, newest_first=True)
         if not events and await work.definitions.get(alert_id) is None:
-            from starter.context import NotFound
-
             raise NotFound(alert_id)
     return events
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from domain.alert import Alert
@@ -112,8 +111,3 @@ def _tune_sqlite(connection: Any, _record: Any) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-
-
-def is_unavailable(error: BaseException) -> bool:
-    """Whether the database could not be reached, as against a fault of ours."""
-    return isinstance(error, OperationalError | OSError | TimeoutError)

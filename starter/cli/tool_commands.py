@@ -51,23 +51,13 @@ def preview(
     """
     faults: list[Fault] = []
     given: Any = {}
-    definition = table = None
-    try:
-        inputs.zone(timezone)
-    except InvalidInput as error:
-        faults += error.faults
-        timezone = "UTC"
+    definition = None
+    timezone = _usable_zone(timezone, faults)
     try:
         given = inputs.one_definition(file)
     except InvalidInput as error:
         raise InvalidInput("preview", [*faults, *error.faults]) from None
-    from activities.csv_bars import read_bars_csv
-
-    with progress("reading bars"):
-        try:
-            table = read_bars_csv(bars, timezone)
-        except InvalidInput as error:
-            faults += error.under(str(bars))
+    table = _read_bars(bars, timezone, faults)
     try:
         definition = read_definition(_completed(given, bars, table))
     except InvalidInput as error:
@@ -75,6 +65,28 @@ def preview(
     if definition is None or table is None or faults:
         raise InvalidInput("preview", faults)
     _run_preview(definition, table, chart, as_json)
+
+
+def _usable_zone(name: str, faults: list[Fault]) -> str:
+    """The zone's name, or UTC and one more fault, so that the bars can be checked all the same."""
+    try:
+        inputs.zone(name)
+    except InvalidInput as error:
+        faults += error.faults
+        return "UTC"
+    return name
+
+
+def _read_bars(bars: Path, timezone: str, faults: list[Fault]) -> Any:
+    """The bars of a CSV, or None and its faults."""
+    from activities.csv_bars import read_bars_csv
+
+    with progress("reading bars"):
+        try:
+            return read_bars_csv(bars, timezone)
+        except InvalidInput as error:
+            faults += error.under(str(bars))
+            return None
 
 
 def _completed(given: Any, bars: Path, table: Any) -> Any:
@@ -245,7 +257,7 @@ def indicator(
     from domain.operand import IndicatorOperand
 
     faults: list[Fault] = []
-    operand = table = None
+    operand = None
     params: dict[str, float] = {}
     try:
         params = inputs.parameters(param or [])
@@ -255,17 +267,7 @@ def indicator(
         operand = IndicatorOperand.model_validate({"indicator": name, "params": params, "source": source or None})
     except ValidationError as error:
         faults += [Fault("indicator", one["msg"].removeprefix("Value error, "), name) for one in error.errors()]
-    try:
-        inputs.zone(timezone)
-    except InvalidInput as error:
-        faults += error.faults
-        timezone = "UTC"
-    from activities.csv_bars import read_bars_csv
-
-    try:
-        table = read_bars_csv(bars, timezone)
-    except InvalidInput as error:
-        faults += error.under(str(bars))
+    table = _read_bars(bars, _usable_zone(timezone, faults), faults)
     if faults or operand is None or table is None:
         raise InvalidInput("indicator", faults)
     _print_indicator(operand, table, as_json)
