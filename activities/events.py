@@ -9,7 +9,7 @@ from temporalio import activity
 
 from activities.interface import LOAD_ALERT, RECORD, SAVE_ALERT, RecordInput, SaveInput, StoredDefinition
 from storage.database import Database
-from storage.definitions import DefinitionConflict
+from storage.schedules import DefinitionConflict
 
 
 class EventStore:
@@ -24,13 +24,13 @@ class EventStore:
         """Writes events not yet there, and what lists show of the state."""
         async with self.database.transaction() as work:
             await work.events.record(given.events, self.clock())
-            await work.definitions.project(given.alert_id, given.version, given.state, given.next_run_at)
+            await work.schedules.project(given.alert_id, given.version, given.state, given.next_run_at)
 
     @activity.defn(name=LOAD_ALERT)
     async def load(self, alert_id: str) -> StoredDefinition:
         """The definition as its row has it."""
         async with self.database.transaction() as work:
-            stored = await work.definitions.get(alert_id)
+            stored = await work.schedules.get(alert_id)
         return StoredDefinition(stored.alert if stored else None)
 
     @activity.defn(name=SAVE_ALERT)
@@ -38,7 +38,7 @@ class EventStore:
         """Writes a definition changed through Temporal; when the row is newer it wins and is answered."""
         try:
             async with self.database.transaction() as work:
-                await work.definitions.replace(given.alert, given.expected_version, self.clock())
+                await work.schedules.replace(given.alert, given.expected_version, self.clock())
         except DefinitionConflict:
             return await self.load(given.alert.id)
         return StoredDefinition(given.alert)

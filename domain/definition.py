@@ -196,7 +196,7 @@ def read_definition(data: Any) -> AlertDefinition:
         definition = AlertDefinition.model_validate(data)
     except ValidationError as error:
         known = [fault.path for fault in faults]
-        faults += [fault for fault in _faults(error) if not _follows_from(fault.path, known)]
+        faults += [fault for fault in faults_of(error) if not _follows_from(fault.path, known)]
         raise InvalidInput("definition", faults) from None
     if faults:
         raise InvalidInput("definition", faults)
@@ -324,7 +324,8 @@ def _expand_operands(value: Any, path: str, faults: list[Fault]) -> Any:
     return getattr(rule, "left", 0)
 
 
-def _faults(error: ValidationError) -> list[Fault]:
+def faults_of(error: ValidationError) -> list[Fault]:
+    """Pydantic's findings as faults, without its repetitions."""
     found = []
     details = error.errors(include_url=False)
     for detail in details:

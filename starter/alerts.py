@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from domain.alert import Alert, AlertEvent
 from domain.definition import AlertDefinition, edited
 from starter.context import Context, NoAnswer, NotFound, answered, now
-from storage.definitions import StoredAlert
+from storage.schedules import StoredSchedule
 
 if TYPE_CHECKING:
     from temporalio.client import WorkflowHandle
@@ -49,7 +49,7 @@ async def add(context: Context, alerts: list[Alert]) -> list[Placed]:
     async with context.database.transaction() as work:
         alerts = [await work.never_before(alert) for alert in alerts]
         for alert in alerts:
-            await work.definitions.add(alert, now())
+            await work.schedules.add(alert, now())
     return [await _tell_temporal(context, alert, new=True) for alert in alerts]
 
 
@@ -65,7 +65,7 @@ async def update(context: Context, alert_id: str, changes: dict[str, Any]) -> Pl
         return Placed(stored.alert, running=True, problem="nothing changed")
     alert = Alert(id=alert_id, user_id=stored.alert.user_id, version=stored.alert.version + 1, definition=definition)
     async with context.database.transaction() as work:
-        await work.definitions.replace(alert, stored.alert.version, now())
+        await work.schedules.replace(alert, stored.alert.version, now())
     return await _tell_temporal(context, alert)
 
 
@@ -91,7 +91,7 @@ async def delete(context: Context, alert_id: str) -> bool:
 
     await context.alert(alert_id)
     async with context.database.transaction() as work:
-        await work.definitions.delete(alert_id)
+        await work.schedules.delete(alert_id)
     try:
         await stop_running(await context.temporal(), alert_id)
     except TemporalUnreachable:
@@ -178,15 +178,15 @@ async def history(context: Context, alert_id: str, kinds: list[str], limit: int)
     """
     async with context.database.transaction() as work:
         events = await work.events.of_alert(alert_id, kinds=kinds, limit=limit, newest_first=True)
-        if not events and await work.definitions.get(alert_id) is None:
+        if not events and await work.schedules.get(alert_id) is None:
             raise NotFound(alert_id)
     return events
 
 
-async def all_alerts(context: Context, *, status: str = "", symbol: str = "", tag: str = "") -> list[StoredAlert]:
+async def all_alerts(context: Context, *, status: str = "", symbol: str = "", tag: str = "") -> list[StoredSchedule]:
     """All alerts, oldest first, filtered by what is given."""
     async with context.database.transaction() as work:
-        stored = await work.definitions.list()
+        stored = await work.schedules.alerts()
     return [
         one
         for one in stored

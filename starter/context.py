@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from storage.database import Database
-from storage.definitions import StoredAlert
+from storage.schedules import StoredSchedule
 from worker.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -46,14 +46,14 @@ class Context:
         self.settings = settings
         self.database = database
 
-    async def alert(self, alert_id: str) -> StoredAlert:
+    async def alert(self, alert_id: str) -> StoredSchedule:
         """The stored alert.
 
         Raises:
             NotFound: when there is none.
         """
         async with self.database.transaction() as work:
-            found = await work.definitions.get(alert_id)
+            found = await work.schedules.get(alert_id)
         if found is None:
             raise NotFound(alert_id)
         return found

@@ -89,12 +89,12 @@ async def fresh_alerts(stack: Stack, alerts: Sequence[Alert], seen_until: dateti
     """
     for alert in alerts:
         async with stack.services.database.transaction() as work:
-            await work.definitions.delete(alert.id)
+            await work.schedules.delete(alert.id)
             alert = await work.never_before(alert)
-            await work.definitions.add(alert, now())
+            await work.schedules.add(alert, now())
         await start_afresh(stack.client, alert, AlertState(last_bar_close=seen_until))
 
 
 async def _stored(database: Database) -> Any:
     async with database.transaction() as work:
-        return await work.definitions.list()
+        return await work.schedules.alerts()

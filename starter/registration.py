@@ -13,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.interface import TaskQueue
 from domain.alert import Alert, AlertState, Reason, Status
-from storage.definitions import StoredAlert
+from storage.schedules import StoredSchedule
 from workflows import search_attributes
 from workflows.alert import AlertWorkflow
 from workflows.messages import AlertInput, DefinitionChanged, StatusReport
@@ -46,7 +46,7 @@ def static_details(alert: Alert) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def restored_state(stored: StoredAlert) -> AlertState:
+def restored_state(stored: StoredSchedule) -> AlertState:
     """The memory SQL has of an alert whose workflow is gone (terminated, or its server lost): better than none.
 
     Sides and persistence counts are not kept there and begin anew; a version never projected begins fresh.
@@ -100,7 +100,7 @@ async def _start(
     )
 
 
-async def end_orphans(client: Client, stored: Sequence[StoredAlert]) -> int:
+async def end_orphans(client: Client, stored: Sequence[StoredSchedule]) -> int:
     """Cancels alert workflows that have no row: deleted while Temporal could not be told. Returns how many.
 
     Only for a server that is this database's own; another database's alerts would look like orphans.
@@ -113,12 +113,12 @@ async def end_orphans(client: Client, stored: Sequence[StoredAlert]) -> int:
     return ended
 
 
-async def ensure_all_running(client: Client, stored: Sequence[StoredAlert]) -> int:
+async def ensure_all_running(client: Client, stored: Sequence[StoredSchedule]) -> int:
     """Starts what should run and does not; returns how many alerts were looked after."""
     wanted = [one for one in stored if one.enabled and not is_over(one)]
     limit = asyncio.Semaphore(AT_ONCE)
 
-    async def ensure(one: StoredAlert) -> None:
+    async def ensure(one: StoredSchedule) -> None:
         async with limit:
             await ensure_running(client, one.alert, restored_state(one))
 
@@ -126,7 +126,7 @@ async def ensure_all_running(client: Client, stored: Sequence[StoredAlert]) -> i
     return len(wanted)
 
 
-def is_over(stored: StoredAlert) -> bool:
+def is_over(stored: StoredSchedule) -> bool:
     """Expired or done, and not edited since."""
     ended = stored.status == Status.INACTIVE and stored.reason in (Reason.EXPIRED, Reason.DONE)
     return ended and stored.state_version >= stored.alert.version

@@ -13,12 +13,16 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from domain.alert import Alert
+from storage.access import Answers, ApiKeys
+from storage.audit import AuditLog
 from storage.bars import Bars
-from storage.definitions import Definitions
 from storage.deliveries import Deliveries
 from storage.events import Events
+from storage.notes import Notes
+from storage.runs import Runs
+from storage.schedules import Schedules
 
-HEAD = "0001"
+HEAD = "0002"
 MIGRATIONS = Path(__file__).with_name("migrations")
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -32,10 +36,15 @@ class UnitOfWork:
 
     def __init__(self, session: AsyncSession) -> None:
         self.session = session
-        self.definitions = Definitions(session)
+        self.schedules = Schedules(session)
+        self.runs = Runs(session)
         self.events = Events(session)
         self.bars = Bars(session)
         self.deliveries = Deliveries(session)
+        self.audit = AuditLog(session)
+        self.keys = ApiKeys(session)
+        self.answers = Answers(session)
+        self.notes = Notes(session)
 
     async def never_before(self, alert: Alert) -> Alert:
         """The alert with a version that no alert of its id ever had: a deleted one's events must not swallow its own."""
@@ -48,9 +57,12 @@ class UnitOfWork:
 class Database:
     """An engine on ``url`` (``sqlite:///file`` or ``postgresql://…``; the async driver is chosen here)."""
 
-    def __init__(self, url: str, *, echo: bool = False) -> None:
+    def __init__(self, url: str, *, echo: bool = False, pool_size: int = 5, max_overflow: int = 10) -> None:
         self.url = async_url(url)
-        self.engine: AsyncEngine = create_async_engine(self.url, echo=echo, pool_pre_ping="sqlite" not in self.url)
+        pool = {} if ":memory:" in self.url else {"pool_size": pool_size, "max_overflow": max_overflow}
+        self.engine: AsyncEngine = create_async_engine(
+            self.url, echo=echo, pool_pre_ping="sqlite" not in self.url, **pool
+        )
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine.sync_engine, "connect", _tune_sqlite)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)

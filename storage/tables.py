@@ -2,74 +2,174 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, Float, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+    true,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import TypeDecorator
 
+from storage.types import Json, UtcDateTime
 
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware datetime, kept as UTC; SQLite holds it without an offset."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """To the database; a naive time is a bug and refused."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a stored time must carry its zone")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """From the database, aware again."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+SERIAL = BigInteger().with_variant(Integer, "sqlite")
 
 
 class Base(DeclarativeBase):
     """All tables."""
 
-    type_annotation_map = {datetime: UtcDateTime(), dict[str, Any]: JSON(), str: String(200)}
+    type_annotation_map = {datetime: UtcDateTime(), dict[str, Any]: Json(), str: String(200)}
 
 
 class ScheduleRow(Base):
-    """``job_schedules``: one definition a row (R-202). The last group is a projection of the workflow's state."""
+    """``job_schedules``: one definition a row (R-202). Any program may write the first group; triggers see to the rest.
+
+    ``definition_hash`` is NULL while a row another program wrote waits to be read; ``errors`` says why one cannot be. The last
+    group is a projection of the workflow's state.
+    """
 
     __tablename__ = "job_schedules"
     __table_args__ = (
-        Index("ix_job_schedules_type_enabled", "job_type", "enabled"),
-        Index("ix_job_schedules_user", "user_id"),
-        Index("ix_job_schedules_updated", "updated_at"),
+        Index("ix_job_schedules_user", "user_id", "created_at", "id"),
+        Index("ix_job_schedules_type", "job_type", "created_at", "id"),
+        Index("ix_job_schedules_created", "created_at", "id"),
+        Index("ix_job_schedules_target", "target", "created_at", "id"),
+        Index("ix_job_schedules_status", "status", "created_at", "id"),
     )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[str] = mapped_column(String(64), server_default="local")
+    name: Mapped[str] = mapped_column(server_default="")
+    job_type: Mapped[str] = mapped_column(String(32), server_default="alert")
+    target: Mapped[str | None] = mapped_column(String(64))
+    task_params: Mapped[dict[str, Any]] = mapped_column(Json, server_default=text("'{}'"))
+    cron: Mapped[str] = mapped_column(String(256), server_default="")
+    timezone: Mapped[str] = mapped_column(String(64), default="UTC", server_default="UTC")
+    enabled: Mapped[bool] = mapped_column(Boolean, default=True, server_default=true())
+    version: Mapped[int] = mapped_column(default=1, server_default="1")
+    definition_hash: Mapped[str | None] = mapped_column(String(16))
+    next_run_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.current_timestamp())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.current_timestamp())
+    errors: Mapped[list[dict[str, Any]] | None] = mapped_column(Json)
+
+    status: Mapped[str] = mapped_column(String(16), default="ARMED", server_default="ARMED")
+    reason: Mapped[str] = mapped_column(String(100), default="created", server_default="created")
+    state_version: Mapped[int] = mapped_column(default=0, server_default="0")
+    state: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    snoozed_until: Mapped[datetime | None]
+    last_bar_close: Mapped[datetime | None]
+    last_values: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    triggered_at: Mapped[datetime | None]
+    trigger_count: Mapped[int] = mapped_column(default=0, server_default="0")
+
+
+class ChangeRow(Base):
+    """``job_schedule_changes``: rows of ``job_schedules`` that triggers saw change and the reconciler has not looked at yet."""
+
+    __tablename__ = "job_schedule_changes"
+
+    seq: Mapped[int] = mapped_column(SERIAL, primary_key=True, autoincrement=True)
+    schedule_id: Mapped[str] = mapped_column(String(64))
+
+
+class RunRow(Base):
+    """``job_schedule_runs``: one execution a row (R-203), one for each (schedule, slot)."""
+
+    __tablename__ = "job_schedule_runs"
+    __table_args__ = (
+        UniqueConstraint("run_id", name="uq_job_schedule_runs_run_id"),
+        UniqueConstraint("job_id", "scheduled_for", name="uq_job_schedule_runs_slot"),
+        Index("ix_job_schedule_runs_user", "user_id", "id"),
+        Index("ix_job_schedule_runs_job", "job_id", "id"),
+        Index("ix_job_schedule_runs_status", "status", "id"),
+        Index("ix_job_schedule_runs_type", "job_type", "id"),
+        Index("ix_job_schedule_runs_scheduled", "scheduled_for"),
+    )
+
+    id: Mapped[int] = mapped_column(SERIAL, primary_key=True, autoincrement=True)
+    run_id: Mapped[str] = mapped_column(String(36))
+    job_type: Mapped[str] = mapped_column(String(32))
+    job_id: Mapped[str | None] = mapped_column(String(64))
+    user_id: Mapped[str] = mapped_column(String(64))
+    status: Mapped[str] = mapped_column(String(16))
+    scheduled_for: Mapped[datetime]
+    enqueued_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    job_snapshot: Mapped[dict[str, Any]]
+    result: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    error: Mapped[str | None] = mapped_column(Text)
+    worker_id: Mapped[str | None] = mapped_column(String(200))
+
+
+class AuditRow(Base):
+    """``audit_log``: who changed what, when, from which client (R-209)."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (Index("ix_audit_log_object", "object_id", "id"), Index("ix_audit_log_at", "at"))
+
+    id: Mapped[int] = mapped_column(SERIAL, primary_key=True, autoincrement=True)
+    at: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(String(120))
+    client: Mapped[str] = mapped_column(String(32))
+    action: Mapped[str] = mapped_column(String(32))
+    object_type: Mapped[str] = mapped_column(String(32))
+    object_id: Mapped[str] = mapped_column(String(64))
+    version: Mapped[int | None]
+    detail: Mapped[dict[str, Any]]
+
+
+class KeyRow(Base):
+    """``api_keys``: bearer keys, only their hash (R-703)."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (Index("ix_api_keys_user", "user_id"),)
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
     user_id: Mapped[str] = mapped_column(String(64))
     name: Mapped[str]
-    job_type: Mapped[str] = mapped_column(String(32))
-    target: Mapped[str | None] = mapped_column(String(64))
-    task_params: Mapped[dict[str, Any]]
-    cron: Mapped[str] = mapped_column(String(256))
-    timezone: Mapped[str] = mapped_column(String(64), default="UTC")
-    enabled: Mapped[bool] = mapped_column(default=True)
-    version: Mapped[int] = mapped_column(default=1)
-    definition_hash: Mapped[str] = mapped_column(String(16))
-    next_run_at: Mapped[datetime | None]
+    secret_hash: Mapped[str] = mapped_column(String(64))
+    scopes: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime]
-    updated_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
 
-    status: Mapped[str] = mapped_column(String(16), default="ARMED")
-    reason: Mapped[str] = mapped_column(String(100), default="created")
-    state_version: Mapped[int] = mapped_column(default=0)
-    last_bar_close: Mapped[datetime | None]
-    last_values: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    triggered_at: Mapped[datetime | None]
-    trigger_count: Mapped[int] = mapped_column(default=0)
+
+class AnswerRow(Base):
+    """``idempotency_keys``: the answer given to a POST, for as long as the same one may be repeated."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index("ix_idempotency_keys_created", "created_at"),)
+
+    user_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    request_hash: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int]
+    headers: Mapped[dict[str, Any]]
+    body: Mapped[Any] = mapped_column(Json, nullable=True)
+    created_at: Mapped[datetime]
+
+
+class NoteRow(Base):
+    """``system_notes``: what processes tell each other of their work, such as the reconciler's last sweep."""
+
+    __tablename__ = "system_notes"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    at: Mapped[datetime]
+    value: Mapped[dict[str, Any]]
 
 
 class EventRow(Base):
@@ -86,7 +186,7 @@ class EventRow(Base):
     bar_close: Mapped[datetime | None]
     status: Mapped[str] = mapped_column(String(16))
     reason: Mapped[str] = mapped_column(String(100))
-    values: Mapped[dict[str, Any]] = mapped_column("bar_values", JSON)
+    values: Mapped[dict[str, Any]] = mapped_column("bar_values", Json)
     ordinal: Mapped[int]
     trigger_count: Mapped[int]
     late: Mapped[bool]
@@ -120,6 +220,7 @@ class DeliveryRow(Base):
     __table_args__ = (
         UniqueConstraint("event_id", "channel", name="uq_deliveries_event_channel"),
         Index("ix_deliveries_status", "status"),
+        Index("ix_deliveries_alert", "alert_id", "id"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from domain.alert import Alert
 from domain.bar import BarSnapshot
 from domain.definition import read_definition
 from storage.database import Database
+from tests import postgres
 from worker.converter import DATA_CONVERTER
 from worker.temporal_server import TIMER_STEP
 from workflows.search_attributes import ALL
@@ -55,6 +56,37 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     await database.upgrade()
     yield database
     await database.close()
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Cluster]:
+    """A real PostgreSQL server on which each test gets databases of its own."""
+    with postgres.server(tmp_path_factory.mktemp("postgres")) as url:
+        yield postgres.Cluster(url)
+
+
+@pytest.fixture
+async def postgres_url(cluster: postgres.Cluster) -> AsyncIterator[str]:
+    """URL of a migrated PostgreSQL database."""
+    url = await cluster.new()
+    yield url
+    await cluster.drop(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    """A migrated database of each kind: what is tested with it holds for both."""
+    if request.param == "sqlite":
+        url, cluster = f"sqlite:///{tmp_path / 'alerts.db'}", None
+    else:
+        cluster = request.getfixturevalue("cluster")
+        url = await cluster.new()
+    database = Database(url)
+    await database.upgrade()
+    yield database
+    await database.close()
+    if cluster is not None:
+        await cluster.drop(url)
 
 
 @pytest.fixture(scope="session")

@@ -108,7 +108,7 @@ async def test_r704_kills_lose_and_double_nothing(tmp_path: Path) -> None:
     total = 0
     for one in placed:
         async with database.transaction() as work:
-            stored = await work.definitions.get(one["id"])
+            stored = await work.schedules.get(one["id"])
             assert stored is not None
             recorded = await work.events.of_alert(one["id"])
         rows = [event for event in recorded if event.kind is not EventKind.LATE]

@@ -10,7 +10,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from domain.alert import Alert, AlertState, Reason, Status
 from starter import registration
-from storage.definitions import StoredAlert
+from storage.schedules import StoredSchedule
 from tests.conftest import START, make_alert
 from tests.workflows.support import World, serving
 from workflows.alert import AlertWorkflow
@@ -18,12 +18,12 @@ from workflows.alert import AlertWorkflow
 YEARLY = "0 0 1 1 *"
 
 
-def stored(alert: Alert, **more: object) -> StoredAlert:
+def stored(alert: Alert, **more: object) -> StoredSchedule:
     fields: dict[str, object] = {
         "enabled": True, "status": "ARMED", "reason": "created", "state_version": 0, "last_bar_close": None,
         "last_values": None, "triggered_at": None, "trigger_count": 0, "created_at": START, "updated_at": START,
     }  # fmt: skip
-    return StoredAlert(alert=alert, **{**fields, **more})  # type: ignore[arg-type]
+    return StoredSchedule(alert=alert, **{**fields, **more})  # type: ignore[arg-type]
 
 
 def quiet(id: str, rule: str = "close > 100", version: int = 1) -> Alert:

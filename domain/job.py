@@ -1,0 +1,257 @@
+"""Definitions of the jobs that are no alerts: reports, screeners, data processing, notifications, backups (R-204)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import timedelta
+from enum import StrEnum
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from domain import expression, timeframe
+from domain.cron import CronError, CronExpression
+from domain.cron import parse as parse_cron
+from domain.definition import CHANNEL, CHANNEL_HINT, SYMBOL, faults_of
+from domain.errors import Fault, InvalidInput
+from domain.operand import Model
+from domain.zones import zone
+
+
+class JobType(StrEnum):
+    """What a row of ``job_schedules`` is."""
+
+    ALERT = "alert"
+    REPORT = "report"
+    SCREENER = "screener"
+    NOTIFICATION = "notification"
+    DATA_PROCESSING = "data_processing"
+    BACKUP = "backup"
+
+
+class Limits(Model):
+    """How long a run may take and how often it is tried (R-505). ``apart`` is the pause between tries."""
+
+    timeout: timedelta
+    tries: int = 1
+    apart: timedelta = timedelta(seconds=10)
+
+
+LIMITS = {
+    JobType.REPORT: Limits(timeout=timedelta(seconds=300), tries=3, apart=timedelta(seconds=60)),
+    JobType.DATA_PROCESSING: Limits(timeout=timedelta(seconds=600), tries=2, apart=timedelta(seconds=120)),
+    JobType.NOTIFICATION: Limits(timeout=timedelta(seconds=30), tries=5, apart=timedelta(seconds=10)),
+    JobType.ALERT: Limits(timeout=timedelta(seconds=120)),
+    JobType.SCREENER: Limits(timeout=timedelta(seconds=300)),
+    JobType.BACKUP: Limits(timeout=timedelta(seconds=300)),
+}
+Symbol = Annotated[str, Field(pattern=SYMBOL)]
+Symbols = Annotated[tuple[Symbol, ...], Field(min_length=1, max_length=2000)]
+
+
+def _channels(value: tuple[str, ...]) -> tuple[str, ...]:
+    bad = [name for name in value if not CHANNEL.fullmatch(name)]
+    if bad:
+        raise ValueError(f"unknown channel {', '.join(bad)}; {CHANNEL_HINT}")
+    return tuple(dict.fromkeys(value))
+
+
+class Told(Model):
+    """What all jobs share that may tell their result to people."""
+
+    notification_channels: tuple[str, ...] = Field(default=(), max_length=10)
+
+    @field_validator("notification_channels")
+    @classmethod
+    def _known_channels(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _channels(value)
+
+
+class WithFrame(Model):
+    """Jobs on bars."""
+
+    timeframe: str = "1d"
+
+    @field_validator("timeframe")
+    @classmethod
+    def _known_timeframe(cls, value: str) -> str:
+        timeframe.duration(value)
+        return value
+
+
+class ReportParams(Told, WithFrame):
+    """R-502."""
+
+    report_type: Literal["daily_summary", "portfolio_analysis", "performance_report"] = "daily_summary"
+    symbols: Symbols
+    include_charts: bool = False
+
+
+class FilterCriteria(Model):
+    """What a ticker must meet. ``conditions`` are expressions such as ``rsi(14) < 30``."""
+
+    min_market_cap: float | None = Field(default=None, ge=0)
+    max_pe_ratio: float | None = Field(default=None, gt=0)
+    min_volume: float | None = Field(default=None, ge=0)
+    conditions: tuple[str, ...] = Field(default=(), max_length=20)
+
+    @field_validator("conditions")
+    @classmethod
+    def _readable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            try:
+                parsed = expression.parse(text)
+            except InvalidInput as error:
+                raise ValueError("; ".join(fault.message for fault in error.faults)) from None
+            if parsed.symbol is not None:
+                raise ValueError(f"a condition is for every ticker of the set; leave out {parsed.symbol}")
+        return value
+
+
+class ScreenerParams(Told, WithFrame):
+    """R-503. ``symbols`` are the tickers of a ``custom`` set."""
+
+    screener_set: str = Field(default="custom", pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    symbols: tuple[Symbol, ...] = Field(default=(), max_length=5000)
+    filter_criteria: FilterCriteria = FilterCriteria()
+    top_n: int = Field(default=20, ge=1, le=1000)
+
+    @model_validator(mode="after")
+    def _tickers(self) -> ScreenerParams:
+        if self.screener_set == "custom" and not self.symbols:
+            raise ValueError("a custom screener_set needs symbols")
+        return self
+
+
+class DataProcessingParams(WithFrame):
+    """R-306."""
+
+    operation: Literal["fetch", "normalize", "cache", "indicators"] = "fetch"
+    symbols: Symbols
+    lookback: int | None = Field(default=None, ge=1, le=50_000)
+    indicators: tuple[str, ...] = Field(default=(), max_length=50)
+
+
+class NotificationParams(Told):
+    """A message at a time of its own."""
+
+    message: str = Field(min_length=1, max_length=4000)
+    subject: str = Field(default="", max_length=200)
+    priority: Literal["normal", "high", "urgent"] = "normal"
+    notification_channels: tuple[str, ...] = Field(default=("log",), min_length=1, max_length=10)
+
+
+class BackupParams(Model):
+    """R-504. ``keep`` is how many backups stay."""
+
+    keep: int = Field(default=7, ge=1, le=1000)
+
+
+PARAMS: dict[JobType, type[Model]] = {
+    JobType.REPORT: ReportParams,
+    JobType.SCREENER: ScreenerParams,
+    JobType.DATA_PROCESSING: DataProcessingParams,
+    JobType.NOTIFICATION: NotificationParams,
+    JobType.BACKUP: BackupParams,
+}
+
+
+class JobOptions(Model):
+    """``catchup`` and ``jitter`` are in seconds: a slot missed by more than ``catchup`` is recorded as MISSED."""
+
+    overlap: Literal["skip", "buffer_one", "allow_all"] = "skip"
+    catchup: float = Field(default=600, ge=10, le=86_400)
+    jitter: float = Field(default=0, ge=0, le=3600)
+
+
+class JobDefinition(Model):
+    """One schedule that is no alert. ``params`` is the model of its type."""
+
+    job_type: Literal["report", "screener", "notification", "data_processing", "backup"]
+    name: str = Field(default="", max_length=200)
+    target: str | None = Field(default=None, max_length=64)
+    cron: str
+    timezone: str = "UTC"
+    params: Any
+    options: JobOptions = JobOptions()
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        zone(value)
+        return value
+
+    @field_validator("cron")
+    @classmethod
+    def _readable_cron(cls, value: str) -> str:
+        try:
+            parse_cron(value)
+        except CronError as error:
+            raise ValueError("; ".join(fault.message for fault in error.faults)) from None
+        return value
+
+    @cached_property
+    def parsed_cron(self) -> CronExpression:
+        """The schedule, read."""
+        return parse_cron(self.cron)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of all fields; equal definitions have equal digests."""
+        text = json.dumps(self.model_dump(mode="json", exclude_defaults=True), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def task_params(self) -> dict[str, Any]:
+        """What stands in the column ``task_params``."""
+        data: dict[str, Any] = self.params.model_dump(mode="json", exclude_defaults=True)
+        options = self.options.model_dump(mode="json", exclude_defaults=True)
+        return {**data, **({"options": options} if options else {})}
+
+
+class Job(Model):
+    """A job's definition with identity. ``version`` grows by one with each edit."""
+
+    id: str
+    user_id: str = "local"
+    version: int = 1
+    definition: JobDefinition
+
+
+def read_job(job_type: str, task_params: Any, **fields: Any) -> JobDefinition:
+    """A job's definition from its columns: ``name``, ``target``, ``cron``, ``timezone``.
+
+    Raises:
+        InvalidInput: with every fault, by JSON path; those of parameters are under ``$.task_params``.
+    """
+    faults: list[Fault] = []
+    if job_type not in PARAMS:
+        known = ", ".join(JobType)
+        raise InvalidInput("definition", [Fault("$.job_type", f"expected one of {known}", job_type)])
+    if not isinstance(task_params, dict):
+        faults.append(Fault("$.task_params", "expected an object", task_params))
+        task_params = None
+    options: Any = {}
+    params: Any = None
+    if task_params is not None:
+        given = dict(task_params)
+        options = given.pop("options", {})
+        try:
+            params = PARAMS[JobType(job_type)].model_validate(given)
+        except ValidationError as error:
+            faults += [Fault("$.task_params" + one.path[1:], one.message, one.value) for one in faults_of(error)]
+    data = {"job_type": job_type, "params": params, "options": options, **fields}
+    try:
+        definition = JobDefinition.model_validate({key: value for key, value in data.items() if value is not None})
+    except ValidationError as error:
+        for one in faults_of(error):
+            if one.path != "$.params":
+                path = one.path.replace("$.options", "$.task_params.options")
+                faults.append(Fault(path, one.message, one.value))
+        raise InvalidInput("definition", faults) from None
+    if faults:
+        raise InvalidInput("definition", faults)
+    if not definition.name:
+        object.__setattr__(definition, "name", f"{job_type} {definition.cron}")
+    return definition

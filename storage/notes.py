@@ -1,0 +1,27 @@
+"""What processes tell each other of their work: the reconciler's last sweep, for example."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.tables import NoteRow
+from storage.upsert import upsert
+
+
+class Notes:
+    """Repository of notes, one a name."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+
+    async def put(self, name: str, at: datetime, value: dict[str, Any]) -> None:
+        """Writes a note over the one of that name."""
+        await upsert(self.session, NoteRow, [{"name": name, "at": at, "value": value}], ("at", "value"))
+
+    async def get(self, name: str) -> tuple[datetime, dict[str, Any]] | None:
+        """When it was written, and what it says."""
+        row = await self.session.get(NoteRow, name, populate_existing=True)
+        return (row.at, row.value) if row else None

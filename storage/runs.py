@@ -1,0 +1,179 @@
+"""Runs: one row for each (schedule, slot), written by whoever gets there first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CursorResult, and_, delete, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.run import OPEN, Run, RunStatus
+from storage.tables import RunRow
+from storage.upsert import insert_new
+
+
+@dataclass(frozen=True)
+class RunFilter:
+    """Which runs a list wants; None wants all. ``since`` and ``until`` bound the slot."""
+
+    user_id: str | None = None
+    job_id: str | None = None
+    job_type: str | None = None
+    status: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class RunCount:
+    """Statistics of one (job_type, status). ``seconds`` is the mean time from start to finish."""
+
+    job_type: str
+    status: str
+    count: int
+    seconds: float | None
+
+
+class Runs:
+    """Repository of runs."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+
+    async def add(self, runs: Sequence[Run]) -> None:
+        """Inserts runs in batches; a slot that has one keeps it."""
+        await insert_new(self.session, RunRow, [_values(run) for run in runs])
+
+    async def of_slot(self, job_id: str, slot: datetime) -> Run | None:
+        """The run of a schedule's slot, if any."""
+        row = await self.session.scalar(select(RunRow).where(RunRow.job_id == job_id, RunRow.scheduled_for == slot))
+        return _run(row) if row else None
+
+    async def get(self, run_id: str) -> Run | None:
+        """The run, if any."""
+        row = await self.session.scalar(
+            select(RunRow).where(RunRow.run_id == run_id), execution_options={"populate_existing": True}
+        )
+        return _run(row) if row else None
+
+    async def begin(self, run_id: str, now: datetime, worker_id: str) -> bool:
+        """To RUNNING; False when it was cancelled or has ended meanwhile."""
+        return await self._move(run_id, OPEN, status=RunStatus.RUNNING.value, started_at=now, worker_id=worker_id[:200])
+
+    async def finish(
+        self,
+        run_id: str,
+        status: RunStatus,
+        now: datetime,
+        result: dict[str, Any] | None = None,
+        error: str | None = None,
+    ) -> bool:
+        """To an end; False when it had one already."""
+        return await self._move(run_id, OPEN, status=status.value, finished_at=now, result=result, error=error)
+
+    async def _move(self, run_id: str, allowed: Sequence[RunStatus], **values: Any) -> bool:
+        result: CursorResult[Any] = await self.session.execute(  # type: ignore[assignment]
+            update(RunRow)
+            .where(RunRow.run_id == run_id, RunRow.status.in_([one.value for one in allowed]))
+            .values(values)
+            .execution_options(synchronize_session=False)
+        )
+        return result.rowcount > 0
+
+    async def page(self, wanted: RunFilter, before: int | None, limit: int) -> list[Run]:
+        """At most ``limit`` runs with a row number below ``before``, newest first."""
+        statement = select(RunRow).where(*_conditions(wanted)).order_by(RunRow.id.desc()).limit(limit)
+        if before is not None:
+            statement = statement.where(RunRow.id < before)
+        return [_run(row) for row in await self.session.scalars(statement)]
+
+    async def statistics(self, wanted: RunFilter) -> list[RunCount]:
+        """Counts and mean durations by job type and status (R-207)."""
+        if self.session.get_bind().dialect.name == "postgresql":
+            seconds: Any = func.extract("epoch", RunRow.finished_at - RunRow.started_at)
+        else:
+            seconds = (func.julianday(RunRow.finished_at) - func.julianday(RunRow.started_at)) * 86_400.0
+        statement = (
+            select(RunRow.job_type, RunRow.status, func.count(), func.avg(seconds))
+            .where(*_conditions(wanted))
+            .group_by(RunRow.job_type, RunRow.status)
+            .order_by(RunRow.job_type, RunRow.status)
+        )
+        rows = await self.session.execute(statement)
+        return [
+            RunCount(kind, status, count, None if mean is None else float(mean)) for kind, status, count, mean in rows
+        ]
+
+    async def clean(self, before: datetime) -> int:
+        """Deletes runs that ended and whose slot is older; returns how many."""
+        result: CursorResult[Any] = await self.session.execute(  # type: ignore[assignment]
+            delete(RunRow).where(RunRow.scheduled_for < before, RunRow.status.not_in([one.value for one in OPEN]))
+        )
+        return int(result.rowcount)
+
+    async def waiting(self, enqueued_before: datetime, limit: int = 200) -> list[Run]:
+        """PENDING runs that were put there before a moment: Temporal may not know of them."""
+        rows = await self.session.scalars(
+            select(RunRow)
+            .where(RunRow.status == RunStatus.PENDING.value, RunRow.enqueued_at < enqueued_before)
+            .order_by(RunRow.id)
+            .limit(limit)
+        )
+        return [_run(row) for row in rows]
+
+    async def running(self, started_before: datetime, limit: int = 200) -> list[Run]:
+        """RUNNING runs that began before a moment: candidates for being stuck."""
+        rows = await self.session.scalars(
+            select(RunRow)
+            .where(
+                RunRow.status == RunStatus.RUNNING.value,
+                or_(
+                    RunRow.started_at < started_before,
+                    and_(RunRow.started_at.is_(None), RunRow.enqueued_at < started_before),
+                ),
+            )
+            .order_by(RunRow.id)
+            .limit(limit)
+        )
+        return [_run(row) for row in rows]
+
+
+def _conditions(wanted: RunFilter) -> list[Any]:
+    found: list[Any] = [
+        getattr(RunRow, name) == value
+        for name in ("user_id", "job_id", "job_type", "status")
+        if (value := getattr(wanted, name)) is not None
+    ]
+    if wanted.since is not None:
+        found.append(RunRow.scheduled_for >= wanted.since)
+    if wanted.until is not None:
+        found.append(RunRow.scheduled_for < wanted.until)
+    return found
+
+
+def _values(run: Run) -> dict[str, Any]:
+    values = asdict(run)
+    del values["id"]
+    return {**values, "status": run.status.value}
+
+
+def _run(row: RunRow) -> Run:
+    return Run(
+        run_id=row.run_id,
+        job_type=row.job_type,
+        job_id=row.job_id,
+        user_id=row.user_id,
+        status=RunStatus(row.status),
+        scheduled_for=row.scheduled_for,
+        enqueued_at=row.enqueued_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        job_snapshot=row.job_snapshot,
+        result=row.result,
+        error=row.error,
+        worker_id=row.worker_id,
+        id=row.id,
+    )

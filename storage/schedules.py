@@ -1,0 +1,305 @@
+"""The rows of ``job_schedules``: definitions of alerts and jobs, with the projection of the alerts' state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import structlog
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import CursorResult, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.alert import Alert, AlertState
+from domain.errors import Fault, InvalidInput
+from domain.job import Job, JobType
+from storage.reading import columns, job_type, read_row
+from storage.tables import ChangeRow, ScheduleRow
+
+ALERT = JobType.ALERT.value
+MOST_CHANGES = 2000
+_STATE = TypeAdapter(AlertState)
+log = structlog.get_logger(__name__)
+
+
+class DefinitionConflict(Exception):
+    """The row has another version than the one the change was made from."""
+
+    def __init__(self, schedule_id: str, expected: int, found: int | None) -> None:
+        self.found = found
+        now = "gone" if found is None else f"at version {found}"
+        super().__init__(f"{schedule_id} was changed meanwhile: expected version {expected}, it is {now}")
+
+
+class DuplicateAlert(Exception):
+    """A schedule with this id exists already."""
+
+    def __init__(self, schedule_id: str) -> None:
+        super().__init__(f"an alert or job with id '{schedule_id}' exists already; choose another with --id")
+
+
+@dataclass(frozen=True)
+class StoredSchedule:
+    """One row. ``schedule`` is None, and ``faults`` says why, when another program wrote what cannot be read."""
+
+    row: ScheduleRow
+    schedule: Alert | Job | None
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self.row.id
+
+    @property
+    def alert(self) -> Alert:
+        """The alert.
+
+        Raises:
+            InvalidInput: when the row is none that can be read.
+        """
+        if not isinstance(self.schedule, Alert):
+            raise InvalidInput(f"alert {self.row.id}", self.faults or [Fault("$.job_type", "is no alert")])
+        return self.schedule
+
+    @property
+    def job(self) -> Job:
+        """The job.
+
+        Raises:
+            InvalidInput: when the row is none that can be read.
+        """
+        if not isinstance(self.schedule, Job):
+            raise InvalidInput(f"schedule {self.row.id}", self.faults or [Fault("$.job_type", "is an alert")])
+        return self.schedule
+
+    @cached_property
+    def state(self) -> AlertState | None:
+        """The alert's memory as last projected; None when there is none that can be read."""
+        try:
+            return _STATE.validate_python(self.row.state) if isinstance(self.row.state, dict) else None
+        except ValidationError:
+            return None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.row, name)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which rows a list wants; None wants all. ``invalid`` wants only those that cannot be read."""
+
+    user_id: str | None = None
+    job_type: str | None = None
+    enabled: bool | None = None
+    status: str | None = None
+    target: str | None = None
+    invalid: bool | None = None
+
+
+class Schedules:
+    """Repository of definitions; every write checks or bumps the version."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+
+    async def add(self, one: Alert | Job, now: datetime, *, enabled: bool = True) -> None:
+        """Inserts a new definition.
+
+        Raises:
+            DuplicateAlert: when the id is taken.
+        """
+        await self.add_all([one], now, enabled=enabled)
+
+    async def add_all(self, these: Sequence[Alert | Job], now: datetime, *, enabled: bool = True) -> None:
+        """Inserts new definitions in batches, all or none.
+
+        Raises:
+            DuplicateAlert: when an id is taken.
+        """
+        for start in range(0, len(these), 500):
+            batch = these[start : start + 500]
+            ids = [one.id for one in batch]
+            taken = await self.session.scalar(select(ScheduleRow.id).where(ScheduleRow.id.in_(ids)).limit(1))
+            if taken is not None:
+                raise DuplicateAlert(taken)
+            rows = [
+                {
+                    "id": one.id,
+                    "user_id": one.user_id,
+                    "job_type": job_type(one),
+                    "enabled": enabled,
+                    "created_at": now,
+                    "updated_at": now,
+                    **columns(one),
+                }
+                for one in batch
+            ]
+            await self.session.execute(insert(ScheduleRow), rows)
+
+    async def replace(
+        self, one: Alert | Job, expected_version: int, now: datetime, *, enabled: bool | None = None
+    ) -> None:
+        """Writes a definition over the version it was made from; ``enabled`` too, when given.
+
+        Raises:
+            DefinitionConflict: when the row has another version, or none.
+        """
+        values = {**columns(one), "updated_at": now}
+        if enabled is not None:
+            values["enabled"] = enabled
+        statement = (
+            update(ScheduleRow)
+            .where(ScheduleRow.id == one.id, ScheduleRow.version == expected_version)
+            .values(values)
+            .execution_options(synchronize_session=False)
+        )
+        result: CursorResult[Any] = await self.session.execute(statement)  # type: ignore[assignment]
+        if result.rowcount == 0:
+            raise DefinitionConflict(one.id, expected_version, await self.version(one.id))
+
+    async def version(self, schedule_id: str) -> int | None:
+        """The version of a row, None when there is none."""
+        return await self.session.scalar(select(ScheduleRow.version).where(ScheduleRow.id == schedule_id))
+
+    async def get(self, schedule_id: str, job_type: str | None = None) -> StoredSchedule | None:
+        """The row with that id (and type), if any."""
+        row = await self.session.get(ScheduleRow, schedule_id, populate_existing=True)
+        return _stored(row) if row and job_type in (None, row.job_type) else None
+
+    async def alerts(self) -> list[StoredSchedule]:
+        """All alerts that can be read, oldest first."""
+        rows = await self.session.scalars(_ordered(select(ScheduleRow).where(ScheduleRow.job_type == ALERT)))
+        found = [_stored(row) for row in rows]
+        for one in found:
+            if one.schedule is None:  # one bad row must not hide the others
+                log.error(
+                    "definition unreadable", action="list_definitions", alert_id=one.id, error=str(one.faults)[:500]
+                )
+        return [one for one in found if one.schedule is not None]
+
+    async def page(self, wanted: Filter, after: tuple[datetime, str] | None, limit: int) -> list[StoredSchedule]:
+        """At most ``limit`` rows after a (created_at, id), oldest first."""
+        statement = _ordered(select(ScheduleRow)).limit(limit)
+        for name in ("user_id", "job_type", "enabled", "status", "target"):
+            value = getattr(wanted, name)
+            if value is not None:
+                statement = statement.where(getattr(ScheduleRow, name) == value)
+        if wanted.invalid is not None:
+            statement = statement.where(
+                ScheduleRow.errors.is_not(None) if wanted.invalid else ScheduleRow.errors.is_(None)
+            )
+        if after is not None:
+            created, schedule_id = after
+            statement = statement.where(
+                or_(
+                    ScheduleRow.created_at > created,
+                    and_(ScheduleRow.created_at == created, ScheduleRow.id > schedule_id),
+                )
+            )
+        return [_stored(row) for row in await self.session.scalars(statement)]
+
+    async def delete(self, schedule_id: str, expected_version: int | None = None) -> bool:
+        """Removes the row; whether there was one.
+
+        Raises:
+            DefinitionConflict: when it has another version than the one given.
+        """
+        statement = delete(ScheduleRow).where(ScheduleRow.id == schedule_id)
+        if expected_version is not None:
+            statement = statement.where(ScheduleRow.version == expected_version)
+        result: CursorResult[Any] = await self.session.execute(statement)  # type: ignore[assignment]
+        if result.rowcount == 0 and expected_version is not None:
+            raise DefinitionConflict(schedule_id, expected_version, await self.version(schedule_id))
+        return result.rowcount > 0
+
+    async def project(
+        self,
+        alert_id: str,
+        version: int,
+        state: AlertState,
+        next_run_at: datetime | None,
+        snoozed_until: datetime | None = None,
+    ) -> None:
+        """Keeps what lists show of the workflow's state. Not a change of the definition: the version stays."""
+        snapshot = state.last_snapshot
+        await self.session.execute(
+            update(ScheduleRow)
+            .where(ScheduleRow.id == alert_id, ScheduleRow.job_type == ALERT)
+            .values(
+                status=state.status.value,
+                reason=state.reason,
+                state_version=version,
+                state=_STATE.dump_python(state, mode="json"),
+                snoozed_until=snoozed_until,
+                last_bar_close=state.last_bar_close,
+                last_values=snapshot.values if snapshot else None,
+                triggered_at=state.triggered_at,
+                trigger_count=state.trigger_count,
+                next_run_at=next_run_at,
+            )
+            .execution_options(synchronize_session=False)
+        )
+
+    async def schedule_next(self, schedule_id: str, next_run_at: datetime | None) -> None:
+        """Keeps a job's next slot for lists."""
+        await self.session.execute(
+            update(ScheduleRow)
+            .where(ScheduleRow.id == schedule_id)
+            .values(next_run_at=next_run_at)
+            .execution_options(synchronize_session=False)
+        )
+
+    async def mark(self, schedule_id: str, version: int, digest: str | None, faults: Sequence[Fault]) -> None:
+        """Says of a row another program wrote that it was read: its hash, or why it cannot be used."""
+        await self.session.execute(
+            update(ScheduleRow)
+            .where(ScheduleRow.id == schedule_id, ScheduleRow.version == version)
+            .values(definition_hash=digest, errors=[fault.as_json() for fault in faults] or None)
+            .execution_options(synchronize_session=False)
+        )
+
+    async def counts(self, user_id: str | None = None) -> list[tuple[str, bool, str, int]]:
+        """How many rows there are by (job_type, enabled, status)."""
+        keys = (ScheduleRow.job_type, ScheduleRow.enabled, ScheduleRow.status)
+        statement = select(*keys, func.count()).group_by(*keys)
+        if user_id is not None:
+            statement = statement.where(ScheduleRow.user_id == user_id)
+        return [(kind, bool(on), status, count) for kind, on, status, count in await self.session.execute(statement)]
+
+    async def invalid(self) -> int:
+        """How many rows are marked as unusable."""
+        found = await self.session.scalar(select(func.count()).where(ScheduleRow.errors.is_not(None)))
+        return int(found or 0)
+
+    async def changes(self, limit: int = MOST_CHANGES) -> tuple[list[int], list[str]]:
+        """What triggers saw change: the numbers of the notes, and the ids they name, each once."""
+        rows = (
+            await self.session.execute(
+                select(ChangeRow.seq, ChangeRow.schedule_id).order_by(ChangeRow.seq).limit(limit)
+            )
+        ).all()
+        return [seq for seq, _ in rows], list(dict.fromkeys(schedule_id for _, schedule_id in rows))
+
+    async def forget_changes(self, numbers: Iterable[int]) -> None:
+        """Removes notes that were dealt with; those that came meanwhile stay."""
+        for batch in _batches(list(numbers)):
+            await self.session.execute(delete(ChangeRow).where(ChangeRow.seq.in_(batch)))
+
+
+def _batches(items: list[int], size: int = 500) -> Iterable[list[int]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _ordered(statement: Select[Any]) -> Select[Any]:
+    return statement.order_by(ScheduleRow.created_at, ScheduleRow.id)
+
+
+def _stored(row: ScheduleRow) -> StoredSchedule:
+    try:
+        return StoredSchedule(row, read_row(row))
+    except InvalidInput as error:
+        return StoredSchedule(row, None, error.faults)

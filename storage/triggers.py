@@ -1,0 +1,96 @@
+"""Triggers on ``job_schedules``: whatever program writes a row, its version grows and the reconciler hears of it.
+
+A writer that sets ``version`` itself keeps it; one that does not gets the next. A definition changed without a new
+``definition_hash`` loses its hash, which marks it as not read yet. Batch migrations of SQLite make the table anew and lose its
+triggers: they must be dropped before and created after.
+"""
+
+from __future__ import annotations
+
+WRITTEN = ("user_id", "name", "job_type", "target", "task_params", "cron", "timezone", "enabled", "version")
+_DEFINITION = ("name", "job_type", "target", "task_params", "cron", "timezone")
+
+
+def _any_differs(columns: tuple[str, ...], operator: str, cast: str = "") -> str:
+    return " OR ".join(f"NEW.{one}{_cast(one, cast)} {operator} OLD.{one}{_cast(one, cast)}" for one in columns)
+
+
+def _cast(column: str, cast: str) -> str:
+    return cast if column == "task_params" else ""
+
+
+SQLITE_CREATE = (
+    """CREATE TRIGGER job_schedules_inserted AFTER INSERT ON job_schedules BEGIN
+  INSERT INTO job_schedule_changes (schedule_id) VALUES (NEW.id);
+END""",
+    f"""CREATE TRIGGER job_schedules_updated AFTER UPDATE OF {", ".join(WRITTEN)} ON job_schedules
+WHEN {_any_differs(WRITTEN, "IS NOT")} BEGIN
+  UPDATE job_schedules SET version = OLD.version + 1, updated_at = strftime('%Y-%m-%d %H:%M:%f', 'now') || '000'
+    WHERE id = NEW.id AND NEW.version IS OLD.version;
+  UPDATE job_schedules SET definition_hash = NULL, errors = NULL
+    WHERE id = NEW.id AND NEW.definition_hash IS OLD.definition_hash AND ({_any_differs(_DEFINITION, "IS NOT")});
+  INSERT INTO job_schedule_changes (schedule_id) VALUES (NEW.id);
+END""",  # noqa: S608 - names of ours only
+    """CREATE TRIGGER job_schedules_deleted AFTER DELETE ON job_schedules BEGIN
+  INSERT INTO job_schedule_changes (schedule_id) VALUES (OLD.id);
+END""",
+    """CREATE TRIGGER job_schedules_renamed AFTER UPDATE OF id ON job_schedules WHEN NEW.id IS NOT OLD.id BEGIN
+  INSERT INTO job_schedule_changes (schedule_id) VALUES (OLD.id), (NEW.id);
+END""",
+)
+SQLITE_DROP = tuple(
+    f"DROP TRIGGER IF EXISTS job_schedules_{name}" for name in ("inserted", "updated", "deleted", "renamed")
+)
+POSTGRES_CREATE = (
+    f"""CREATE FUNCTION job_schedules_versioned() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF ({_any_differs(WRITTEN, "IS DISTINCT FROM", "::text")}) AND NEW.version = OLD.version THEN
+    NEW.version := OLD.version + 1;
+    NEW.updated_at := clock_timestamp();
+  END IF;
+  IF NEW.definition_hash IS NOT DISTINCT FROM OLD.definition_hash
+     AND ({_any_differs(_DEFINITION, "IS DISTINCT FROM", "::text")}) THEN
+    NEW.definition_hash := NULL;
+    NEW.errors := NULL;
+  END IF;
+  RETURN NEW;
+END $$""",
+    f"""CREATE FUNCTION job_schedules_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_OP = 'UPDATE' THEN
+    IF NEW.id IS DISTINCT FROM OLD.id THEN
+      INSERT INTO job_schedule_changes (schedule_id) VALUES (OLD.id);
+    ELSIF NOT ({_any_differs(WRITTEN, "IS DISTINCT FROM", "::text")}) THEN
+      RETURN NULL;
+    END IF;
+  END IF;
+  IF TG_OP = 'DELETE' THEN
+    INSERT INTO job_schedule_changes (schedule_id) VALUES (OLD.id);
+  ELSE
+    INSERT INTO job_schedule_changes (schedule_id) VALUES (NEW.id);
+  END IF;
+  RETURN NULL;
+END $$""",  # noqa: S608 - names of ours only
+    "CREATE TRIGGER job_schedules_versioned BEFORE UPDATE ON job_schedules FOR EACH ROW "
+    "EXECUTE FUNCTION job_schedules_versioned()",
+    "CREATE TRIGGER job_schedules_changed AFTER INSERT OR UPDATE OR DELETE ON job_schedules FOR EACH ROW "
+    "EXECUTE FUNCTION job_schedules_changed()",
+    "ALTER TABLE job_schedules ALTER COLUMN id SET DEFAULT replace(gen_random_uuid()::text, '-', '')",
+)
+POSTGRES_DROP = (
+    "ALTER TABLE job_schedules ALTER COLUMN id DROP DEFAULT",
+    "DROP TRIGGER IF EXISTS job_schedules_changed ON job_schedules",
+    "DROP TRIGGER IF EXISTS job_schedules_versioned ON job_schedules",
+    "DROP FUNCTION IF EXISTS job_schedules_changed()",
+    "DROP FUNCTION IF EXISTS job_schedules_versioned()",
+)
+
+
+def create(dialect: str) -> tuple[str, ...]:
+    """Statements that make the triggers."""
+    return POSTGRES_CREATE if dialect == "postgresql" else SQLITE_CREATE
+
+
+def drop(dialect: str) -> tuple[str, ...]:
+    """Statements that take them away."""
+    return POSTGRES_DROP if dialect == "postgresql" else SQLITE_DROP

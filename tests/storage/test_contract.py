@@ -1,0 +1,455 @@
+"""One suite for both databases: what a repository promises, it promises on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from domain.alert import Alert, AlertState
+from domain.errors import Fault
+from domain.job import Job, read_job
+from domain.rearm import step
+from domain.run import Run, RunStatus
+from storage.access import Answer, ApiKey
+from storage.audit import AuditEntry
+from storage.database import Database, async_url, migrate
+from storage.runs import RunFilter
+from storage.schedules import DefinitionConflict, DuplicateAlert, Filter
+from storage.tables import Base
+from tests.conftest import START, closes, make_alert
+from tests.postgres import Cluster
+
+SECOND = timedelta(seconds=1)
+
+
+async def sql(database: Database, statement: str, **values: object) -> None:
+    """What another program would do: SQL of its own, none of our code."""
+    async with database.engine.begin() as connection:
+        await connection.execute(text(statement), values)
+
+
+def make_job(id: str = "j1", version: int = 1, **params: object) -> Job:
+    return Job(
+        id=id,
+        version=version,
+        definition=read_job(
+            "report", {"symbols": ["AAPL"], **params}, name="daily", cron="0 30 16 * * 1-5", timezone="America/New_York"
+        ),
+    )
+
+
+def make_run(slot: int = 0, **values: object) -> Run:
+    at = START + slot * SECOND
+    given = {
+        "run_id": f"run-{slot}",
+        "job_type": "report",
+        "job_id": "j1",
+        "user_id": "local",
+        "status": RunStatus.PENDING,
+        "scheduled_for": at,
+        "enqueued_at": at,
+    }
+    return Run(**{**given, **values})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_migrations_go_up_are_the_tables_and_go_down(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    if kind == "sqlite":
+        url = async_url(f"sqlite:///{tmp_path / 'm.db'}")
+    else:
+        cluster: Cluster = request.getfixturevalue("cluster")
+        url = await cluster.new(migrated=False)
+    engine = create_async_engine(url)
+    for _ in range(2):
+        await asyncio.to_thread(migrate, url, "head")
+        async with engine.connect() as connection:
+            assert (
+                await connection.run_sync(
+                    lambda c: compare_metadata(
+                        MigrationContext.configure(c, opts={"compare_type": True}), Base.metadata
+                    )
+                )
+                == []
+            )
+        await asyncio.to_thread(migrate, url, "base")
+        async with engine.connect() as connection:
+            assert await connection.run_sync(lambda c: inspect(c).get_table_names()) == ["alembic_version"]
+    await engine.dispose()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_alerts_of_the_first_version_survive_up_and_down(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    if kind == "sqlite":
+        url = async_url(f"sqlite:///{tmp_path / 'm.db'}")
+    else:
+        cluster: Cluster = request.getfixturevalue("cluster")
+        url = await cluster.new(migrated=False)
+    await asyncio.to_thread(migrate, url, "0001")
+    database = Database(url)
+    await sql(
+        database,
+        "INSERT INTO job_schedules (id, user_id, name, job_type, target, task_params, cron, timezone, enabled, version, definition_hash, created_at, updated_at, status, reason, state_version, trigger_count)"
+        " VALUES ('old', 'u', 'n', 'alert', 'X', :params, '* * * * *', 'UTC', true, 3, 'abc', '2026-01-05 10:00:00.000000', '2026-01-05 10:00:00.000000', 'ARMED', 'created', 3, 0)",
+        params='{"symbol": "X", "rule": "close > 5"}',
+    )
+    await database.upgrade()
+    async with database.transaction() as work:
+        found = await work.schedules.get("old")
+        assert found is not None
+        assert (found.alert.version, str(found.alert.definition.rule)) == (3, "close > 5")
+    await asyncio.to_thread(migrate, url, "0001")
+    async with database.engine.connect() as connection:
+        assert (await connection.execute(text("SELECT id, version FROM job_schedules"))).all() == [("old", 3)]
+    await database.close()
+
+
+async def test_columns_are_those_of_the_requirements(any_database: Database) -> None:
+    async with any_database.engine.connect() as connection:
+        names = await connection.run_sync(
+            lambda c: {
+                table: {one["name"] for one in inspect(c).get_columns(table)}
+                for table in ("job_schedules", "job_schedule_runs")
+            }
+        )
+    assert names["job_schedules"] >= {
+        "id",
+        "user_id",
+        "name",
+        "job_type",
+        "target",
+        "task_params",
+        "cron",
+        "enabled",
+        "next_run_at",
+        "created_at",
+        "updated_at",
+        "timezone",
+        "version",
+    }
+    assert names["job_schedule_runs"] == {
+        "id",
+        "run_id",
+        "job_type",
+        "job_id",
+        "user_id",
+        "status",
+        "scheduled_for",
+        "enqueued_at",
+        "started_at",
+        "finished_at",
+        "job_snapshot",
+        "result",
+        "error",
+        "worker_id",
+    }
+
+
+async def test_a_bare_insert_is_an_alert(any_database: Database) -> None:
+    await sql(
+        any_database,
+        "INSERT INTO job_schedules (name, target, task_params) VALUES ('bare', 'AAPL', :p)",
+        p='{"condition": "price_above", "threshold": 150}',
+    )
+    async with any_database.transaction() as work:
+        numbers, ids = await work.schedules.changes()
+        assert len(numbers) == len(ids) == 1
+        found = await work.schedules.get(ids[0])
+        assert found is not None
+        assert found.faults == ()
+        assert (found.alert.definition.symbol, str(found.alert.definition.rule)) == ("AAPL", "close > 150")
+        assert (found.enabled, found.version, found.definition_hash, found.user_id) == (True, 1, None, "local")
+        assert found.created_at.tzinfo is not None
+        await work.schedules.forget_changes(numbers)
+        assert await work.schedules.changes() == ([], [])
+
+
+async def test_whoever_writes_a_row_moves_its_version_and_is_heard_of(any_database: Database) -> None:
+    async with any_database.transaction() as work:
+        await work.schedules.add(make_alert(), START)
+        await work.schedules.forget_changes((await work.schedules.changes())[0])
+    digest = make_alert().definition.digest
+
+    async def seen() -> tuple[object, ...]:
+        async with any_database.transaction() as work:
+            row = await work.schedules.get("a1")
+            numbers, ids = await work.schedules.changes()
+            await work.schedules.forget_changes(numbers)
+            return (row.version, row.definition_hash, row.enabled, ids) if row else (None, ids)
+
+    await sql(any_database, "UPDATE job_schedules SET name = 'other' WHERE id = 'a1'")
+    assert await seen() == (2, None, True, ["a1"])
+    async with any_database.transaction() as work:
+        await work.schedules.mark("a1", 2, digest, [])
+    await sql(any_database, "UPDATE job_schedules SET enabled = false WHERE id = 'a1'")
+    assert await seen() == (3, digest, False, ["a1"])
+    await sql(
+        any_database, "UPDATE job_schedules SET task_params = :p, version = 9 WHERE id = 'a1'", p='{"rule": "X > 7"}'
+    )
+    assert await seen() == (9, None, False, ["a1"])
+    await sql(any_database, "UPDATE job_schedules SET name = 'other', trigger_count = 5 WHERE id = 'a1'")
+    assert await seen() == (9, None, False, [])  # nothing of the definition differs
+    async with any_database.transaction() as work:
+        await work.schedules.replace(make_alert("X > 8", version=10), 9, START, enabled=True)
+    assert await seen() == (10, make_alert("X > 8").definition.digest, True, ["a1"])
+    await sql(any_database, "DELETE FROM job_schedules WHERE id = 'a1'")
+    assert await seen() == (None, ["a1"])
+
+
+async def test_a_change_that_commits_late_is_not_overlooked(any_database: Database) -> None:
+    """Numbers are given before commits: a reader that kept only the highest would lose the slow writer's."""
+    if any_database.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    async with any_database.transaction() as slow:
+        await slow.schedules.add(make_alert(id="slow"), START)
+        async with any_database.transaction() as quick:
+            await quick.schedules.add(make_alert(id="quick"), START)
+        async with any_database.transaction() as reader:
+            numbers, ids = await reader.schedules.changes()
+            assert ids == ["quick"]
+            await reader.schedules.forget_changes(numbers)
+    async with any_database.transaction() as reader:
+        assert (await reader.schedules.changes())[1] == ["slow"]
+
+
+async def test_versions_guard_every_write(any_database: Database) -> None:
+    async with any_database.transaction() as work:
+        await work.schedules.add_all([make_alert(), make_job()], START)
+    with pytest.raises(DuplicateAlert):
+        async with any_database.transaction() as work:
+            await work.schedules.add_all([make_alert(id="new"), make_alert()], START)
+    async with any_database.transaction() as work:
+        assert await work.schedules.get("new") is None
+        await work.schedules.replace(make_job(version=2, include_charts=True), 1, START)
+    for attempt in (1, 3):
+        with pytest.raises(DefinitionConflict, match="it is at version 2"):
+            async with any_database.transaction() as work:
+                await work.schedules.replace(make_job(version=attempt + 1), attempt, START)
+    with pytest.raises(DefinitionConflict, match="it is at version 2"):
+        async with any_database.transaction() as work:
+            await work.schedules.delete("j1", 1)
+    async with any_database.transaction() as work:
+        found = await work.schedules.get("j1")
+        assert found is not None
+        assert found.job == make_job(version=2, include_charts=True)
+        assert await work.schedules.get("j1", "alert") is None
+        assert await work.schedules.delete("j1", 2)
+        assert not await work.schedules.delete("j1")
+
+
+async def test_one_of_many_writers_wins(any_database: Database) -> None:
+    async with any_database.transaction() as work:
+        await work.schedules.add(make_alert(), START)
+
+    async def write(number: int) -> int | None:
+        try:
+            async with any_database.transaction() as work:
+                await work.schedules.replace(make_alert(f"X > {number}", version=2), 1, START)
+        except DefinitionConflict:
+            return None
+        return number
+
+    winners = [one for one in await asyncio.gather(*(write(number) for number in range(1, 9))) if one]
+    async with any_database.transaction() as work:
+        found = await work.schedules.get("a1")
+    assert found is not None
+    assert len(winners) == 1
+    assert str(found.alert.definition.rule) == f"close > {winners[0]}"
+
+
+BAD_ROWS = [
+    ("alert", '{"rule": "X >"}', "* * * * *", "$.task_params.rule"),
+    ("alert", '{"rule": "X > 1"}', "61 * * * *", "$.cron"),
+    ("alert", '{"rule": "close > 1"}', "", "$.task_params.symbol"),
+    ("report", '{"symbols": []}', "0 9 * * *", "$.task_params.symbols"),
+    ("report", '{"symbols": ["A"]}', "", "$.cron"),
+    (
+        "screener",
+        '{"filter_criteria": {"conditions": ["rsi(14) <"]}, "symbols": ["A"]}',
+        "0 9 * * *",
+        "$.task_params.filter_criteria.conditions",
+    ),
+    ("dance", "{}", "0 9 * * *", "$.job_type"),
+    ("backup", "[]", "0 9 * * *", "$.task_params"),
+]
+
+
+@pytest.mark.parametrize(("job_type", "params", "cron", "path"), BAD_ROWS)
+async def test_a_row_that_cannot_be_read_says_where(
+    any_database: Database, job_type: str, params: str, cron: str, path: str
+) -> None:
+    await sql(
+        any_database,
+        "INSERT INTO job_schedules (id, job_type, task_params, cron) VALUES ('b', :t, :p, :c)",
+        t=job_type,
+        p=params,
+        c=cron,
+    )
+    async with any_database.transaction() as work:
+        found = await work.schedules.get("b")
+    assert found is not None
+    assert found.schedule is None
+    assert path in [fault.path for fault in found.faults]
+
+
+async def test_garbage_that_sqlite_lets_in_hides_no_other_row(database: Database) -> None:
+    await sql(
+        database,
+        "INSERT INTO job_schedules (id, task_params, next_run_at, created_at) VALUES ('g1', 'no json', 'soon', 'once')",
+    )
+    await sql(database, "INSERT INTO job_schedules (id, task_params, version) VALUES ('g2', '{}', 'many')")
+    await sql(database, "INSERT INTO job_schedules (id, task_params) VALUES ('g 3/../', '{\"rule\": \"X > 1\"}')")
+    async with database.transaction() as work:
+        await work.schedules.add(make_alert(id="good"), START)
+        found = {one.id: one for one in await work.schedules.page(Filter(), None, 10)}
+    assert found["good"].schedule is not None
+    assert [found[id].faults[0].path for id in ("g1", "g2", "g 3/../")] == ["$.task_params", "$.version", "$.id"]
+
+
+async def test_lists_are_paged_and_filtered(any_database: Database) -> None:
+    async with any_database.transaction() as work:
+        for index in range(7):
+            await work.schedules.add(
+                Alert(
+                    id=f"p{index}", user_id="u" if index % 2 else "v", definition=make_alert(f"T{index} > 1").definition
+                ),
+                START + (index // 2) * SECOND,
+            )
+        await work.schedules.add(make_job(), START, enabled=False)
+        await work.schedules.mark("p6", 1, None, [Fault("$.x", "bad")])
+    async with any_database.transaction() as work:
+        seen, after = [], None
+        while page := await work.schedules.page(Filter(job_type="alert"), after, 3):
+            seen += [one.id for one in page]
+            after = (page[-1].created_at, page[-1].id)
+        assert seen == [f"p{index}" for index in range(7)]
+        wanted = {
+            "user_id": "u",
+            "target": "T2",
+            "enabled": False,
+            "invalid": True,
+            "status": "TRIGGERED",
+            "job_type": "report",
+        }
+        found = {
+            name: [one.id for one in await work.schedules.page(Filter(**{name: value}), None, 10)]
+            for name, value in wanted.items()
+        }  # type: ignore[arg-type]
+    assert found == {
+        "user_id": ["p1", "p3", "p5"],
+        "target": ["p2"],
+        "enabled": ["j1"],
+        "invalid": ["p6"],
+        "status": [],
+        "job_type": ["j1"],
+    }
+
+
+async def test_the_whole_state_is_kept_and_read_back(any_database: Database) -> None:
+    alert = make_alert({"rule": "X > 100 and close crosses_above 50", "rearm": {"type": "edge", "persistence": 3}})
+    state = AlertState()
+    for snapshot in closes(40, 101, 102):
+        state, _ = step(alert, state, snapshot)
+    async with any_database.transaction() as work:
+        await work.schedules.add(alert, START)
+        await work.schedules.forget_changes((await work.schedules.changes())[0])
+        await work.schedules.project(alert.id, 1, state, START, START + SECOND)
+        found = await work.schedules.get(alert.id)
+        assert found is not None
+        assert (found.state, found.snoozed_until, found.version) == (state, START + SECOND, 1)
+        assert await work.schedules.changes() == ([], [])  # a projection is no edit
+        assert await work.schedules.counts() == [("alert", True, "ARMED", 1)]
+
+
+async def test_a_slot_has_one_run(any_database: Database) -> None:
+    async with any_database.transaction() as work:
+        await work.runs.add([make_run(0), make_run(1)])
+        await work.runs.add(
+            [
+                make_run(0, run_id="again", status=RunStatus.FAILED),
+                make_run(2, job_id=None),
+                make_run(3, job_id=None, scheduled_for=START + 2 * SECOND),
+            ]
+        )
+        page = await work.runs.page(RunFilter(), None, 10)
+        assert [run.run_id for run in page] == [
+            "run-3",
+            "run-2",
+            "run-1",
+            "run-0",
+        ]  # runs by hand have no slot to share
+        first = await work.runs.of_slot("j1", START)
+        assert first is not None
+        assert replace(first, id=0) == make_run(0)
+
+
+async def test_runs_move_only_forward(any_database: Database) -> None:
+    async with any_database.transaction() as work:
+        await work.runs.add([make_run(slot) for slot in range(4)])
+        assert await work.runs.begin("run-0", START, "w")
+        assert await work.runs.finish("run-0", RunStatus.COMPLETED, START + 3 * SECOND, {"n": 1})
+        assert not await work.runs.finish("run-0", RunStatus.FAILED, START, error="late")
+        assert not await work.runs.begin("run-0", START, "w")
+        assert await work.runs.finish("run-1", RunStatus.CANCELLED, START)
+        assert not await work.runs.begin("run-1", START, "w")
+        assert await work.runs.begin("run-2", START, "w")
+        assert [run.run_id for run in await work.runs.waiting(START + 9 * SECOND)] == ["run-3"]
+        assert [run.run_id for run in await work.runs.running(START + SECOND)] == ["run-2"]
+        counts = {
+            (one.status, one.count, one.seconds and round(one.seconds, 3))
+            for one in await work.runs.statistics(RunFilter(user_id="local"))
+        }
+        assert counts == {("CANCELLED", 1, None), ("COMPLETED", 1, 3.0), ("PENDING", 1, None), ("RUNNING", 1, None)}
+        assert await work.runs.statistics(RunFilter(since=START + 9 * SECOND)) == []
+        assert await work.runs.clean(START + 9 * SECOND) == 2  # what is under way stays
+        done = await work.runs.page(RunFilter(status="RUNNING"), None, 5)
+        assert [run.run_id for run in done] == ["run-2"]
+
+
+async def test_access_audit_and_notes(any_database: Database) -> None:
+    key = ApiKey("k1", "u", "laptop", "0" * 64, ("read", "write"), START)
+    answer = Answer("u", "abc", "h", 201, {"etag": '"1"'}, {"id": 1}, START)
+    async with any_database.transaction() as work:
+        await work.keys.add(key)
+        assert await work.keys.get("k1") == key
+        assert await work.keys.revoke("k1", START)
+        assert not await work.keys.revoke("k1", START)
+        assert [one.revoked_at for one in await work.keys.list()] == [START]
+        assert await work.answers.keep(answer)
+        await work.audit.add(AuditEntry(START, "u", "api", "created", "schedule", "a1", 1, {"name": "n"}))
+        assert [(one.actor, one.action, one.detail) for one in await work.audit.of("a1")] == [
+            ("u", "created", {"name": "n"})
+        ]
+        for count in (1, 2):
+            await work.notes.put("sweep", START, {"count": count})
+        assert await work.notes.get("sweep") == (START, {"count": 2})
+    async with any_database.transaction() as work:
+        assert await work.answers.get("u", "abc", START) == answer
+        assert await work.answers.get("u", "abc", START + SECOND) is None
+        assert await work.answers.clean(START + SECOND) == 1
+
+
+async def test_every_list_has_its_index(any_database: Database) -> None:
+    """Each filter of a list is the beginning of an index that also gives its order."""
+    async with any_database.engine.connect() as connection:
+        found = await connection.run_sync(
+            lambda c: {
+                tuple(index["column_names"])
+                for (_, table), these in inspect(c).get_multi_indexes().items()
+                if table in ("job_schedules", "job_schedule_runs")
+                for index in these
+            }
+        )
+    assert found >= {(name, "created_at", "id") for name in ("user_id", "job_type", "status", "target")}
+    assert found >= {(name, "id") for name in ("user_id", "job_id", "job_type", "status")} | {("created_at", "id")}
