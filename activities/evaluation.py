@@ -48,8 +48,12 @@ class Evaluation:
     @activity.defn(name=EVALUATE)
     async def evaluate(self, wanted: EvaluateInput) -> EvaluateResult:
         """Snapshots of the closed bars after ``wanted.after``; a missing value is None in them."""
+        return await self.values(wanted, LOCAL_FETCH_SECONDS)
+
+    async def values(self, wanted: EvaluateInput, limit: float | None = None) -> EvaluateResult:
+        """The same for other jobs, with the vendor's own time where there is no limit."""
         operands = _operands(wanted.keys)
-        own, others = await self._answers(wanted, operands, LOCAL_FETCH_SECONDS)
+        own, others = await self._answers(wanted, operands, limit)
         trouble = next((a for a in (own, *others.values()) if a.series is None), None)
         if trouble is not None or own.series is None:
             failed = trouble or own

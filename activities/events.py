@@ -1,44 +1,107 @@
-"""Activities that keep SQL in step with the workflows: events, projections, definitions."""
+"""Activities that keep SQL in step with the workflows: events, runs, projections, definitions."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 from temporalio import activity
 
-from activities.interface import LOAD_ALERT, RECORD, SAVE_ALERT, RecordInput, SaveInput, StoredDefinition
-from storage.database import Database
-from storage.schedules import DefinitionConflict
+from activities.interface import (
+    LOAD_ALERT,
+    RECORD,
+    SAVE_ALERT,
+    EvaluationRun,
+    RecordInput,
+    SaveInput,
+    StoredDefinition,
+)
+from domain.job import JobType
+from domain.run import Run, RunStatus
+from storage.audit import AuditEntry
+from storage.database import Database, UnitOfWork
+from storage.schedules import ALERT, DefinitionConflict, StoredSchedule
+
+RUNS = uuid.UUID("5f0c1d7e-3a43-4a39-9d0e-3f6ad4c1b7a2")  # the name space of run ids made from (alert, slot)
 
 
 class EventStore:
-    """Every write may be repeated: events by their id, definitions by their version."""
+    """Every write may be repeated: events and runs by their id, definitions by their version."""
 
-    def __init__(self, database: Database, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self, database: Database, worker_id: str = "", clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self.database = database
+        self.worker_id = worker_id
         self.clock = clock
 
     @activity.defn(name=RECORD)
     async def record(self, given: RecordInput) -> None:
-        """Writes events not yet there, and what lists show of the state."""
+        """Writes events and runs not yet there, and what lists show of the state."""
+        now = self.clock()
         async with self.database.transaction() as work:
-            await work.events.record(given.events, self.clock())
-            await work.schedules.project(given.alert_id, given.version, given.state, given.next_run_at)
+            await work.events.record(given.events, now)
+            if given.runs:
+                row = await work.schedules.get(given.alert_id)
+                await work.runs.add([self._run(given, run, row, now) for run in given.runs])
+            await work.schedules.project(
+                given.alert_id, given.version, given.state, given.next_run_at, given.snoozed_until, given.memory_key
+            )
 
     @activity.defn(name=LOAD_ALERT)
     async def load(self, alert_id: str) -> StoredDefinition:
-        """The definition as its row has it."""
+        """The definition as its row has it; a row that cannot be read is there, but gives none."""
         async with self.database.transaction() as work:
-            stored = await work.schedules.get(alert_id)
-        return StoredDefinition(stored.alert if stored else None)
+            return _definition(await work.schedules.get(alert_id, ALERT))
 
     @activity.defn(name=SAVE_ALERT)
     async def save(self, given: SaveInput) -> StoredDefinition:
         """Writes a definition changed through Temporal; when the row is newer it wins and is answered."""
+        alert, now = given.alert, self.clock()
         try:
             async with self.database.transaction() as work:
-                await work.schedules.replace(given.alert, given.expected_version, self.clock())
+                await work.schedules.replace(alert, given.expected_version, now, enabled=given.enabled)
+                await _audit(work, given, now)
         except DefinitionConflict:
-            return await self.load(given.alert.id)
-        return StoredDefinition(given.alert)
+            return await self.load(alert.id)
+        return StoredDefinition(alert, True if given.enabled is None else given.enabled)
+
+    def _run(self, given: RecordInput, run: EvaluationRun, row: StoredSchedule | None, now: datetime) -> Run:
+        info = activity.info()
+        return Run(
+            run_id=str(uuid.uuid5(RUNS, f"{given.alert_id}|{run.slot.isoformat()}|{bool(run.error)}")),
+            job_type=JobType.ALERT,
+            job_id=given.alert_id,
+            user_id=row.user_id if row else "local",
+            status=RunStatus.FAILED if run.error else RunStatus.COMPLETED,
+            scheduled_for=run.slot,
+            enqueued_at=run.slot,
+            started_at=info.started_time,
+            finished_at=now,
+            job_snapshot={
+                "version": given.version,
+                "workflow_id": info.workflow_id,
+                "definition": row.task_params if row and row.version == given.version else None,
+            },
+            result=None
+            if run.error
+            else {"status": run.status, "reason": run.reason, "events": list(run.events), "values": run.values},
+            error=run.error or None,
+            worker_id=self.worker_id or None,
+        )
+
+
+async def _audit(work: UnitOfWork, given: SaveInput, now: datetime) -> None:
+    detail: dict[str, Any] = {"from_version": given.expected_version, "enabled": given.enabled}
+    alert = given.alert
+    await work.audit.add(AuditEntry(now, "temporal", "temporal", "edited", "schedule", alert.id, alert.version, detail))
+
+
+def _definition(stored: StoredSchedule | None) -> StoredDefinition:
+    if stored is None:
+        return StoredDefinition(None)
+    if stored.schedule is None:
+        return StoredDefinition(None, stored.enabled, readable=False)
+    return StoredDefinition(stored.alert, stored.enabled)

@@ -30,6 +30,10 @@ SAVE_ALERT = "save_alert"
 OPEN_DELIVERY = "open_delivery"
 DELIVER = "deliver"
 BURY = "bury_delivery"
+OPEN_RUN = "open_run"
+RUN_JOB = "run_job"
+CLOSE_RUN = "close_run"
+RECONCILE = "reconcile"
 
 # A local activity runs inside the workflow task: short, tried once or twice, never waited for long.
 LOCAL_TIMEOUT = timedelta(seconds=8)
@@ -49,6 +53,9 @@ DELIVER_RETRY = RetryPolicy(
     maximum_interval=timedelta(minutes=2),
     maximum_attempts=6,
 )
+RECONCILE_TIMEOUT = timedelta(minutes=5)
+RECONCILE_HEARTBEAT = timedelta(seconds=30)
+JOB_HEARTBEAT = timedelta(seconds=30)
 MAX_SNAPSHOTS = 200
 
 
@@ -59,6 +66,7 @@ class ErrorType(StrEnum):
     PROVIDER_REFUSED = "ProviderRefused"
     CHANNEL_REFUSED = "ChannelRefused"
     CHANNEL_UNAVAILABLE = "ChannelUnavailable"
+    JOB_REFUSED = "JobRefused"
 
 
 @dataclass(frozen=True)
@@ -128,29 +136,93 @@ class FetchResult:
 
 
 @dataclass(frozen=True)
+class EvaluationRun:
+    """One evaluation worth a row of ``job_schedule_runs``: of the bar that closed at ``slot``, or a tick that failed then."""
+
+    slot: datetime
+    status: str
+    reason: str
+    events: tuple[str, ...] = ()
+    values: dict[str, float | None] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True)
 class RecordInput:
-    """Events to write, and the state for lists."""
+    """Events and runs to write, and the state for lists."""
 
     alert_id: str
     version: int
     events: tuple[AlertEvent, ...]
     state: AlertState
     next_run_at: datetime | None = None
+    runs: tuple[EvaluationRun, ...] = ()
+    snoozed_until: datetime | None = None
+    memory_key: str = ""
 
 
 @dataclass(frozen=True)
 class SaveInput:
-    """A definition changed through Temporal, made from ``expected_version``, to be written to its row."""
+    """A definition changed, paused or resumed through Temporal, made from ``expected_version``, to be written to its row."""
 
     alert: Alert
     expected_version: int
+    enabled: bool | None = None
 
 
 @dataclass(frozen=True)
 class StoredDefinition:
-    """The row as it is now; ``alert`` is None when it is gone."""
+    """The row as it is now; ``alert`` is None when it is gone, or when it is there but not ``readable``."""
 
     alert: Alert | None
+    enabled: bool = True
+    readable: bool = True
+
+
+@dataclass(frozen=True)
+class RunInput:
+    """A run to be made: of a schedule's slot (``schedule_id``), or one that was written already (``run_id``)."""
+
+    job_type: str
+    schedule_id: str | None = None
+    run_id: str | None = None
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A slot that came, with the workflow that is to run it."""
+
+    given: RunInput
+    slot: datetime
+    workflow_id: str
+
+
+@dataclass(frozen=True)
+class OpenedRun:
+    """The run's row; ``run_id`` is None when the slot is not to be run, and ``why`` says so."""
+
+    run_id: str | None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class CloseRun:
+    """The end of a run that did not come to its own: FAILED or CANCELLED."""
+
+    run_id: str
+    status: str
+    error: str
+
+
+@dataclass(frozen=True)
+class ReconcileReport:
+    """What a sweep did: how many actions of each kind, and how many rows cannot be read."""
+
+    full: bool
+    rows: int
+    actions: dict[str, int] = field(default_factory=dict)
+    invalid: int = 0
+    failed: int = 0
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class Options(Model):
     market_hours_only: Literal[False] = False
     catchup: Literal["all", "latest"] = "all"
     jitter: float | None = Field(default=None, ge=0, le=300)
-    record: Literal["changes"] = "changes"
+    record: Literal["changes", "all"] = "changes"
     skip_if_already_true: bool = False
 
     @field_validator("expires_at", mode="before")
@@ -172,6 +172,13 @@ class AlertDefinition(Model):
     def as_json(self) -> dict[str, Any]:
         """The full form as plain JSON values, defaults left out; reads back as an equal definition."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+    @cached_property
+    def memory_key(self) -> str:
+        """Hash of what an alert's memory is of; a memory is valid under every definition with the same key."""
+        whole = self.as_json()
+        text = json.dumps({name: whole.get(name) for name in ("rule", "symbol", "timeframe", "rearm")}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def keeps_state_of(self, earlier: AlertDefinition) -> bool:
         """Whether an edit from ``earlier`` to this leaves the alert's memory valid."""
@@ -352,8 +359,10 @@ def _message(detail: Any) -> str:
         return "expected a ticker such as AAPL, BTC-USD or EURUSD=X"
     if name == "market_hours_only":
         return "market_hours_only is not available in this version; leave it out or false"
-    if name == "record":
-        return "expected 'changes'; recording every bar is not available in this version"
+    if name in ("include_charts", "min_market_cap", "max_pe_ratio"):
+        return f"{name} is not available in this version; leave it out"
+    if name == "screener_set":
+        return "expected 'custom' with symbols; lists of tickers by name are not available in this version"
     if name == "once_per_bar":
         return "an alert fires at most once per bar; leave it out or true"
     return text[:1].lower() + text[1:]

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator
 
 from domain import expression, timeframe
 from domain.cron import CronError, CronExpression
@@ -86,14 +86,14 @@ class ReportParams(Told, WithFrame):
 
     report_type: Literal["daily_summary", "portfolio_analysis", "performance_report"] = "daily_summary"
     symbols: Symbols
-    include_charts: bool = False
+    include_charts: Literal[False] = False
 
 
 class FilterCriteria(Model):
     """What a ticker must meet. ``conditions`` are expressions such as ``rsi(14) < 30``."""
 
-    min_market_cap: float | None = Field(default=None, ge=0)
-    max_pe_ratio: float | None = Field(default=None, gt=0)
+    min_market_cap: None = None
+    max_pe_ratio: None = None
     min_volume: float | None = Field(default=None, ge=0)
     conditions: tuple[str, ...] = Field(default=(), max_length=20)
 
@@ -113,16 +113,10 @@ class FilterCriteria(Model):
 class ScreenerParams(Told, WithFrame):
     """R-503. ``symbols`` are the tickers of a ``custom`` set."""
 
-    screener_set: str = Field(default="custom", pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
-    symbols: tuple[Symbol, ...] = Field(default=(), max_length=5000)
+    screener_set: Literal["custom"] = "custom"
+    symbols: tuple[Symbol, ...] = Field(min_length=1, max_length=5000)
     filter_criteria: FilterCriteria = FilterCriteria()
     top_n: int = Field(default=20, ge=1, le=1000)
-
-    @model_validator(mode="after")
-    def _tickers(self) -> ScreenerParams:
-        if self.screener_set == "custom" and not self.symbols:
-            raise ValueError("a custom screener_set needs symbols")
-        return self
 
 
 class DataProcessingParams(WithFrame):

@@ -179,12 +179,13 @@ def updated(earlier: Alert, alert: Alert, state: AlertState, at: datetime) -> St
             before_pause=Status.ARMED if paused else None,
             trigger_count=state.trigger_count,
         )
-    elif state.is_over and not _still_over(alert, state, at):
+    elif state.is_over and not still_over(alert, state, at):
         state = replace(state, status=Status.ARMED, reason=Reason.UPDATED)
     return state, [new_event(alert, state, EventKind.UPDATED, at)]
 
 
-def _still_over(alert: Alert, state: AlertState, at: datetime) -> bool:
+def still_over(alert: Alert, state: AlertState, at: datetime) -> bool:
+    """Whether an alert that is over stays so under its definition as it is now."""
     options = alert.definition.options
     expired = options.expires_at is not None and at >= options.expires_at
     spent = options.max_triggers is not None and state.trigger_count >= options.max_triggers

@@ -1,26 +1,28 @@
-"""The use cases of alerts, for the command line now and the REST API later: row first, then Temporal (DESIGN 3)."""
+"""The use cases of alerts: written by ``starter.writing``, asked and steered through their workflows."""
 
 from __future__ import annotations
 
-import re
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from domain.alert import Alert, AlertEvent
-from domain.definition import AlertDefinition, edited
+from domain.definition import edited
+from starter import writing
 from starter.context import Context, NoAnswer, NotFound, answered, now
-from storage.schedules import StoredSchedule
+from starter.writing import Refused, Written
+from storage.schedules import ALERT, StoredSchedule
 
 if TYPE_CHECKING:
     from temporalio.client import WorkflowHandle
 
+__all__ = ["Refused"]
+
 
 @dataclass(frozen=True)
 class Placed:
-    """An alert that was written. ``running`` is False when Temporal could not be told; it will be, by ``alerts up``."""
+    """An alert that was written. ``running`` is False when Temporal could not be told; the reconciler will."""
 
     alert: Alert
     running: bool
@@ -34,12 +36,6 @@ class AlertGone(Exception):
         super().__init__(f"alert '{alert_id}' is not running; start it with 'alerts up'")
 
 
-def new_id(definition: AlertDefinition) -> str:
-    """A short id that begins with the ticker."""
-    ticker = re.sub(r"[^a-z0-9]+", "-", definition.symbol.lower()).strip("-") or "alert"
-    return f"{ticker}-{uuid.uuid4().hex[:6]}"
-
-
 async def add(context: Context, alerts: list[Alert]) -> list[Placed]:
     """Writes all or none, then starts each.
 
@@ -47,10 +43,8 @@ async def add(context: Context, alerts: list[Alert]) -> list[Placed]:
         DuplicateAlert: when an id is taken; nothing is written.
     """
     async with context.database.transaction() as work:
-        alerts = [await work.never_before(alert) for alert in alerts]
-        for alert in alerts:
-            await work.schedules.add(alert, now())
-    return [await _tell_temporal(context, alert, new=True) for alert in alerts]
+        written = await writing.create(work, context.who, alerts, now())
+    return [await _placed(context, one) for one in written]
 
 
 async def update(context: Context, alert_id: str, changes: dict[str, Any]) -> Placed:
@@ -59,25 +53,37 @@ async def update(context: Context, alert_id: str, changes: dict[str, Any]) -> Pl
     Raises:
         NotFound, InvalidInput, DefinitionConflict: nothing is written.
     """
-    stored = await context.alert(alert_id)
-    definition = edited(stored.alert.definition, changes)
-    if definition == stored.alert.definition:
-        return Placed(stored.alert, running=True, problem="nothing changed")
-    alert = Alert(id=alert_id, user_id=stored.alert.user_id, version=stored.alert.version + 1, definition=definition)
     async with context.database.transaction() as work:
-        await work.schedules.replace(alert, stored.alert.version, now())
-    return await _tell_temporal(context, alert)
+        stored = await context.find(work, alert_id, ALERT)
+        definition = edited(stored.alert.definition, changes)
+        written = await writing.edit(work, context.who, stored, definition, now())
+    if written is None:
+        return Placed(stored.alert, running=True, problem="nothing changed")
+    return await _placed(context, written)
 
 
-async def _tell_temporal(context: Context, alert: Alert, *, new: bool = False) -> Placed:
-    from starter.registration import ensure_running, start_afresh
-    from worker.client import TemporalUnreachable
+async def _placed(context: Context, written: Written) -> Placed:
+    assert isinstance(written.schedule, Alert)
+    problem = await context.gateway.tell(written)
+    return Placed(written.schedule, running=not problem, problem=problem)
 
-    try:
-        await (start_afresh if new else ensure_running)(await context.temporal(), alert)
-    except TemporalUnreachable as error:
-        return Placed(alert, running=False, problem=str(error))
-    return Placed(alert, running=True)
+
+async def enable(context: Context, alert_id: str, enabled: bool, reason: str = "") -> dict[str, Any]:
+    """Pauses or resumes.
+
+    Raises:
+        NotFound, Refused, DefinitionConflict: nothing is written.
+    """
+    async with context.database.transaction() as work:
+        stored = await context.find(work, alert_id, ALERT)
+        written = await writing.enable(work, context.who, stored, enabled, now(), reason)
+    if enabled and written is None:  # enabled already, but it may be snoozed
+        return await send(context, alert_id, "resume")
+    problem = await context.gateway.tell(written) if written else ""
+    said = {"alert": alert_id, "version": stored.version + (written is not None), "told": not problem}
+    if enabled:
+        return {**said, "status": "ARMED" if stored.status == "INACTIVE" else stored.status, "reason": "resumed"}
+    return {**said, "status": "INACTIVE", "reason": "paused"}
 
 
 async def delete(context: Context, alert_id: str) -> bool:
@@ -86,21 +92,10 @@ async def delete(context: Context, alert_id: str) -> bool:
     Raises:
         NotFound: when there is no such alert.
     """
-    from starter.registration import stop_running
-    from worker.client import TemporalUnreachable
-
-    await context.alert(alert_id)
     async with context.database.transaction() as work:
-        await work.schedules.delete(alert_id)
-    try:
-        await stop_running(await context.temporal(), alert_id)
-    except TemporalUnreachable:
-        return False
-    return True
-
-
-class Refused(Exception):
-    """The alert refused, with its reason."""
+        stored = await context.find(work, alert_id, ALERT)
+        written = await writing.remove(work, context.who, stored, now())
+    return not await context.gateway.tell(written)
 
 
 async def _handle(context: Context, alert_id: str) -> WorkflowHandle[Any, Any]:
@@ -108,7 +103,7 @@ async def _handle(context: Context, alert_id: str) -> WorkflowHandle[Any, Any]:
     from starter.registration import workflow_id
 
     await context.alert(alert_id)
-    client = await context.temporal()
+    client = await context.gateway.client()
     return client.get_workflow_handle(workflow_id(alert_id))
 
 
@@ -151,7 +146,18 @@ async def snooze(context: Context, alert_id: str, until: str) -> None:
 
     handle = await _handle(context, alert_id)
     with _reaching(alert_id):
-        await handle.signal("snooze", SnoozeRequest(until=until))
+        await answered(alert_id, handle.signal("snooze", SnoozeRequest(until=until)))
+
+
+async def acknowledge(context: Context, alert_id: str) -> None:
+    """Stops reminders of this fire.
+
+    Raises:
+        NotFound, AlertGone, NoAnswer, TemporalUnreachable.
+    """
+    handle = await _handle(context, alert_id)
+    with _reaching(alert_id):
+        await answered(alert_id, handle.signal("acknowledge"))
 
 
 async def query(context: Context, alert_id: str, name: str) -> dict[str, Any]:

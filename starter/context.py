@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 from collections.abc import AsyncIterator, Awaitable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -10,22 +11,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from storage.database import Database
+from starter.writing import Who
+from storage.database import Database, UnitOfWork
 from storage.schedules import StoredSchedule
 from worker.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from temporalio.client import Client
+    from starter.gateway import Gateway
 
 ANSWER_SECONDS = 8.0
 T = TypeVar("T")
 
 
 class NotFound(Exception):
-    """No alert has that id."""
+    """Nothing has that id."""
 
-    def __init__(self, alert_id: str) -> None:
-        super().__init__(f"there is no alert '{alert_id}'; see 'alerts list'")
+    def __init__(self, name: str, kind: str = "alert", see: str = "alerts list") -> None:
+        super().__init__(f"there is no {kind} '{name}'; see '{see}'")
 
 
 class NoAnswer(Exception):
@@ -40,29 +42,53 @@ class DatabaseUnavailable(Exception):
 
 
 class Context:
-    """One command's session."""
+    """What use cases work with, on behalf of somebody. ``owner`` bounds them to one user's objects; None sees all."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        who: Who,
+        *,
+        gateway: Gateway | None = None,
+        owner: str | None = None,
+    ) -> None:
         self.settings = settings
         self.database = database
+        self.who = who
+        self.owner = owner
+        self._gateway = gateway
+
+    @property
+    def gateway(self) -> Gateway:
+        """The way to Temporal."""
+        if self._gateway is None:
+            from starter.gateway import Gateway
+
+            self._gateway = Gateway(self.settings, self.database)
+        return self._gateway
+
+    async def find(self, work: UnitOfWork, schedule_id: str, job_type: str | None = None) -> StoredSchedule:
+        """The row, in a transaction.
+
+        Raises:
+            NotFound: when there is none, or it is somebody else's.
+        """
+        found = await work.schedules.get(schedule_id, job_type)
+        if found is None or (self.owner is not None and found.user_id != self.owner):
+            if job_type == "alert":
+                raise NotFound(schedule_id)
+            raise NotFound(schedule_id, "schedule", "alerts schedules list")
+        return found
 
     async def alert(self, alert_id: str) -> StoredSchedule:
-        """The stored alert.
+        """The stored alert; a row that cannot be read is found, but has no alert.
 
         Raises:
             NotFound: when there is none.
         """
         async with self.database.transaction() as work:
-            found = await work.schedules.get(alert_id)
-        if found is None:
-            raise NotFound(alert_id)
-        return found
-
-    async def temporal(self) -> Client:
-        """A connected client; raises ``TemporalUnreachable``."""
-        from worker.client import connect
-
-        return await connect(self.settings)
+            return await self.find(work, alert_id, "alert")
 
 
 @asynccontextmanager
@@ -70,7 +96,12 @@ async def session() -> AsyncIterator[Context]:
     """Settings checked, database there and migrated."""
     settings = load_settings()
     try:
-        database = Database(settings.database, echo=settings.sql_echo)
+        database = Database(
+            settings.database,
+            echo=settings.sql_echo,
+            pool_size=settings.db_pool_size,
+            max_overflow=settings.db_max_overflow,
+        )
     except ImportError as error:
         raise DatabaseUnavailable(f"the driver of DATABASE_URL is not installed: {error.name}") from None
     try:
@@ -81,7 +112,7 @@ async def session() -> AsyncIterator[Context]:
             raise DatabaseUnavailable(
                 f"the database cannot be opened: {cause}; see DATABASE_URL and ALERTS_HOME"
             ) from None
-        yield Context(settings, database)
+        yield Context(settings, database, Who(getpass.getuser(), "cli"))
     finally:
         await database.close()
 

@@ -12,8 +12,8 @@ from typing import Any
 from activities.market_data.provider import BarProvider
 from domain.alert import Alert, AlertState
 from starter.context import now
-from starter.registration import end_orphans, ensure_all_running, start_afresh
-from storage.database import Database
+from starter.reconciler.sweep import Reconciler, ensure_schedule, installation
+from starter.registration import start_afresh
 from worker.client import connect
 from worker.logs import configure_logging
 from worker.runner import running_workers, stop_on_signal
@@ -32,13 +32,16 @@ class Stack:
         say: Callable[[str], None],
         *,
         embedded: bool = True,
+        jobs: bool = True,
     ) -> None:
-        self.settings, self.providers, self.say = settings, providers, say
+        self.settings, self.providers, self.say, self.jobs = settings, providers, say, jobs
         self.embedded = embedded and not settings.temporal_address
         self.exits = AsyncExitStack()
         self.stop = asyncio.Event()
         self.services: Services
         self.client: Any
+        self.reconciler: Reconciler
+        self.mark = ""
 
     @property
     def ui_url(self) -> str:
@@ -66,7 +69,11 @@ class Stack:
         await self.services.database.upgrade()
         self.client = await connect(self.settings, seconds=15.0)
         await ensure_search_attributes(self.client)
-        await self.exits.enter_async_context(running_workers(self.client, self.services))
+        database = self.services.database
+        self.mark = await installation(database, now())
+        self.reconciler = Reconciler(self.client, database, self.mark, unmarked=self.embedded)
+        jobs = [self.reconciler.reconcile] if self.jobs else None
+        await self.exits.enter_async_context(running_workers(self.client, self.services, jobs=jobs))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -75,11 +82,11 @@ class Stack:
 
 
 async def resume_alerts(stack: Stack) -> int:
-    """Starts every alert that should run and does not; returns how many run."""
-    stored = await _stored(stack.services.database)
-    if stack.embedded:
-        await end_orphans(stack.client, stored)
-    return await ensure_all_running(stack.client, stored)
+    """Brings every row to Temporal, now and from now on; returns how many alerts run."""
+    await stack.reconciler.sweep(full=True)
+    await ensure_schedule(stack.client)
+    async with stack.services.database.transaction() as work:
+        return sum(row.is_alert and row.enabled and not row.is_over for row in await work.schedules.briefs())
 
 
 async def fresh_alerts(stack: Stack, alerts: Sequence[Alert], seen_until: datetime | None = None) -> None:
@@ -92,9 +99,4 @@ async def fresh_alerts(stack: Stack, alerts: Sequence[Alert], seen_until: dateti
             await work.schedules.delete(alert.id)
             alert = await work.never_before(alert)
             await work.schedules.add(alert, now())
-        await start_afresh(stack.client, alert, AlertState(last_bar_close=seen_until))
-
-
-async def _stored(database: Database) -> Any:
-    async with database.transaction() as work:
-        return await work.schedules.alerts()
+        await start_afresh(stack.client, alert, AlertState(last_bar_close=seen_until), stack.mark)

@@ -1,10 +1,9 @@
-"""Brings definitions to Temporal: one workflow an alert, started or told of an edit in the same call."""
+"""Brings alerts to Temporal: one workflow an alert, started or told of an edit in the same call."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from temporalio.client import Client, WorkflowHandle
@@ -12,18 +11,20 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.interface import TaskQueue
-from domain.alert import Alert, AlertState, Reason, Status
+from domain import rearm
+from domain.alert import Alert, AlertEvent, AlertState, Reason, Status
 from storage.schedules import StoredSchedule
 from workflows import search_attributes
 from workflows.alert import AlertWorkflow
-from workflows.messages import AlertInput, DefinitionChanged, StatusReport
+from workflows.messages import AlertInput, DefinitionChanged, StatusReport, memo_of
 
-AT_ONCE = 20
+PREFIX = "alert-"
+INSTALLATION = "installation"
 
 
 def workflow_id(alert_id: str) -> str:
     """``alert-<id>`` (R-101)."""
-    return f"alert-{alert_id}"
+    return f"{PREFIX}{alert_id}"
 
 
 def summary(alert: Alert) -> str:
@@ -46,96 +47,77 @@ def static_details(alert: Alert) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def restored_state(stored: StoredSchedule) -> AlertState:
-    """The memory SQL has of an alert whose workflow is gone (terminated, or its server lost): better than none.
+def restored(stored: StoredSchedule, now: datetime) -> AlertInput:
+    """An alert whose workflow is gone (terminated, or its server lost), with the memory SQL has of it.
 
-    Sides and persistence counts are not kept there and begin anew; a version never projected begins fresh.
+    A memory of another rule, ticker, timeframe or rearm begins afresh. The bars since are stepped in order, and make the same
+    events under the same ids as the lost workflow did.
     """
-    if stored.state_version != stored.alert.version or stored.last_bar_close is None:
-        return AlertState()
-    status, cooldown = Status(stored.status), stored.alert.definition.rearm.cooldown
-    return AlertState(
-        status=status,
-        reason=stored.reason,
-        last_bar_close=stored.last_bar_close,
-        triggered_at=stored.triggered_at,
-        trigger_count=stored.trigger_count,
-        cooldown_until=(stored.triggered_at or stored.last_bar_close) + timedelta(seconds=cooldown)
-        if status is Status.COOLDOWN
-        else None,
-        before_pause=Status.ARMED if status is Status.INACTIVE else None,
-    )
+    alert = stored.alert
+    state, events = stored.state_under(alert), list[AlertEvent]()
+    snoozed_until = stored.snoozed_until
+    if state is None:
+        return AlertInput(alert=alert)
+    if state.is_over and stored.state_version < alert.version and not rearm.still_over(alert, state, now):
+        state = replace(state, status=Status.ARMED, reason=Reason.UPDATED)
+    snoozed = state.reason == Reason.SNOOZED and snoozed_until is not None
+    if state.is_paused and not snoozed:  # its row is enabled, or it would not be started
+        state, events = rearm.resume(alert, state, now)
+    return AlertInput(alert=alert, state=state, pending=tuple(events), snoozed_until=snoozed_until if snoozed else None)
 
 
 async def ensure_running(
-    client: Client, alert: Alert, state: AlertState | None = None
+    client: Client, given: Alert | AlertInput, installation: str = ""
 ) -> WorkflowHandle[AlertWorkflow, StatusReport]:
-    """Starts the alert's workflow (from ``state``), or tells the running one which version its row has."""
-    told = {"start_signal": "definition_changed", "start_signal_args": [DefinitionChanged(alert.version)]}
-    return await _start(client, alert, state, WorkflowIDConflictPolicy.USE_EXISTING, **told)
+    """Starts the alert's workflow, or tells the running one which version its row has."""
+    given = given if isinstance(given, AlertInput) else AlertInput(alert=given)
+    told = {"start_signal": "definition_changed", "start_signal_args": [DefinitionChanged(given.alert.version)]}
+    return await _start(client, given, installation, WorkflowIDConflictPolicy.USE_EXISTING, **told)
 
 
 async def start_afresh(
-    client: Client, alert: Alert, state: AlertState | None = None
+    client: Client, alert: Alert, state: AlertState | None = None, installation: str = ""
 ) -> WorkflowHandle[AlertWorkflow, StatusReport]:
     """Starts a new alert; what may still run under its id is of an alert that was deleted."""
-    return await _start(client, alert, state, WorkflowIDConflictPolicy.TERMINATE_EXISTING)
+    given = AlertInput(alert=alert, state=state or AlertState())
+    return await _start(client, given, installation, WorkflowIDConflictPolicy.TERMINATE_EXISTING)
 
 
 async def _start(
-    client: Client, alert: Alert, state: AlertState | None, conflict: WorkflowIDConflictPolicy, **more: Any
+    client: Client, given: AlertInput, installation: str, conflict: WorkflowIDConflictPolicy, **more: Any
 ) -> WorkflowHandle[AlertWorkflow, StatusReport]:
-    state = state or AlertState()
+    alert = given.alert
+    stamp = (alert.version, alert.definition.digest, True)
     return await client.start_workflow(
         AlertWorkflow.run,
-        AlertInput(alert=alert, state=state),
+        replace(given, remembered=stamp),
         id=workflow_id(alert.id),
         task_queue=TaskQueue.ALERTS,
         id_conflict_policy=conflict,
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        search_attributes=search_attributes.initial(alert, state.status.value),
+        search_attributes=search_attributes.initial(alert, given.state.status.value),
         static_summary=summary(alert),
         static_details=static_details(alert),
+        memo={**memo_of(*stamp), INSTALLATION: installation},
         **more,
     )
 
 
-async def end_orphans(client: Client, stored: Sequence[StoredSchedule]) -> int:
-    """Cancels alert workflows that have no row: deleted while Temporal could not be told. Returns how many.
-
-    Only for a server that is this database's own; another database's alerts would look like orphans.
-    """
-    known = {workflow_id(one.alert.id) for one in stored}
-    ended = 0
-    async for one in client.list_workflows("WorkflowType = 'AlertWorkflow' AND ExecutionStatus = 'Running'"):
-        if one.id not in known and await stop_running(client, one.id.removeprefix("alert-")):
-            ended += 1
-    return ended
-
-
-async def ensure_all_running(client: Client, stored: Sequence[StoredSchedule]) -> int:
-    """Starts what should run and does not; returns how many alerts were looked after."""
-    wanted = [one for one in stored if one.enabled and not is_over(one)]
-    limit = asyncio.Semaphore(AT_ONCE)
-
-    async def ensure(one: StoredSchedule) -> None:
-        async with limit:
-            await ensure_running(client, one.alert, restored_state(one))
-
-    await asyncio.gather(*(ensure(one) for one in wanted))
-    return len(wanted)
-
-
-def is_over(stored: StoredSchedule) -> bool:
-    """Expired or done, and not edited since."""
-    ended = stored.status == Status.INACTIVE and stored.reason in (Reason.EXPIRED, Reason.DONE)
-    return ended and stored.state_version >= stored.alert.version
+async def tell(client: Client, alert_id: str, version: int = 0, reason: str = "") -> bool:
+    """Tells the alert's workflow to look at its row; False when none is running."""
+    handle = client.get_workflow_handle(workflow_id(alert_id))
+    return await reached(handle.signal("definition_changed", DefinitionChanged(version, reason)))
 
 
 async def stop_running(client: Client, alert_id: str) -> bool:
     """Cancels the alert's workflow; False when none was running."""
+    return await reached(client.get_workflow_handle(workflow_id(alert_id)).cancel())
+
+
+async def reached(call: Any) -> bool:
+    """Whether a call found its workflow."""
     try:
-        await client.get_workflow_handle(workflow_id(alert_id)).cancel()
+        await call
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return False

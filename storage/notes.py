@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.tables import NoteRow
-from storage.upsert import upsert
+from storage.upsert import insert_new, upsert
 
 
 class Notes:
@@ -20,6 +20,12 @@ class Notes:
     async def put(self, name: str, at: datetime, value: dict[str, Any]) -> None:
         """Writes a note over the one of that name."""
         await upsert(self.session, NoteRow, [{"name": name, "at": at, "value": value}], ("at", "value"))
+
+    async def first(self, name: str, at: datetime, value: dict[str, Any]) -> dict[str, Any]:
+        """The note of that name, which is this one when there is none yet."""
+        await insert_new(self.session, NoteRow, [{"name": name, "at": at, "value": value}])
+        found = await self.get(name)
+        return found[1] if found else value
 
     async def get(self, name: str) -> tuple[datetime, dict[str, Any]] | None:
         """When it was written, and what it says."""

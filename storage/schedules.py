@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import CursorResult, Select, and_, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.alert import Alert, AlertState
+from domain.alert import Alert, AlertState, Reason, Status
 from domain.errors import Fault, InvalidInput
 from domain.job import Job, JobType
+from domain.reconcile import Row
 from storage.reading import columns, job_type, read_row
 from storage.tables import ChangeRow, ScheduleRow
 
 ALERT = JobType.ALERT.value
 MOST_CHANGES = 2000
+T = TypeVar("T")
 _STATE = TypeAdapter(AlertState)
 log = structlog.get_logger(__name__)
 
@@ -76,11 +77,13 @@ class StoredSchedule:
             raise InvalidInput(f"schedule {self.row.id}", self.faults or [Fault("$.job_type", "is an alert")])
         return self.schedule
 
-    @cached_property
-    def state(self) -> AlertState | None:
-        """The alert's memory as last projected; None when there is none that can be read."""
+    def state_under(self, alert: Alert) -> AlertState | None:
+        """The alert's memory as last projected; None when there is none that is valid under its definition."""
+        kept = self.row.state
+        if not isinstance(kept, dict) or kept.get("of") != alert.definition.memory_key:
+            return None
         try:
-            return _STATE.validate_python(self.row.state) if isinstance(self.row.state, dict) else None
+            return _STATE.validate_python(kept.get("memory"))
         except ValidationError:
             return None
 
@@ -202,6 +205,35 @@ class Schedules:
             )
         return [_stored(row) for row in await self.session.scalars(statement)]
 
+    async def briefs(self, ids: Sequence[str] | None = None) -> list[Row]:
+        """What the reconciler compares, of these rows or of all. Rows not read yet, or not to be read, have no hash."""
+        wanted = (
+            ScheduleRow.id,
+            ScheduleRow.job_type,
+            ScheduleRow.version,
+            ScheduleRow.definition_hash,
+            ScheduleRow.enabled,
+            ScheduleRow.status,
+            ScheduleRow.reason,
+            ScheduleRow.state_version,
+        )
+        found: list[Row] = []
+        for batch in [None] if ids is None else _batches(list(ids)):
+            statement = select(*wanted) if batch is None else select(*wanted).where(ScheduleRow.id.in_(batch))
+            found += [_brief(*row) for row in await self.session.execute(statement)]
+        return found
+
+    async def unread(self, ids: Sequence[str] | None = None) -> list[StoredSchedule]:
+        """Rows another program wrote that nobody has read yet."""
+        unread = (ScheduleRow.definition_hash.is_(None), ScheduleRow.errors.is_(None))
+        found: list[StoredSchedule] = []
+        for batch in [None] if ids is None else _batches(list(ids)):
+            statement = select(ScheduleRow).where(*unread)
+            if batch is not None:
+                statement = statement.where(ScheduleRow.id.in_(batch))
+            found += [_stored(row) for row in await self.session.scalars(statement)]
+        return found
+
     async def delete(self, schedule_id: str, expected_version: int | None = None) -> bool:
         """Removes the row; whether there was one.
 
@@ -223,6 +255,7 @@ class Schedules:
         state: AlertState,
         next_run_at: datetime | None,
         snoozed_until: datetime | None = None,
+        memory_key: str = "",
     ) -> None:
         """Keeps what lists show of the workflow's state. Not a change of the definition: the version stays."""
         snapshot = state.last_snapshot
@@ -233,7 +266,7 @@ class Schedules:
                 status=state.status.value,
                 reason=state.reason,
                 state_version=version,
-                state=_STATE.dump_python(state, mode="json"),
+                state={"of": memory_key, "memory": _STATE.dump_python(state, mode="json")},
                 snoozed_until=snoozed_until,
                 last_bar_close=state.last_bar_close,
                 last_values=snapshot.values if snapshot else None,
@@ -275,14 +308,12 @@ class Schedules:
         found = await self.session.scalar(select(func.count()).where(ScheduleRow.errors.is_not(None)))
         return int(found or 0)
 
-    async def changes(self, limit: int = MOST_CHANGES) -> tuple[list[int], list[str]]:
-        """What triggers saw change: the numbers of the notes, and the ids they name, each once."""
-        rows = (
-            await self.session.execute(
-                select(ChangeRow.seq, ChangeRow.schedule_id).order_by(ChangeRow.seq).limit(limit)
-            )
-        ).all()
-        return [seq for seq, _ in rows], list(dict.fromkeys(schedule_id for _, schedule_id in rows))
+    async def changes(self, limit: int = MOST_CHANGES) -> dict[int, str]:
+        """What triggers saw change: the ids by the numbers of the notes, oldest first."""
+        rows = await self.session.execute(
+            select(ChangeRow.seq, ChangeRow.schedule_id).order_by(ChangeRow.seq).limit(limit)
+        )
+        return {row.seq: row.schedule_id for row in rows}
 
     async def forget_changes(self, numbers: Iterable[int]) -> None:
         """Removes notes that were dealt with; those that came meanwhile stay."""
@@ -290,7 +321,23 @@ class Schedules:
             await self.session.execute(delete(ChangeRow).where(ChangeRow.seq.in_(batch)))
 
 
-def _batches(items: list[int], size: int = 500) -> Iterable[list[int]]:
+def _brief(
+    schedule_id: str,
+    kind: str,
+    version: Any,
+    digest: str | None,
+    enabled: Any,
+    status: str,
+    reason: str,
+    state_version: Any,
+) -> Row:
+    if not isinstance(version, int) or not isinstance(state_version, int):
+        digest, version, state_version = None, 0, 0
+    ended = status == Status.INACTIVE and reason in (Reason.EXPIRED, Reason.DONE)
+    return Row(schedule_id, kind, version, digest, bool(enabled), ended and state_version >= version)
+
+
+def _batches(items: list[T], size: int = 500) -> Iterable[list[T]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Any
@@ -19,17 +19,26 @@ from activities.interface import TaskQueue
 from worker.wiring import Services
 from workflows.alert import AlertWorkflow
 from workflows.delivery import DeliveryWorkflow
+from workflows.jobs import ALL as JOB_WORKFLOWS
+from workflows.reconcile import ReconcileWorkflow
 
 GRACE = timedelta(seconds=15)
 CACHED_WORKFLOWS = 20_000
+Activity = Callable[..., Coroutine[Any, Any, Any]]
 log = structlog.get_logger(__name__)
 
 
-def build_workers(client: Client, services: Services, runner: WorkflowRunner | None = None) -> list[Worker]:
-    """One worker a task queue. Without the sandbox a tick costs much less; the tests keep it on."""
+def build_workers(
+    client: Client, services: Services, runner: WorkflowRunner | None = None, jobs: Sequence[Activity] | None = None
+) -> list[Worker]:
+    """One worker a task queue. Without the sandbox a tick costs much less; the tests keep it on.
+
+    ``jobs`` are the activities of the ``jobs`` queue that the caller brings along (the reconciler's); None leaves that queue
+    alone.
+    """
     runner = runner or UnsandboxedWorkflowRunner()
     shared: dict[str, Any] = {"workflow_runner": runner, "graceful_shutdown_timeout": GRACE}
-    return [
+    workers = [
         Worker(
             client,
             task_queue=TaskQueue.ALERTS,
@@ -53,18 +62,31 @@ def build_workers(client: Client, services: Services, runner: WorkflowRunner | N
             **shared,
         ),
     ]
+    if jobs is not None:
+        workers.append(
+            Worker(
+                client,
+                task_queue=TaskQueue.JOBS,
+                workflows=[*JOB_WORKFLOWS, ReconcileWorkflow],
+                activities=[services.jobs.open, services.jobs.run, services.jobs.close, *jobs],
+                max_concurrent_activities=services.job_slots,
+                **shared,
+            )
+        )
+    return workers
 
 
 @asynccontextmanager
 async def running_workers(
-    client: Client, services: Services, runner: WorkflowRunner | None = None
+    client: Client, services: Services, runner: WorkflowRunner | None = None, jobs: Sequence[Activity] | None = None
 ) -> AsyncIterator[None]:
     """Workers that poll inside the block and are drained at its end."""
     async with AsyncExitStack() as stack:
-        for worker in build_workers(client, services, runner):
+        workers = build_workers(client, services, runner, jobs)
+        for worker in workers:
             await stack.enter_async_context(worker)
         settle_memory()
-        log.info("workers running", action="start", queues=[queue.value for queue in TaskQueue][:3])
+        log.info("workers running", action="start", queues=[worker.task_queue for worker in workers])
         yield
         log.info("draining", action="drain", grace_seconds=GRACE.total_seconds())
 

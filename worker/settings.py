@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     temporal_namespace: str = "default"
     database_url: str = ""
     sql_echo: bool = False
+    db_pool_size: int = Field(default=5, ge=1, le=200)
+    db_max_overflow: int = Field(default=10, ge=0, le=200)
+    scheduler_max_workers: int = Field(default=10, ge=1, le=500)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     alerts_providers: Annotated[tuple[str, ...], NoDecode] = ("yahoo", "binance")
@@ -44,6 +47,7 @@ class Settings(BaseSettings):
     yahoo_base_url: str = "https://query2.finance.yahoo.com"
     binance_base_url: str = "https://api.binance.com"
     data_timeout: float = Field(default=10.0, gt=0, le=60)
+    data_default_lookback: int = Field(default=250, ge=1, le=50_000)
 
     notification_enabled: bool = True
     notification_service_url: str = ""

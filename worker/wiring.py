@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from activities.evaluation import Evaluation
 from activities.events import EventStore
+from activities.jobs.backup import Backup
+from activities.jobs.evaluate import evaluate
+from activities.jobs.executor import Executor
+from activities.jobs.notice import Announcer
+from activities.jobs.on_bars import OnBars
+from activities.jobs.runner import JobRunner
 from activities.market_data.binance import Binance
 from activities.market_data.csv_file import CsvFolder
 from activities.market_data.provider import BarProvider
@@ -17,6 +25,7 @@ from activities.notifications.channel import Channel
 from activities.notifications.delivery import Notifier
 from activities.notifications.http_channels import NotificationService, Unconfigured, WebhookChannel
 from activities.notifications.log_channel import LogChannel
+from domain.job import JobType
 from storage.database import Database
 from worker.settings import Settings
 
@@ -30,6 +39,8 @@ class Services:
     evaluation: Evaluation
     events: EventStore
     notifier: Notifier
+    jobs: JobRunner
+    job_slots: int = 10
 
     async def close(self) -> None:
         """Ends requests under way, then gives all connections back."""
@@ -40,14 +51,44 @@ class Services:
 
 def build_services(settings: Settings, providers: Sequence[BarProvider] | None = None) -> Services:
     """Services for one process; ``providers`` replaces the configured ones (demo, replay)."""
-    database = Database(settings.database, echo=settings.sql_echo)
+    database = build_database(settings)
     market = MarketData(providers or build_providers(settings), database)
     notifier = Notifier(
         database,
         build_channels(settings),
         Unconfigured("set ALERT_WEBHOOKS=name=URL for a named webhook, or choose another channel"),
     )
-    return Services(database, market, Evaluation(market), EventStore(database), notifier)
+    evaluation, identity = Evaluation(market), f"{os.getpid()}@{socket.gethostname()}"
+    jobs = JobRunner(database, build_executors(settings, database, evaluation, notifier), identity)
+    return Services(
+        database, market, evaluation, EventStore(database, identity), notifier, jobs, settings.scheduler_max_workers
+    )
+
+
+def build_database(settings: Settings) -> Database:
+    """The database with its pool."""
+    return Database(
+        settings.database,
+        echo=settings.sql_echo,
+        pool_size=settings.db_pool_size,
+        max_overflow=settings.db_max_overflow,
+    )
+
+
+def build_executors(
+    settings: Settings, database: Database, evaluation: Evaluation, notifier: Notifier
+) -> dict[JobType, Executor]:
+    """What does the work of each job type."""
+    announcer = Announcer(notifier)
+    on_bars = OnBars(evaluation, announcer, settings.data_default_lookback)
+    return {
+        JobType.REPORT: on_bars.report,
+        JobType.SCREENER: on_bars.screen,
+        JobType.DATA_PROCESSING: on_bars.process,
+        JobType.NOTIFICATION: announcer.notify,
+        JobType.BACKUP: Backup(database, settings.alerts_home / "backups"),
+        JobType.ALERT: evaluate,
+    }
 
 
 def build_providers(settings: Settings) -> list[BarProvider]:

@@ -27,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
         DeliveryInput,
         EvaluateInput,
         EvaluateResult,
+        EvaluationRun,
         FetchInput,
         FetchResult,
         Freshness,
@@ -40,11 +41,14 @@ with workflow.unsafe.imports_passed_through():
     from workflows import search_attributes
     from workflows.alert_messages import AlertMessages
     from workflows.delivery import DeliveryWorkflow
-    from workflows.messages import AlertInput, StatusReport
+    from workflows.messages import AlertInput, StatusReport, memo_of
 
 MOST_PENDING = 200
 MOST_SETTLING = 8
 SOON = timedelta(milliseconds=1)
+# behaviours that came after the first recorded histories
+FAILED_RUNS, OLDER_ROW, SETTLED_FIRST = "failed-runs", "older-row", "settled-first"
+STAMPED, WRITTEN_WHILE_PAUSED = "stamped", "written-while-paused"
 ACTIVITY_FAILED = (ActivityError, ApplicationError, TemporalTimeout)  # a local activity's failure comes bare
 
 
@@ -82,7 +86,10 @@ class AlertWorkflow(AlertMessages):
                 break
             self._continue_when_long()
             if await self._wait():
-                await self._tick()
+                if self.reload and workflow.patched(SETTLED_FIRST):  # an edit that came with the tick is judged by it
+                    await self._settle_definition()
+                if not self.deleted:
+                    await self._tick()
         self.evaluated = self.requested
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._status()
@@ -103,9 +110,10 @@ class AlertWorkflow(AlertMessages):
             await workflow.wait_condition(lambda: self.woken, timeout=delay, timeout_summary=summary)
         except TimeoutError:
             if self.state.is_paused:
-                self._resume()
+                if until == self.snoozed_until:
+                    self._resume()
                 return False
-            self.due = None
+            self.due, self.ticked_at = None, self.due
             return True
         return self.requested > self.evaluated
 
@@ -113,6 +121,10 @@ class AlertWorkflow(AlertMessages):
         """The next moment something is to be done: kept until it has come, so that a message cannot skip it."""
         if self.state.is_paused:
             self.due = None
+            unwritten = bool(self.pending) or self.unsaved_from is not None
+            if unwritten and workflow.patched(WRITTEN_WHILE_PAUSED):
+                soon = workflow.now() + interface.SHORTEST_FETCH
+                return min(soon, self.snoozed_until or soon)
             return self.snoozed_until
         if self.state.is_over:
             return workflow.now() + interface.SHORTEST_FETCH  # only to try the unrecorded events again
@@ -242,6 +254,10 @@ class AlertWorkflow(AlertMessages):
             event = new_event(self.alert, self.state, EventKind.ERROR, workflow.now(), detail=problem)
             self._note([event])
         self.problem = problem
+        if workflow.patched(FAILED_RUNS):
+            slot = self.ticked_at or workflow.now()
+            status, reason = self.state.status.value, self.state.reason
+            self._ran(EvaluationRun(slot, status, reason, error=problem or "no data"), due=True)
         self._take(rearm.unknown(self.alert, self.state, workflow.now()))
 
     def _step_all(self, result: EvaluateResult) -> None:
@@ -255,12 +271,22 @@ class AlertWorkflow(AlertMessages):
             self.state, events = rearm.step(self.alert, self.state, snapshot)
             if self.state is not before:
                 self.previous = before
+            every = self.alert.definition.options.record == "all"
+            if every or events or self.state.status is not before.status:
+                kinds = tuple(event.kind.value for event in events)
+                status, reason = self.state.status.value, self.state.reason
+                self._ran(EvaluationRun(snapshot.bar_close, status, reason, kinds, snapshot.values), due=every)
             if events and result.as_of - snapshot.bar_close > limit:
                 events = [replace(e, late=e.kind is EventKind.TRIGGERED) for e in events]
                 self.late += [event for event in events if event.late]
             self._note(events)
         if result.forming is not None:
             self._take(rearm.step_forming(self.alert, self.state, result.forming))
+
+    def _ran(self, run: EvaluationRun, *, due: bool) -> None:
+        """Notes an evaluation for ``job_schedule_runs``; what cannot be written for long is dropped, oldest first."""
+        self.runs = [*self.runs, run][-MOST_PENDING:]
+        self.runs_due = self.runs_due or due
 
     def _tell_late(self) -> None:
         """One notice for all fires that came too late to be told on their own (R-108)."""
@@ -289,12 +315,16 @@ class AlertWorkflow(AlertMessages):
         if not self.state.is_over and not self.state.is_paused and self.due is None:
             self.due = self._next_due()
         moved = (self.state.status.value, self.alert.version) != self.shown[:2]  # some moves are silent
-        if self.pending or self.projection_due or moved:
+        if self.pending or self.projection_due or moved or self.runs_due:
             await self._record()
         updates = search_attributes.changed(self.alert, self.state, self.shown)
         if updates:
             workflow.upsert_search_attributes(updates)
             self.shown = (self.state.status.value, self.alert.version, self.state.triggered_at)
+        stamp = (self.alert.version, self.alert.definition.digest, self.enabled)
+        if stamp != self.remembered and workflow.patched(STAMPED):
+            workflow.upsert_memo(memo_of(*stamp))
+            self.remembered = stamp
         self._describe()
 
     async def _deliver(self, event: AlertEvent) -> None:
@@ -313,8 +343,17 @@ class AlertWorkflow(AlertMessages):
 
     async def _record(self) -> None:
         """What cannot be written now stays pending, bounded, and is tried again at the next tick."""
-        batch = tuple(self.pending)
-        given = RecordInput(self.alert.id, self.alert.version, batch, self.state, self.due)
+        batch, runs = tuple(self.pending), tuple(self.runs)
+        given = RecordInput(
+            self.alert.id,
+            self.alert.version,
+            batch,
+            self.state,
+            self.due,
+            runs,
+            self.snoozed_until,
+            self.alert.definition.memory_key,
+        )
         try:
             await workflow.execute_local_activity(
                 interface.RECORD,
@@ -331,7 +370,8 @@ class AlertWorkflow(AlertMessages):
                 self.pending = kept[-MOST_PENDING:]
             return
         self.pending = self.pending[len(batch) :]
-        self.projection_due = False
+        self.runs = self.runs[len(runs) :]
+        self.projection_due = self.runs_due = False
 
     def _continue_when_long(self) -> None:
         info = workflow.info()
@@ -356,7 +396,11 @@ class AlertWorkflow(AlertMessages):
                 market_lag=self.market_lag,
                 reload=self.reload,
                 history_limit=self.history_limit,
-            )
+                enabled=self.enabled,
+                remembered=self.remembered,
+                runs=tuple(self.runs),
+            ),
+            memo=dict(workflow.memo()),  # what was upserted would be lost otherwise
         )
 
     async def _settle_definition(self) -> None:
@@ -366,7 +410,7 @@ class AlertWorkflow(AlertMessages):
             return
         try:
             if self.unsaved_from is not None:
-                found = await self._store(interface.SAVE_ALERT, SaveInput(sent, self.unsaved_from))
+                found = await self._store(interface.SAVE_ALERT, SaveInput(sent, self.unsaved_from, self.enabled))
             else:
                 self.reload = False
                 found = await self._store(interface.LOAD_ALERT, sent.id)
@@ -376,14 +420,26 @@ class AlertWorkflow(AlertMessages):
             workflow.logger.warning("definition not settled", extra={"action": "settle_definition"})
             return
         edited_meanwhile = self.alert is not sent
-        if found.alert is None:
+        edited_meanwhile = self.alert is not sent
+        if not found.readable:
+            return  # the last definition that could be read goes on; the row says what is wrong with it
+        row = found.alert
+        if row is None:
             self.deleted = True
-        elif found.alert.version > sent.version or found.alert.definition != sent.definition:
+        elif row.version < sent.version:
+            self.unsaved_from = row.version if workflow.patched(OLDER_ROW) else None  # a restored backup: ours is newer
+            self.woken = True
+        elif row.version > sent.version or row.definition != sent.definition:
             self.unsaved_from = None
-            if found.alert.version >= sent.version:
-                self._adopt(found.alert)  # the row is newer, or was edited to the same version: it wins
+            self._adopt(
+                row, silently=found.enabled is not self.enabled
+            )  # newer, or edited to the same version: it wins
+            self._follow(found.enabled)
+        elif edited_meanwhile:
+            self.unsaved_from = row.version
         else:
-            self.unsaved_from = found.alert.version if edited_meanwhile else None
+            self.unsaved_from = None
+            self._follow(found.enabled)
 
     async def _store(self, name: str, argument: Any) -> StoredDefinition:
         found: StoredDefinition = await workflow.execute_local_activity(

@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
 
 TOLD = (EventKind.TRIGGERED, EventKind.LATE, EventKind.DATA_STALE, EventKind.EXPIRED, EventKind.ERROR)
 RECENT = 5
+PAUSE_IS_AN_EDIT = "pause-is-an-edit"
 
 
 class AlertMessages:
@@ -51,6 +52,12 @@ class AlertMessages:
         self.settled = given.settled
         self.market_lag = given.market_lag
         self.reload = given.reload
+        self.enabled = given.enabled
+        self.remembered = given.remembered
+        self.runs = list(given.runs)
+        self.runs_due = bool(given.runs)
+        self.pause_reason = ""
+        self.ticked_at: datetime | None = None
         self.jitter: timedelta | None = None
         self.to_tell: list[AlertEvent] = []
         self.late: list[AlertEvent] = []
@@ -73,8 +80,10 @@ class AlertMessages:
     def _describe(self) -> None:
         workflow.set_current_details(details(self.alert, self.state, self.due, self.recent, self.problem))
 
-    def _adopt(self, alert: Alert) -> None:
+    def _adopt(self, alert: Alert, *, silently: bool = False) -> None:
         earlier, self.alert = self.alert, alert
+        if silently and alert.definition == earlier.definition:
+            return  # paused or resumed, which says so itself
         self._take(rearm.updated(earlier, alert, self.state, workflow.now()))
         old, new = earlier.definition, alert.definition
         if (old.cron, old.timezone, old.options) != (new.cron, new.timezone, new.options):
@@ -82,6 +91,31 @@ class AlertMessages:
         if not new.keeps_state_of(old):
             self.previous = self.state
             self.settle_at = workflow.now()  # the new rule is judged at once, not at the next tick
+
+    def _edited_to(self, definition: AlertDefinition) -> Alert:
+        """The alert with its next version, to be written through to its row."""
+        if self.unsaved_from is None:
+            self.unsaved_from = self.alert.version
+        version = self.alert.version + 1
+        return Alert(id=self.alert.id, user_id=self.alert.user_id, version=version, definition=definition)
+
+    def _enable(self, enabled: bool) -> None:
+        """A pause or resume through Temporal is an edit of the row, written through like any other."""
+        if enabled is self.enabled or self.state.is_over or not workflow.patched(PAUSE_IS_AN_EDIT):
+            return
+        self.alert = self._edited_to(self.alert.definition)
+        self.enabled = enabled
+
+    def _follow(self, enabled: bool) -> None:
+        """The row says whether the alert is enabled; what it said before is no longer of interest."""
+        if enabled is self.enabled:
+            return
+        self.enabled = enabled
+        if not enabled:
+            self.snoozed_until = None
+            self._pause(Reason.PAUSED, self.pause_reason or "disabled")
+        elif self.state.is_paused:
+            self._resume()
 
     def _wake(self) -> None:
         self.woken = True
@@ -107,11 +141,13 @@ class AlertMessages:
     def pause_signal(self, request: PauseRequest = PauseRequest()) -> None:
         """INACTIVE until resumed."""
         self.snoozed_until = None
+        self._enable(False)
         self._pause(Reason.PAUSED, request.reason)
 
     @workflow.signal(name="resume", description="Go on evaluating, in the status before the pause. No input.")
     def resume_signal(self) -> None:
         """Bars that closed meanwhile are not evaluated."""
+        self._enable(True)
         self._resume()
 
     @workflow.signal(description='Pause until a time. Input: {"until": "2026-01-05T15:00:00Z"} or {"seconds": 3600}.')
@@ -130,13 +166,14 @@ class AlertMessages:
             self._describe()
             return
         self.snoozed_until = until
+        self._enable(True)
         self._pause(Reason.SNOOZED, f"until {until:%Y-%m-%d %H:%M:%S%z}")
 
     @workflow.signal(description='The definition\'s row was edited. Input: {"version": 3}, may be left out.')
     def definition_changed(self, request: DefinitionChanged = DefinitionChanged()) -> None:
         """The row is read and adopted when it is newer."""
         if request.version == 0 or request.version > self.alert.version:
-            self.reload = True
+            self.reload, self.pause_reason = True, request.reason
             self._wake()
 
     @workflow.signal(description="Stop repeating this fire's reminders. No input.")
@@ -158,6 +195,7 @@ class AlertMessages:
     @workflow.update(name="resume", description="Go on evaluating. No input.")
     def resume_update(self) -> StatusReport:
         """As the signal, with an answer."""
+        self._enable(True)
         self._resume()
         return self._status()
 
@@ -170,10 +208,7 @@ class AlertMessages:
         """Applies the edit, then writes it through to its row; a newer row wins."""
         definition = self._edited(changes)
         if definition != self.alert.definition:
-            if self.unsaved_from is None:
-                self.unsaved_from = self.alert.version
-            version = self.alert.version + 1
-            self._adopt(Alert(id=self.alert.id, user_id=self.alert.user_id, version=version, definition=definition))
+            self._adopt(self._edited_to(definition))
             self._wake()
         return self._status()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from activities.interface import EvaluationRun
 from domain.alert import Alert, AlertEvent, AlertState
 
 
@@ -17,6 +18,7 @@ class AlertInput:
     ``pending`` events are not in SQL yet. ``unsaved_from`` is the row's version an unwritten edit was made from.
     ``shown`` is the (status, version, last trigger) the search attributes say. ``history_limit`` is the number of
     history events after which the workflow continues as new. ``market_lag`` is how far the market's time is behind ours.
+    ``enabled`` is the row's, and ``remembered`` the (version, hash, enabled) that the memo says. ``runs`` are not in SQL yet.
     """
 
     alert: Alert
@@ -34,6 +36,14 @@ class AlertInput:
     market_lag: timedelta = timedelta(0)
     reload: bool = False
     history_limit: int = 1000
+    enabled: bool = True
+    remembered: tuple[int, str, bool] | None = None
+    runs: tuple[EvaluationRun, ...] = ()
+
+
+def memo_of(version: int, digest: str, enabled: bool) -> dict[str, Any]:
+    """What the memo says of the definition a workflow has, for the reconciler to compare with the row (DESIGN 3)."""
+    return {"definition": {"version": version, "hash": digest, "enabled": enabled}}
 
 
 @dataclass(frozen=True)
@@ -53,9 +63,10 @@ class SnoozeRequest:
 
 @dataclass(frozen=True)
 class DefinitionChanged:
-    """The row has changed; ``version`` is its new one, 0 when not known."""
+    """The row has changed; ``version`` is its new one, 0 when not known. ``reason`` is why it was paused, for onlookers."""
 
     version: int = 0
+    reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,15 @@ from storage.deliveries import Delivery
 
 @dataclass(frozen=True)
 class Letter:
-    """One delivery with its event. ``key`` is the same over all attempts."""
+    """One delivery with its event, None when no alert caused it. ``key`` is the same over all attempts.
+
+    ``kind`` is ``alert``, ``report``, ``screener`` or ``notification``; ``priority`` is ``normal``, ``high`` or ``urgent``.
+    """
 
     delivery: Delivery
-    event: AlertEvent
+    event: AlertEvent | None
+    kind: str = "alert"
+    priority: str = "normal"
 
     @property
     def key(self) -> str:

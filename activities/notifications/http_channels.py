@@ -81,8 +81,8 @@ class NotificationService:
         body: dict[str, Any] = {
             "user_id": delivery.user_id,
             "message": f"{delivery.subject}\n{delivery.body}",
-            "priority": priority(letter.event.kind),
-            "notification_type": "alert",
+            "priority": priority(letter.event.kind) if letter.event else letter.priority,
+            "notification_type": letter.kind,
         }
         if self.via:
             body["channel"] = self.via
@@ -116,6 +116,19 @@ def sign(secret: bytes, message_id: str, timestamp: str, body: bytes) -> str:
 def event_json(letter: Letter) -> dict[str, Any]:
     """The webhook's body."""
     event, delivery = letter.event, letter.delivery
+    if event is None:
+        return {
+            "type": letter.kind,
+            "timestamp": delivery.created_at.isoformat().replace("+00:00", "Z"),
+            "data": {
+                "event_id": delivery.event_id,
+                "job_id": delivery.alert_id,
+                "user_id": delivery.user_id,
+                "priority": letter.priority,
+                "subject": delivery.subject,
+                "text": delivery.body,
+            },
+        }
     return {
         "type": f"alert.{event.kind.value}",
         "timestamp": event.at.isoformat().replace("+00:00", "Z"),

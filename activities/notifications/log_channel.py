@@ -22,7 +22,7 @@ class LogChannel:
             alert_id=delivery.alert_id,
             user_id=delivery.user_id,
             event_id=delivery.event_id,
-            kind=letter.event.kind.value,
+            kind=letter.event.kind.value if letter.event else letter.kind,
         )
 
     async def close(self) -> None:

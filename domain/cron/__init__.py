@@ -1,7 +1,18 @@
 """Cron in the product's dialect: 5 fields, or 6 with seconds first, in an IANA time zone."""
 
+from domain.cron.calendars import Calendar, calendars, slot_of
 from domain.cron.clock import next_fire, next_fires
 from domain.cron.describe import describe
 from domain.cron.grammar import CronError, CronExpression, parse
 
-__all__ = ["CronError", "CronExpression", "describe", "next_fire", "next_fires", "parse"]
+__all__ = [
+    "Calendar",
+    "CronError",
+    "CronExpression",
+    "calendars",
+    "describe",
+    "next_fire",
+    "next_fires",
+    "parse",
+    "slot_of",
+]

@@ -47,12 +47,12 @@ def _fires(expression: CronExpression, zone: ZoneInfo, after: datetime) -> Itera
 
 
 def _next_fixed(expression: CronExpression, zone: ZoneInfo, after: datetime) -> datetime:
-    local = _wall(after, zone)
+    local = wall_time(after, zone)
     while True:
         local = _next_local(expression, local)
         first_pass = local.replace(tzinfo=zone, fold=0)
         instant = first_pass.astimezone(UTC)
-        if _wall(instant, zone) != local:  # swallowed by a gap
+        if wall_time(instant, zone) != local:  # swallowed by a gap
             later = local.replace(tzinfo=zone, fold=1).astimezone(UTC)
             if instant - later > LONGEST_DST_GAP:
                 continue
@@ -67,17 +67,17 @@ def _next_interval(expression: CronExpression, zone: ZoneInfo, after: datetime) 
     deadline = after + timedelta(days=366 * SEARCH_YEARS)
     while start < deadline:
         offset = start.astimezone(zone).utcoffset() or timedelta()
-        wall = _wall(start, zone)
+        wall = wall_time(start, zone)
         local = _next_local(expression, wall if strictly else wall - _SECOND)
         candidate = (local - offset).replace(tzinfo=UTC)
-        change = _first_change(zone, start, candidate)
+        change = first_change(zone, start, candidate)
         if change is None:
             return candidate
         start, strictly = change, False
     raise LookupError(f"'{expression.text}' does not fire in the next {SEARCH_YEARS} years")
 
 
-def _first_change(zone: ZoneInfo, start: datetime, end: datetime) -> datetime | None:
+def first_change(zone: ZoneInfo, start: datetime, end: datetime) -> datetime | None:
     """The first instant in (start, end] at which the offset differs from ``start``'s, if any."""
     offset = start.astimezone(zone).utcoffset()
     before = start
@@ -102,7 +102,8 @@ def _transition(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
     return after.replace(microsecond=0)
 
 
-def _wall(instant: datetime, zone: ZoneInfo) -> datetime:
+def wall_time(instant: datetime, zone: ZoneInfo) -> datetime:
+    """What the clocks of a zone show, without the zone."""
     return instant.astimezone(zone).replace(tzinfo=None, fold=0)
 
 

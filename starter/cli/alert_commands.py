@@ -74,15 +74,14 @@ def add(
     from domain.alert import Alert
     from domain.definition import read_definition
     from starter import alerts
+    from starter.writing import new_id
 
     overrides = _fields(symbol, timeframe, name, cron, timezone, rearm, cooldown, persistence, channel, tag)
     from_file = inputs.is_file(what)
     definitions = inputs.read_all(what, overrides) if from_file else [read_definition(inputs.merged(what, overrides))]
     if id is not None and len(definitions) > 1:
         raise Failure(f"{what} holds {len(definitions)} definitions; --id goes with one", INVALID)
-    made = [
-        Alert(id=inputs.alert_id(id) if id else alerts.new_id(one), user_id=user, definition=one) for one in definitions
-    ]
+    made = [Alert(id=inputs.alert_id(id) if id else new_id(one), user_id=user, definition=one) for one in definitions]
     placed = _run(lambda context: alerts.add(context, made))
     if as_json:
         print_json([_placed(one) for one in placed] if len(placed) > 1 else _placed(placed[0]))
@@ -241,7 +240,7 @@ def pause(
         _run(lambda context: alerts.snooze(context, id, end.isoformat()))
         _answer({"alert": id, "status": "INACTIVE", "reason": "snoozed", "until": plain(end)}, as_json)
         return
-    _answer(_run(lambda context: alerts.send(context, id, "pause", {"reason": reason})), as_json)
+    _answer(_run(lambda context: alerts.enable(context, id, False, reason)), as_json)
 
 
 def resume(id: Id, as_json: Json = False) -> None:
@@ -251,7 +250,7 @@ def resume(id: Id, as_json: Json = False) -> None:
     """
     from starter import alerts
 
-    _answer(_run(lambda context: alerts.send(context, id, "resume")), as_json)
+    _answer(_run(lambda context: alerts.enable(context, id, True)), as_json)
 
 
 def update(

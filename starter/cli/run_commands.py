@@ -81,7 +81,7 @@ async def _demo(settings: Any, provider: Any, alerts: list[Any], seconds: float,
 
     began = now()
     quiet = settings.model_copy(update={"log_level": "WARNING"})  # what happens is told below, line by line
-    async with Stack(quiet, [provider], say) as stack:
+    async with Stack(quiet, [provider], say, jobs=False) as stack:
         replay = provider if isinstance(provider, Replay) else None
         await fresh_alerts(stack, alerts, seen_until=replay.bars[0].open_time if replay else None)
         if replay:

@@ -163,29 +163,30 @@ async def test_a_bare_insert_is_an_alert(any_database: Database) -> None:
         p='{"condition": "price_above", "threshold": 150}',
     )
     async with any_database.transaction() as work:
-        numbers, ids = await work.schedules.changes()
-        assert len(numbers) == len(ids) == 1
-        found = await work.schedules.get(ids[0])
+        changes = await work.schedules.changes()
+        (id,) = changes.values()
+        found = await work.schedules.get(id)
         assert found is not None
         assert found.faults == ()
         assert (found.alert.definition.symbol, str(found.alert.definition.rule)) == ("AAPL", "close > 150")
         assert (found.enabled, found.version, found.definition_hash, found.user_id) == (True, 1, None, "local")
         assert found.created_at.tzinfo is not None
-        await work.schedules.forget_changes(numbers)
-        assert await work.schedules.changes() == ([], [])
+        await work.schedules.forget_changes(changes)
+        assert await work.schedules.changes() == {}
 
 
 async def test_whoever_writes_a_row_moves_its_version_and_is_heard_of(any_database: Database) -> None:
     async with any_database.transaction() as work:
         await work.schedules.add(make_alert(), START)
-        await work.schedules.forget_changes((await work.schedules.changes())[0])
+        await work.schedules.forget_changes(await work.schedules.changes())
     digest = make_alert().definition.digest
 
     async def seen() -> tuple[object, ...]:
         async with any_database.transaction() as work:
             row = await work.schedules.get("a1")
-            numbers, ids = await work.schedules.changes()
-            await work.schedules.forget_changes(numbers)
+            changes = await work.schedules.changes()
+            await work.schedules.forget_changes(changes)
+            ids = sorted(set(changes.values()))
             return (row.version, row.definition_hash, row.enabled, ids) if row else (None, ids)
 
     await sql(any_database, "UPDATE job_schedules SET name = 'other' WHERE id = 'a1'")
@@ -216,11 +217,11 @@ async def test_a_change_that_commits_late_is_not_overlooked(any_database: Databa
         async with any_database.transaction() as quick:
             await quick.schedules.add(make_alert(id="quick"), START)
         async with any_database.transaction() as reader:
-            numbers, ids = await reader.schedules.changes()
-            assert ids == ["quick"]
-            await reader.schedules.forget_changes(numbers)
+            changes = await reader.schedules.changes()
+            assert list(changes.values()) == ["quick"]
+            await reader.schedules.forget_changes(changes)
     async with any_database.transaction() as reader:
-        assert (await reader.schedules.changes())[1] == ["slow"]
+        assert list((await reader.schedules.changes()).values()) == ["slow"]
 
 
 async def test_versions_guard_every_write(any_database: Database) -> None:
@@ -363,12 +364,12 @@ async def test_the_whole_state_is_kept_and_read_back(any_database: Database) -> 
         state, _ = step(alert, state, snapshot)
     async with any_database.transaction() as work:
         await work.schedules.add(alert, START)
-        await work.schedules.forget_changes((await work.schedules.changes())[0])
-        await work.schedules.project(alert.id, 1, state, START, START + SECOND)
+        await work.schedules.forget_changes(await work.schedules.changes())
+        await work.schedules.project(alert.id, 1, state, START, START + SECOND, alert.definition.memory_key)
         found = await work.schedules.get(alert.id)
         assert found is not None
-        assert (found.state, found.snoozed_until, found.version) == (state, START + SECOND, 1)
-        assert await work.schedules.changes() == ([], [])  # a projection is no edit
+        assert (found.state_under(alert), found.snoozed_until, found.version) == (state, START + SECOND, 1)
+        assert await work.schedules.changes() == {}  # a projection is no edit
         assert await work.schedules.counts() == [("alert", True, "ARMED", 1)]
 
 

@@ -58,7 +58,8 @@ async def test_evaluate_now_answers_and_keeps_the_schedule(dev_server: WorkflowE
 async def test_pause_resume_and_what_they_refuse(dev_server: WorkflowEnvironment) -> None:
     world = World(price=lambda at: 101.0)
     async with serving(dev_server.client, world):
-        handle = await start(dev_server.client, quiet("pause"))
+        world.rows["pause"] = quiet("pause")
+        handle = await start(dev_server.client, world.rows["pause"])
         paused = await handle.execute_update(AlertWorkflow.pause_update, PauseRequest("earnings"))
         with pytest.raises(WorkflowUpdateFailedError) as refused:
             await handle.execute_update(AlertWorkflow.evaluate_now)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
-import pytest
-from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
+from pydantic import TypeAdapter
+from temporalio.client import WorkflowExecutionStatus
 from temporalio.testing import WorkflowEnvironment
 
 from domain.alert import Alert, AlertState, Reason, Status
+from domain.definition import edited
+from domain.judgement import Side
 from starter import registration
 from storage.schedules import StoredSchedule
+from storage.tables import ScheduleRow
 from tests.conftest import START, make_alert
 from tests.workflows.support import World, serving
 from workflows.alert import AlertWorkflow
@@ -18,12 +22,11 @@ from workflows.alert import AlertWorkflow
 YEARLY = "0 0 1 1 *"
 
 
-def stored(alert: Alert, **more: object) -> StoredSchedule:
-    fields: dict[str, object] = {
-        "enabled": True, "status": "ARMED", "reason": "created", "state_version": 0, "last_bar_close": None,
-        "last_values": None, "triggered_at": None, "trigger_count": 0, "created_at": START, "updated_at": START,
-    }  # fmt: skip
-    return StoredSchedule(alert=alert, **{**fields, **more})  # type: ignore[arg-type]
+def stored(alert: Alert, state: AlertState, version: int = 1, **more: object) -> StoredSchedule:
+    kept = {"of": alert.definition.memory_key, "memory": TypeAdapter(AlertState).dump_python(state, mode="json")}
+    return StoredSchedule(
+        ScheduleRow(id=alert.id, state=kept, state_version=version, version=alert.version, enabled=True, **more), alert
+    )
 
 
 def quiet(id: str, rule: str = "close > 100", version: int = 1) -> Alert:
@@ -56,42 +59,47 @@ async def test_a_new_alert_never_inherits_the_workflow_of_a_deleted_one(dev_serv
         await new.cancel()
 
 
-async def test_orphans_end_and_the_missing_start(dev_server: WorkflowEnvironment) -> None:
+async def test_telling_and_ending_say_whether_there_was_anybody(dev_server: WorkflowEnvironment) -> None:
     async with serving(dev_server.client, World()):
-        orphan = await registration.start_afresh(dev_server.client, quiet("orphan"))
-        rows = [stored(quiet("kept")), stored(quiet("off"), enabled=False)]
-        assert await registration.ensure_all_running(dev_server.client, rows) == 1
-        ended = 0
-        while not ended:  # listing is eventually consistent
-            ended = await registration.end_orphans(dev_server.client, rows)
-        with pytest.raises(WorkflowFailureError):
-            await orphan.result()
-        kept = dev_server.client.get_workflow_handle("alert-kept")
-        assert (await kept.describe()).status is WorkflowExecutionStatus.RUNNING
-        await kept.cancel()
         assert not await registration.stop_running(dev_server.client, "never-was")
+        assert not await registration.tell(dev_server.client, "never-was")
+        handle = await registration.start_afresh(dev_server.client, quiet("told"))
+        assert await registration.tell(dev_server.client, "told")
+        await handle.cancel()
 
 
 def test_what_sql_remembers_is_restored() -> None:
     alert = make_alert({"symbol": "X", "rule": "close > 1", "rearm": {"type": "edge", "cooldown": 60}})
-    assert registration.restored_state(stored(alert)) == AlertState()
-    cooling = stored(
-        alert,
-        status="COOLDOWN",
+    cooling = AlertState(
+        status=Status.COOLDOWN,
         reason="fired",
-        state_version=1,
         last_bar_close=START,
-        triggered_at=START,
+        cooldown_until=START,
         trigger_count=3,
+        sides={"0": Side.ABOVE},
+        persistence_count=2,
     )
-    state = registration.restored_state(cooling)
-    assert (state.status, state.cooldown_until, state.trigger_count) == (
-        Status.COOLDOWN,
-        START + timedelta(seconds=60),
-        3,
-    )
-    done = stored(alert, status="INACTIVE", reason=Reason.DONE.value, state_version=1)
-    assert registration.is_over(done)
-    assert not registration.is_over(stored(Alert(id=alert.id, version=2, definition=alert.definition), **{
-        "status": "INACTIVE", "reason": "done", "state_version": 1,
-    }))  # fmt: skip
+    assert registration.restored(stored(alert, cooling), START).state == cooling
+    renamed = Alert(id=alert.id, version=2, definition=edited(alert.definition, {"name": "other"}))
+    assert registration.restored(stored(renamed, cooling), START).state == cooling
+    other = make_alert("X > 2")
+    assert registration.restored(StoredSchedule(stored(alert, cooling).row, other), START).state == AlertState()
+
+
+def test_a_pause_is_over_when_its_row_is_enabled_and_a_snooze_goes_on() -> None:
+    alert, until = make_alert("X > 1"), START + timedelta(hours=1)
+    paused = AlertState(status=Status.INACTIVE, reason=Reason.PAUSED, before_pause=Status.TRIGGERED)
+    given = registration.restored(stored(alert, paused), START)
+    assert (given.state.status, [event.kind.value for event in given.pending]) == (Status.TRIGGERED, ["resumed"])
+    snoozed = replace(paused, reason=Reason.SNOOZED)
+    given = registration.restored(stored(alert, snoozed, snoozed_until=until), START)
+    assert (given.state, given.snoozed_until) == (snoozed, until)
+    assert registration.restored(stored(alert, snoozed), START).state.status is Status.TRIGGERED
+
+
+def test_what_is_over_stays_so_unless_an_edit_ended_that() -> None:
+    done = AlertState(status=Status.INACTIVE, reason=Reason.DONE, trigger_count=2)
+    spent = {"symbol": "X", "rule": "close > 1", "options": {"max_triggers": 2}}
+    raised = {**spent, "options": {"max_triggers": 5}}
+    for definition, status in ((spent, Status.INACTIVE), (raised, Status.ARMED)):
+        assert registration.restored(stored(make_alert(definition, version=2), done), START).state.status is status

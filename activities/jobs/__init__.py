@@ -1,0 +1,1 @@
+"""What runs of jobs do, one module a job type, and the bookkeeping of their rows."""

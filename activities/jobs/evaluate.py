@@ -1,0 +1,27 @@
+"""An alert evaluated by hand, as a run that can be looked at (``POST /api/schedules/{id}/trigger``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from temporalio import activity
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.jobs.executor import JobFailed, JobRefused, Task
+
+
+async def evaluate(task: Task) -> dict[str, Any]:
+    """Asks the alert's workflow; its answer is the run's result."""
+    handle = activity.client().get_workflow_handle(f"alert-{task.job_id}")
+    try:
+        said: dict[str, Any] = await handle.execute_update("evaluate_now", result_type=dict)
+    except WorkflowUpdateFailedError as error:
+        raise JobRefused(str(error.cause or error)) from None
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise JobRefused(
+                "the alert is not running: it is over, paused before it began, or not started yet"
+            ) from None
+        raise JobFailed(f"Temporal: {error.message}") from None
+    return said

@@ -1,0 +1,44 @@
+"""The protocol of a job's work, and how it may fail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from domain.job import JobDefinition
+
+
+class JobFailed(Exception):
+    """The job could not be done now; another try may go better."""
+
+
+class JobRefused(Exception):
+    """The job cannot be done however often it is tried."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run: the job as it was when the run was made. An alert evaluated by hand has no job's definition."""
+
+    run_id: str
+    job_id: str
+    user_id: str
+    definition: JobDefinition | None = None
+
+    @property
+    def job(self) -> JobDefinition:
+        """The job's definition."""
+        assert self.definition is not None, "this run is of no job"
+        return self.definition
+
+
+class Executor(Protocol):
+    """Does the work of one job type."""
+
+    async def __call__(self, task: Task) -> dict[str, Any]:
+        """The result as plain JSON values.
+
+        Raises:
+            JobFailed: may go well later.
+            JobRefused: will not.
+        """

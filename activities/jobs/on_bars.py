@@ -1,0 +1,159 @@
+"""Jobs on bars: data processing, reports and screeners, each ticker on its own so that one's failure stops no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from activities.evaluation import Evaluation
+from activities.interface import EvaluateInput, Freshness
+from activities.jobs.executor import JobFailed, JobRefused, Task
+from activities.jobs.notice import Announcer
+from activities.market_data.service import Need
+from domain.alert import Alert
+from domain.definition import read_definition
+from domain.job import DataProcessingParams, ReportParams, ScreenerParams
+
+LOOKBACK = 250
+PERIODS = {"1": "close[1]", "5": "close[5]", "20": "close[20]", "60": "close[60]"}
+Values = dict[str, float | None]
+
+
+class OnBars:
+    """Reads values as alerts do: the same cache, the same windows, the same figures."""
+
+    def __init__(
+        self,
+        evaluation: Evaluation,
+        announcer: Announcer,
+        lookback: int = LOOKBACK,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.evaluation = evaluation
+        self.announcer = announcer
+        self.lookback = lookback
+        self.clock = clock
+
+    async def process(self, task: Task) -> dict[str, Any]:
+        """R-306: bars fetched, normalised and kept; or indicators of the newest bar."""
+        params: DataProcessingParams = task.job.params
+        done: dict[str, Any] = {}
+        failed: dict[str, str] = {}
+        for symbol in params.symbols:
+            try:
+                if params.operation == "indicators":
+                    keys = params.indicators or ("rsi(14)", "sma(20)")
+                    done[symbol] = await self._values(symbol, params.timeframe, keys)
+                else:
+                    done[symbol] = await self._fetch(symbol, params.timeframe, params.lookback or self.lookback)
+            except JobFailed as error:
+                failed[symbol] = str(error)
+        _some(done, failed)
+        return {"operation": params.operation, "timeframe": params.timeframe, "symbols": done, "failed": failed}
+
+    async def report(self, task: Task) -> dict[str, Any]:
+        """R-502: the newest closed bar of each ticker and its changes over several periods, told by the job's channels."""
+        params: ReportParams = task.job.params
+        keys = ("open", "high", "low", "close", "volume", *PERIODS.values())
+        rows, failed = await self._each(params.symbols, params.timeframe, keys)
+        lines = {symbol: _summary(values) for symbol, values in rows.items()}
+        result: dict[str, Any] = {"report_type": params.report_type, "timeframe": params.timeframe}
+        if params.report_type == "portfolio_analysis":
+            result["portfolio"] = {name: _mean([one[f"change_{name}"] for one in lines.values()]) for name in PERIODS}
+        result |= {"symbols": lines, "failed": failed}
+        text = "\n".join(f"{symbol}: {_line(one)}" for symbol, one in lines.items())
+        title = f"{params.report_type.replace('_', ' ')} ({params.timeframe})"
+        result["deliveries"] = await self.announcer.tell(task, params.notification_channels, title, text, "report")
+        return result
+
+    async def screen(self, task: Task) -> dict[str, Any]:
+        """R-503: the tickers that meet every criterion, those with most volume first."""
+        params: ScreenerParams = task.job.params
+        criteria = params.filter_criteria
+        conditions = [f"({text})" for text in criteria.conditions]
+        if criteria.min_volume is not None:
+            conditions.append(f"volume >= {criteria.min_volume!r}")
+        rule = " and ".join(conditions) or "close > 0"
+        definition = read_definition({"symbol": "X", "timeframe": params.timeframe, "rule": rule})
+        alert = Alert(id=task.job_id, definition=definition)
+        rows, failed = await self._each(
+            params.symbols, params.timeframe, tuple({*definition.operands, "close", "volume"})
+        )
+        found = [
+            {"symbol": symbol, "values": values}
+            for symbol, values in rows.items()
+            if alert.judge.truth(values, {}) is True
+        ]
+        found.sort(key=lambda one: one["values"].get("volume") or 0.0, reverse=True)  # type: ignore[attr-defined]
+        result: dict[str, Any] = {
+            "screener_set": params.screener_set,
+            "total_tickers": len(params.symbols),
+            "filtered_count": len(found),
+            "results": found[: params.top_n],
+            "failed": failed,
+        }
+        text = ", ".join(str(one["symbol"]) for one in found[: params.top_n]) or "none"
+        title = f"{len(found)} of {len(params.symbols)} tickers match"
+        result["deliveries"] = await self.announcer.tell(task, params.notification_channels, title, text, "screener")
+        return result
+
+    async def _each(
+        self, symbols: Sequence[str], frame: str, keys: tuple[str, ...]
+    ) -> tuple[dict[str, Values], dict[str, str]]:
+        rows: dict[str, Values] = {}
+        failed: dict[str, str] = {}
+        for symbol in symbols:
+            try:
+                rows[symbol] = await self._values(symbol, frame, keys)
+            except JobFailed as error:
+                failed[symbol] = str(error)
+        _some(rows, failed)
+        return rows, failed
+
+    async def _values(self, symbol: str, frame: str, keys: tuple[str, ...]) -> Values:
+        try:
+            found = await self.evaluation.values(EvaluateInput(symbol, frame, keys, self.clock(), newest_only=True))
+        except (ValueError, AssertionError) as error:
+            raise JobRefused(f"{', '.join(keys)}: {error}") from None
+        if not found.snapshots:
+            raise JobFailed(found.problem or "no closed bar")
+        return found.snapshots[-1].values
+
+    async def _fetch(self, symbol: str, frame: str, count: int) -> dict[str, Any]:
+        answer = await self.evaluation.market.bars(Need(symbol, frame, count), limit=None)
+        if answer.series is None or answer.freshness in (Freshness.UNAVAILABLE, Freshness.REFUSED):
+            raise JobFailed(answer.problem)
+        newest = answer.series.newest_close
+        return {
+            "bars": len(answer.series.bars),
+            "source": answer.series.provider,
+            "newest_close": newest.isoformat() if newest else None,
+        }
+
+
+def _some(done: dict[str, Any], failed: dict[str, str]) -> None:
+    if failed and not done:
+        raise JobFailed("; ".join(f"{symbol}: {why}" for symbol, why in list(failed.items())[:5]))
+
+
+def _summary(values: Values) -> Values:
+    close = values.get("close")
+    changes = {f"change_{name}": _change(close, values.get(key)) for name, key in PERIODS.items()}
+    return {name: values.get(name) for name in ("open", "high", "low", "close", "volume")} | changes
+
+
+def _change(now: float | None, then: float | None) -> float | None:
+    """Per cent."""
+    return None if now is None or not then else (now / then - 1) * 100
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _line(values: Values) -> str:
+    close, change = values["close"], values["change_1"]
+    said = "no close" if close is None else f"{close:.6g}"
+    return said + ("" if change is None else f" ({change:+.2f} %)")

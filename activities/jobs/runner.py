@@ -1,0 +1,189 @@
+"""The life of a run: opened once for its slot, worked on by the executor of its type, and brought to an end (R-203)."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import structlog
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.interface import (
+    CLOSE_RUN,
+    JOB_HEARTBEAT,
+    OPEN_RUN,
+    RUN_JOB,
+    CloseRun,
+    ErrorType,
+    OpenedRun,
+    OpenRun,
+)
+from activities.jobs.executor import Executor, JobFailed, JobRefused, Task
+from domain.cron import next_fire, slot_of
+from domain.errors import InvalidInput
+from domain.job import JobType, read_job
+from domain.run import OPEN, Run, RunStatus
+from storage.database import Database, UnitOfWork
+from storage.schedules import StoredSchedule
+
+RUNS = uuid.UUID("0f5e0c51-0a55-4d1f-8f6d-8a8a3e1f4c11")  # the name space of run ids made from (schedule, slot)
+MOST_ERROR = 2000
+log = structlog.get_logger(__name__)
+
+
+class JobRunner:
+    """Every step may be repeated: the database holds one run for each (schedule, slot)."""
+
+    def __init__(
+        self,
+        database: Database,
+        executors: Mapping[JobType, Executor],
+        worker_id: str,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.database = database
+        self.executors = executors
+        self.worker_id = worker_id
+        self.clock = clock
+
+    @activity.defn(name=OPEN_RUN)
+    async def open(self, given: OpenRun) -> OpenedRun:
+        """The run's row, made when it is not there. No run: the slot has one, or the schedule is gone or disabled."""
+        async with self.database.transaction() as work:
+            if given.given.run_id is not None:
+                run = await work.runs.get(given.given.run_id)
+                if run is None or run.status not in OPEN:
+                    return OpenedRun(None, "the run is gone, or has ended")
+                return OpenedRun(run.run_id)
+            assert given.given.schedule_id is not None
+            stored = await work.schedules.get(given.given.schedule_id, given.given.job_type)
+            if stored is None or not stored.enabled:
+                return OpenedRun(None, "the schedule is gone, or disabled")
+            return await self._open_slot(work, stored, given)
+
+    async def _open_slot(self, work: UnitOfWork, stored: StoredSchedule, given: OpenRun) -> OpenedRun:
+        if stored.schedule is None:
+            faults = "; ".join(str(fault) for fault in stored.faults)
+            run = self._new(stored, given.slot, given, RunStatus.FAILED, error=f"the row cannot be read: {faults}")
+            await work.runs.add([run])
+            return OpenedRun(None, "the row cannot be read")
+        definition = stored.job.definition
+        zone = ZoneInfo(definition.timezone)
+        slot = slot_of(definition.parsed_cron, zone, given.slot)
+        if slot is None and _clocks_change(given.slot, zone):
+            return OpenedRun(None, "no slot of the cron: Temporal's calendar and ours differ in a clock change")
+        slot = slot or given.slot  # started by hand, in Temporal's own UI
+        following = next_fire(definition.parsed_cron, zone, max(slot, self.clock()))
+        await work.schedules.schedule_next(stored.id, following)
+        run = self._new(stored, slot, given, RunStatus.PENDING)
+        await work.runs.add([run])
+        kept = await work.runs.of_slot(stored.id, slot)
+        if kept is None or kept.job_snapshot.get("workflow_id") != given.workflow_id or kept.status not in OPEN:
+            return OpenedRun(None, "the slot has its run already")
+        return OpenedRun(kept.run_id)
+
+    def _new(
+        self, stored: StoredSchedule, slot: datetime, given: OpenRun, status: RunStatus, error: str | None = None
+    ) -> Run:
+        now = self.clock()
+        return Run(
+            run_id=str(uuid.uuid5(RUNS, f"{stored.id}|{slot.isoformat()}")),
+            job_type=stored.job_type,
+            job_id=stored.id,
+            user_id=stored.user_id,
+            status=status,
+            scheduled_for=slot,
+            enqueued_at=now,
+            finished_at=now if error else None,
+            job_snapshot=snapshot_of(stored, given.workflow_id),
+            error=error,
+        )
+
+    @activity.defn(name=RUN_JOB)
+    async def run(self, run_id: str) -> str:
+        """Does the work and writes the result into the row; returns the run's status.
+
+        Raises:
+            ApplicationError: retried, or ``JobRefused``, which is not.
+        """
+        async with self.database.transaction() as work:
+            run = await work.runs.get(run_id)
+            if run is None or run.status not in OPEN:
+                return run.status.value if run else RunStatus.CANCELLED.value
+            await work.runs.begin(run_id, self.clock(), self.worker_id)
+        try:
+            task = _task(run)
+            executor = self.executors.get(JobType(run.job_type))
+            if executor is None:
+                raise JobRefused(f"this worker has nothing that runs {run.job_type} jobs")
+            async with heartbeats():
+                result = await executor(task)
+        except (JobRefused, InvalidInput) as error:
+            raise ApplicationError(str(error)[:MOST_ERROR], type=ErrorType.JOB_REFUSED, non_retryable=True) from None
+        except JobFailed as error:
+            raise ApplicationError(str(error)[:MOST_ERROR]) from None
+        async with self.database.transaction() as work:
+            await work.runs.finish(run_id, RunStatus.COMPLETED, self.clock(), result)
+        return RunStatus.COMPLETED.value
+
+    @activity.defn(name=CLOSE_RUN)
+    async def close(self, given: CloseRun) -> None:
+        """The end of a run that failed or was cancelled; one that has an end keeps it."""
+        async with self.database.transaction() as work:
+            await work.runs.finish(given.run_id, RunStatus(given.status), self.clock(), error=given.error[:MOST_ERROR])
+
+
+@asynccontextmanager
+async def heartbeats() -> AsyncIterator[None]:
+    """Tells Temporal that the worker is alive, which is also how a cancellation arrives."""
+
+    async def beat() -> None:
+        while True:
+            activity.heartbeat()
+            await asyncio.sleep(JOB_HEARTBEAT.total_seconds() / 3)
+
+    task = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+def _clocks_change(at: datetime, zone: ZoneInfo) -> bool:
+    near = timedelta(hours=4)
+    return (at - near).astimezone(zone).utcoffset() != (at + near).astimezone(zone).utcoffset()
+
+
+def snapshot_of(stored: StoredSchedule, workflow_id: str) -> dict[str, Any]:
+    """What a run keeps of its schedule, so that it can be told later what ran."""
+    return {
+        "version": stored.version,
+        "workflow_id": workflow_id,
+        "name": stored.name,
+        "target": stored.target,
+        "cron": stored.cron,
+        "timezone": stored.timezone,
+        "task_params": stored.task_params if isinstance(stored.task_params, dict) else None,
+    }
+
+
+def _task(run: Run) -> Task:
+    """The work a run's snapshot holds."""
+    kept = run.job_snapshot
+    definition = None
+    if run.job_type != JobType.ALERT:
+        definition = read_job(
+            run.job_type,
+            kept.get("task_params"),
+            name=kept.get("name") or "",
+            target=kept.get("target"),
+            cron=kept.get("cron") or "@daily",  # a job run once by hand has none
+            timezone=kept.get("timezone") or "UTC",
+        )
+    return Task(run.run_id, run.job_id or run.run_id, run.user_id, definition)

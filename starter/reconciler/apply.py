@@ -1,0 +1,108 @@
+"""Does what the plan says; every action may be repeated, and finds for itself what has changed since it was planned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from temporalio.client import Client, ScheduleAlreadyRunningError, ScheduleUpdate, ScheduleUpdateInput
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain.cron import next_fire
+from domain.job import Job, JobType
+from domain.reconcile import Action, ActionKind
+from starter import registration
+from starter.reconciler.schedules import build, schedule_id
+from storage.audit import AuditEntry
+from storage.database import Database
+from storage.schedules import DefinitionConflict, StoredSchedule
+
+
+class Applier:
+    """Brings one row at a time to Temporal."""
+
+    def __init__(self, client: Client, database: Database, installation: str, clock: Callable[[], datetime]) -> None:
+        self.client = client
+        self.database = database
+        self.installation = installation
+        self.clock = clock
+
+    async def apply(self, action: Action) -> None:
+        """Raises what Temporal or the database raises; nothing is left half done that a later sweep would not mend."""
+        if action.kind is ActionKind.DELETE:
+            await self._delete(action)
+            return
+        async with self.database.transaction() as work:
+            stored = await work.schedules.get(action.id, action.job_type)
+        if stored is None or stored.schedule is None:
+            return  # gone or spoilt meanwhile: the next sweep sees it
+        if action.job_type == JobType.ALERT:
+            await self._alert(action, stored)
+        elif action.kind is ActionKind.ADOPT:
+            await self._adopt(stored)
+        else:
+            await self._job(stored)
+
+    async def _alert(self, action: Action, stored: StoredSchedule) -> None:
+        if action.kind is not ActionKind.CREATE and await registration.tell(self.client, action.id, reason=action.note):
+            return
+        if stored.enabled:
+            await registration.ensure_running(
+                self.client, registration.restored(stored, self.clock()), self.installation
+            )
+
+    async def _job(self, stored: StoredSchedule) -> None:
+        job, now = stored.job, self.clock()
+        made = build(job, stored.enabled, self.installation, now)
+        name = schedule_id(stored.job_type, job.id)
+        try:
+            await self.client.create_schedule(name, made)
+        except ScheduleAlreadyRunningError:
+            await self.client.get_schedule_handle(name).update(lambda _: ScheduleUpdate(made))
+        await self._next(job, stored.enabled, now)
+
+    async def _next(self, job: Job, enabled: bool, now: datetime) -> None:
+        definition = job.definition
+        following = next_fire(definition.parsed_cron, ZoneInfo(definition.timezone), now) if enabled else None
+        async with self.database.transaction() as work:
+            await work.schedules.schedule_next(job.id, following)
+
+    async def _adopt(self, stored: StoredSchedule) -> None:
+        """A pause or resume made in Temporal goes to the row; when the row has moved meanwhile, it wins."""
+        job, now = stored.job, self.clock()
+        handle = self.client.get_schedule_handle(schedule_id(stored.job_type, job.id))
+        paused = (await handle.describe()).schedule.state.paused
+        if paused is not stored.enabled:
+            return
+        newer = Job(id=job.id, user_id=job.user_id, version=job.version + 1, definition=job.definition)
+        try:
+            async with self.database.transaction() as work:
+                await work.schedules.replace(newer, job.version, now, enabled=not paused)
+                detail = {"enabled": not paused}
+                await work.audit.add(
+                    AuditEntry(now, "temporal", "temporal", "edited", "schedule", job.id, newer.version, detail)
+                )
+        except DefinitionConflict:
+            return
+        made = build(newer, not paused, self.installation, now)
+
+        def restamped(given: ScheduleUpdateInput) -> ScheduleUpdate:
+            made.state = given.description.schedule.state  # with the note of whoever paused it
+            return ScheduleUpdate(made)
+
+        await handle.update(restamped)
+        await self._next(newer, not paused, now)
+
+    async def _delete(self, action: Action) -> None:
+        async with self.database.transaction() as work:
+            if await work.schedules.get(action.id, action.job_type) is not None:
+                return  # written anew meanwhile
+        if action.job_type == JobType.ALERT:
+            await registration.stop_running(self.client, action.id)
+            return
+        try:
+            await self.client.get_schedule_handle(schedule_id(action.job_type, action.id)).delete()
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise

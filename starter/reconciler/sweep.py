@@ -1,0 +1,219 @@
+"""The reconciler: reads what changed (or everything), plans, and does it. One sweep never ends another's work."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from temporalio import activity
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+)
+
+from activities.interface import RECONCILE, ReconcileReport, TaskQueue
+from domain.errors import Fault, InvalidInput
+from domain.reconcile import Action, plan, summary
+from starter.reconciler import observe
+from starter.reconciler.apply import Applier
+from starter.reconciler.runs import RunKeeper
+from storage.audit import AuditEntry
+from storage.database import Database, UnitOfWork
+from storage.schedules import StoredSchedule
+from workflows.reconcile import ReconcileWorkflow
+
+EVERY = timedelta(seconds=15)
+FULL_EVERY = timedelta(minutes=5)
+SCHEDULE = "reconcile"
+NOTE, FULL_NOTE, INSTALLATION = "reconciler", "reconciler-full", "installation"
+AT_ONCE = 20
+BEAT_SECONDS = 5.0
+Check = Callable[[StoredSchedule], None]
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep would do, and the rows it cannot read. ``changes`` are the notes it deals with."""
+
+    full: bool
+    rows: int
+    actions: list[Action]
+    invalid: list[StoredSchedule]
+    changes: dict[int, str]
+
+
+async def installation(database: Database, now: datetime) -> str:
+    """This database's own mark on what it runs, so that another's work in the same namespace is not taken for an orphan."""
+    async with database.transaction() as work:
+        return str((await work.notes.first(INSTALLATION, now, {"id": uuid.uuid4().hex[:12]}))["id"])
+
+
+class Reconciler:
+    """Sweeps. ``unmarked``: the server is our own, so that what bears no mark is ours. ``check`` may refuse more rows."""
+
+    def __init__(
+        self,
+        client: Client,
+        database: Database,
+        mark: str,
+        *,
+        unmarked: bool = False,
+        check: Check = lambda stored: None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.client, self.database, self.mark = client, database, mark
+        self.unmarked, self.check, self.clock = unmarked, check, clock
+        self.applier = Applier(client, database, mark, clock)
+        self.runs = RunKeeper(client, database, clock)
+        self._one_at_a_time = asyncio.Lock()
+
+    @activity.defn(name=RECONCILE)
+    async def reconcile(self, full: bool) -> ReconcileReport:
+        """One sweep; a full one when asked for, or when the last is long ago."""
+        beating = asyncio.create_task(_beat())
+        try:
+            return await self.sweep(full or await self._full_is_due())
+        finally:
+            beating.cancel()
+
+    async def sweep(self, full: bool) -> ReconcileReport:
+        """Plans and does it, then looks after runs."""
+        async with self._one_at_a_time:
+            planned = await self.plan(full)
+            failed = await self.apply(planned)
+            await self.runs.deliver()
+            if full:
+                await self.runs.close_stuck()
+                await self.runs.write_missed()
+            return await self._report(planned, failed)
+
+    async def plan(self, full: bool, *, write: bool = True) -> Plan:
+        """What is to be done. With ``write`` rows are marked as read or unusable on the way."""
+        async with self.database.transaction() as work:
+            changes = await work.schedules.changes()
+        ids = list(dict.fromkeys(changes.values()))
+        if full:
+            running = await observe.everything(self.client, self.mark, unmarked=self.unmarked)
+            invalid = await self._read(None, write)
+            async with self.database.transaction() as work:
+                rows = await work.schedules.briefs()
+        else:
+            invalid = await self._read(ids, write)
+            async with self.database.transaction() as work:
+                rows = await work.schedules.briefs(ids)
+            known = {row.id: row for row in rows}
+            running = await observe.these(self.client, {row_id: known.get(row_id) for row_id in ids})
+        return Plan(full, len(rows), plan(rows, running, self.clock()), invalid, changes)
+
+    async def apply(self, planned: Plan) -> int:
+        """Does the actions, some at once; returns how many failed. Changes whose action failed are kept for the next sweep."""
+        limit = asyncio.Semaphore(AT_ONCE)
+        failed: set[str] = set()
+
+        async def one(action: Action) -> None:
+            async with limit:
+                try:
+                    await self.applier.apply(action)
+                except Exception as error:
+                    failed.add(action.id)
+                    log.warning(
+                        "not reconciled",
+                        action="reconcile",
+                        kind=action.kind,
+                        id=action.id,
+                        error=f"{type(error).__name__}: {error}"[:300],
+                    )
+
+        await asyncio.gather(*(one(action) for action in planned.actions))
+        async with self.database.transaction() as work:
+            await work.schedules.forget_changes(
+                number for number, row_id in planned.changes.items() if row_id not in failed
+            )
+        return len(failed)
+
+    async def _read(self, ids: Sequence[str] | None, write: bool) -> list[StoredSchedule]:
+        """Reads what other programs wrote; returns what cannot be used."""
+        invalid = []
+        async with self.database.transaction() as work:
+            for stored in await work.schedules.unread(ids):
+                faults = stored.faults
+                if stored.schedule is not None:
+                    try:
+                        self.check(stored)
+                    except InvalidInput as error:
+                        faults = error.faults
+                if faults:
+                    invalid.append(stored)
+                    log.warning(
+                        "row cannot be used", action="reconcile", id=stored.id, faults=[str(one) for one in faults]
+                    )
+                if not write:
+                    continue
+                digest = None if faults or stored.schedule is None else stored.schedule.definition.digest
+                await work.schedules.mark(stored.id, stored.version, digest, faults)
+                await _audit(work, stored, faults, self.clock())
+        return invalid
+
+    async def _full_is_due(self) -> bool:
+        async with self.database.transaction() as work:
+            last = await work.notes.get(FULL_NOTE)
+        return last is None or self.clock() - last[0] >= FULL_EVERY
+
+    async def _report(self, planned: Plan, failed: int) -> ReconcileReport:
+        async with self.database.transaction() as work:
+            invalid = await work.schedules.invalid()
+            report = ReconcileReport(planned.full, planned.rows, dict(summary(planned.actions)), invalid, failed)
+            await work.notes.put(NOTE, self.clock(), vars(report))
+            if planned.full and not failed:
+                await work.notes.put(FULL_NOTE, self.clock(), vars(report))
+        if planned.actions or failed:
+            log.info("reconciled", action="reconcile", **vars(report))
+        return report
+
+
+async def _audit(work: UnitOfWork, stored: StoredSchedule, faults: Sequence[Fault], now: datetime) -> None:
+    """Another program wrote the row, unless whoever did has said so already."""
+    version = stored.version if isinstance(stored.version, int) else None
+    newest = await work.audit.of(stored.id, 1)
+    if newest and newest[0].version == version and version is not None:
+        return
+    detail = {"faults": [str(one) for one in faults]} if faults else {}
+    await work.audit.add(AuditEntry(now, stored.user_id, "sql", "written", "schedule", stored.id[:64], version, detail))
+
+
+async def _beat() -> None:
+    while True:
+        activity.heartbeat()
+        await asyncio.sleep(BEAT_SECONDS)
+
+
+async def ensure_schedule(client: Client) -> None:
+    """The Schedule that sweeps every 15 s; made, or mended where somebody changed it."""
+    made = Schedule(
+        action=ScheduleActionStartWorkflow(
+            ReconcileWorkflow.run,
+            False,
+            id=SCHEDULE,
+            task_queue=TaskQueue.JOBS,
+            execution_timeout=timedelta(minutes=10),
+            static_summary="rows of job_schedules to Temporal",
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=EVERY)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(seconds=10)),
+    )
+    try:
+        await client.create_schedule(SCHEDULE, made, trigger_immediately=True)
+    except ScheduleAlreadyRunningError:
+        await client.get_schedule_handle(SCHEDULE).update(lambda _: ScheduleUpdate(made))

@@ -1,0 +1,146 @@
+"""Writes to definitions: row and audit in one transaction, Temporal told after it (DESIGN 3). CLI and REST API share them."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from domain.alert import Alert, Reason, Status
+from domain.definition import AlertDefinition
+from domain.job import Job, JobDefinition
+from domain.reconcile import ActionKind
+from storage.audit import AuditEntry
+from storage.database import UnitOfWork
+from storage.reading import job_type
+from storage.schedules import StoredSchedule
+
+
+@dataclass(frozen=True)
+class Who:
+    """Who writes, and through what: ``api``, ``cli`` or ``telegram``."""
+
+    user_id: str
+    client: str
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written, to be told to Temporal. ``reason`` is why an alert was paused."""
+
+    kind: ActionKind
+    id: str
+    job_type: str
+    schedule: Alert | Job | None = None
+    enabled: bool = True
+    reason: str = ""
+
+
+class Refused(Exception):
+    """The alert or job refused, with its reason."""
+
+
+def new_id(definition: AlertDefinition | JobDefinition) -> str:
+    """A short id that begins with the ticker, or with the job's type."""
+    base = definition.symbol if isinstance(definition, AlertDefinition) else definition.job_type
+    begin = re.sub(r"[^a-z0-9]+", "-", base.lower()).strip("-") or "alert"
+    return f"{begin}-{uuid.uuid4().hex[:8]}"
+
+
+async def create(
+    work: UnitOfWork, who: Who, these: Sequence[Alert | Job], now: datetime, *, enabled: bool = True
+) -> list[Written]:
+    """Writes all or none.
+
+    Raises:
+        DuplicateAlert: when an id is taken.
+    """
+    fresh: list[Alert | Job] = [await work.never_before(one) if isinstance(one, Alert) else one for one in these]
+    await work.schedules.add_all(fresh, now, enabled=enabled)
+    for one in fresh:
+        await _audit(work, who, "created", one.id, one.version, now, {"name": one.definition.name, "enabled": enabled})
+    return [Written(ActionKind.CREATE, one.id, job_type(one), one, enabled) for one in fresh]
+
+
+async def edit(
+    work: UnitOfWork,
+    who: Who,
+    stored: StoredSchedule,
+    definition: AlertDefinition | JobDefinition,
+    now: datetime,
+    *,
+    enabled: bool | None = None,
+    reason: str = "",
+) -> Written | None:
+    """Writes over the row as it was read (version + 1); None when nothing differs.
+
+    Raises:
+        DefinitionConflict: when the row has changed since it was read.
+    """
+    wanted = stored.enabled if enabled is None else enabled
+    before = stored.schedule.definition if stored.schedule else None
+    if before == definition and wanted is stored.enabled:
+        return None
+    given: dict[str, Any] = {"id": stored.id, "user_id": stored.user_id, "version": stored.version + 1}
+    one = (
+        Alert(**given, definition=definition)
+        if isinstance(definition, AlertDefinition)
+        else Job(**given, definition=definition)
+    )
+    await work.schedules.replace(one, stored.version, now, enabled=wanted)
+    detail: dict[str, Any] = {"enabled": wanted, "reason": reason} if wanted is not stored.enabled else {}
+    if before != definition:
+        detail["fields"] = _changed(before, definition)
+    action = "edited" if wanted is stored.enabled else "resumed" if wanted else "paused"
+    await _audit(work, who, action, one.id, one.version, now, detail)
+    kind = ActionKind.UPDATE if wanted is stored.enabled else ActionKind.RESUME if wanted else ActionKind.PAUSE
+    return Written(kind, one.id, stored.job_type, one, wanted, reason)
+
+
+async def enable(
+    work: UnitOfWork, who: Who, stored: StoredSchedule, enabled: bool, now: datetime, reason: str = ""
+) -> Written | None:
+    """Pauses or resumes; None when it is so already.
+
+    Raises:
+        Refused: an alert that is over.
+        InvalidInput: a row that cannot be read.
+        DefinitionConflict: when the row has changed since it was read.
+    """
+    if is_over(stored):
+        raise Refused(f"alert {stored.id} is over ({stored.reason}); update it to arm it again")
+    one = stored.schedule if stored.schedule is not None else stored.alert
+    return await edit(work, who, stored, one.definition, now, enabled=enabled, reason=reason)
+
+
+async def remove(
+    work: UnitOfWork, who: Who, stored: StoredSchedule, now: datetime, expected_version: int | None = None
+) -> Written:
+    """Deletes the row; its runs and events stay.
+
+    Raises:
+        DefinitionConflict: when it has another version than the one given.
+    """
+    await work.schedules.delete(stored.id, expected_version)
+    await _audit(work, who, "deleted", stored.id, stored.version, now, {"name": stored.name})
+    return Written(ActionKind.DELETE, stored.id, stored.job_type)
+
+
+def is_over(stored: StoredSchedule) -> bool:
+    """Expired or done, and not edited since."""
+    ended = stored.status == Status.INACTIVE and stored.reason in (Reason.EXPIRED, Reason.DONE)
+    return bool(ended and stored.state_version >= stored.version)
+
+
+def _changed(before: AlertDefinition | JobDefinition | None, after: AlertDefinition | JobDefinition) -> list[str]:
+    old = before.model_dump() if before else {}
+    return sorted(name for name, value in after.model_dump().items() if old.get(name) != value)
+
+
+async def _audit(
+    work: UnitOfWork, who: Who, action: str, object_id: str, version: int, now: datetime, detail: dict[str, Any]
+) -> None:
+    await work.audit.add(AuditEntry(now, who.user_id, who.client, action, "schedule", object_id, version, detail))

@@ -1,0 +1,153 @@
+"""The workflows of jobs: one run from its slot to its end, with the limits of its type (R-501, R-505)."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from activities import interface
+    from activities.interface import CloseRun, OpenedRun, OpenRun, RunInput
+    from domain.job import LIMITS, JobType
+    from domain.run import RunStatus
+
+SCHEDULED_FOR = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
+
+
+class JobWorkflow:
+    """Opens the run's row, does the work, closes the row. A slot that has its run is left alone."""
+
+    async def _run(self, given: RunInput) -> str:
+        info = workflow.info()
+        slot = info.typed_search_attributes.get(SCHEDULED_FOR) or workflow.now()
+        opened: OpenedRun = await workflow.execute_activity(
+            interface.OPEN_RUN,
+            OpenRun(given, slot, info.workflow_id),
+            result_type=OpenedRun,
+            start_to_close_timeout=interface.STORE_TIMEOUT,
+            retry_policy=interface.STORE_RETRY,
+            summary=f"{given.job_type} of {slot:%Y-%m-%d %H:%M:%S}",
+        )
+        if opened.run_id is None:
+            workflow.set_current_details(f"not run: {opened.why}")
+            return f"not run: {opened.why}"
+        workflow.set_current_details(f"run {opened.run_id} for {slot:%Y-%m-%d %H:%M:%S} UTC")
+        limits = LIMITS[JobType(given.job_type)]
+        try:
+            status: str = await workflow.execute_activity(
+                interface.RUN_JOB,
+                opened.run_id,
+                result_type=str,
+                start_to_close_timeout=limits.timeout,
+                heartbeat_timeout=interface.JOB_HEARTBEAT,
+                retry_policy=RetryPolicy(
+                    maximum_attempts=limits.tries, initial_interval=limits.apart, backoff_coefficient=1.0
+                ),
+                summary=given.job_type,
+            )
+            return status
+        except ActivityError as error:
+            cause = error.cause
+            cancelled = is_cancelled_exception(error)
+            text = cause.message if isinstance(cause, ApplicationError) else str(cause or error)
+            closing = CloseRun(
+                opened.run_id,
+                RunStatus.CANCELLED if cancelled else RunStatus.FAILED,
+                "cancelled" if cancelled else text,
+            )
+            await asyncio.shield(self._close(closing))
+            if cancelled:
+                raise
+            return closing.status
+
+    async def _close(self, closing: CloseRun) -> None:
+        await workflow.execute_activity(
+            interface.CLOSE_RUN,
+            closing,
+            start_to_close_timeout=interface.STORE_TIMEOUT,
+            schedule_to_close_timeout=timedelta(hours=1),
+            retry_policy=interface.STORE_RETRY,
+            summary=closing.status,
+        )
+
+
+@workflow.defn(name="ReportWorkflow")
+class ReportWorkflow(JobWorkflow):
+    """One report."""
+
+    @workflow.run
+    async def run(self, given: RunInput) -> str:
+        """The run's status."""
+        return await self._run(given)
+
+
+@workflow.defn(name="ScreenerWorkflow")
+class ScreenerWorkflow(JobWorkflow):
+    """One screening."""
+
+    @workflow.run
+    async def run(self, given: RunInput) -> str:
+        """The run's status."""
+        return await self._run(given)
+
+
+@workflow.defn(name="DataProcessingWorkflow")
+class DataProcessingWorkflow(JobWorkflow):
+    """One pass over market data."""
+
+    @workflow.run
+    async def run(self, given: RunInput) -> str:
+        """The run's status."""
+        return await self._run(given)
+
+
+@workflow.defn(name="NotificationWorkflow")
+class NotificationWorkflow(JobWorkflow):
+    """One message."""
+
+    @workflow.run
+    async def run(self, given: RunInput) -> str:
+        """The run's status."""
+        return await self._run(given)
+
+
+@workflow.defn(name="BackupWorkflow")
+class BackupWorkflow(JobWorkflow):
+    """One backup."""
+
+    @workflow.run
+    async def run(self, given: RunInput) -> str:
+        """The run's status."""
+        return await self._run(given)
+
+
+@workflow.defn(name="EvaluationWorkflow")
+class EvaluationWorkflow(JobWorkflow):
+    """One evaluation of an alert by hand, as a run that can be looked at."""
+
+    @workflow.run
+    async def run(self, given: RunInput) -> str:
+        """The run's status."""
+        return await self._run(given)
+
+
+ALL = (
+    ReportWorkflow,
+    ScreenerWorkflow,
+    DataProcessingWorkflow,
+    NotificationWorkflow,
+    BackupWorkflow,
+    EvaluationWorkflow,
+)
+WORKFLOWS: dict[JobType, str] = {
+    JobType.REPORT: "ReportWorkflow",
+    JobType.SCREENER: "ScreenerWorkflow",
+    JobType.DATA_PROCESSING: "DataProcessingWorkflow",
+    JobType.NOTIFICATION: "NotificationWorkflow",
+    JobType.BACKUP: "BackupWorkflow",
+    JobType.ALERT: "EvaluationWorkflow",
+}
