@@ -391,7 +391,8 @@ def _answer(said: dict[str, Any], as_json: bool) -> None:
         print_json(said)
     else:
         until = f" until {said['until']}" if said.get("until") else ""
-        say(f"{said['alert']}: {said['status']} ({said['reason']}){until}")
+        later = "" if said.get("told", True) else "; Temporal will be told when it can be reached"
+        say(f"{said['alert']}: {said['status']} ({said['reason']}){until}{later}")
 
 
 def _placed(placed: Any) -> dict[str, Any]:

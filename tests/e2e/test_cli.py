@@ -161,7 +161,9 @@ def test_alerts_without_a_server_are_saved_and_listed(home: Home) -> None:
     assert home.run("show", "other").returncode == 3
     assert home.run("update", "mine", "rsx(1) > 1").returncode == 2
     assert home.data("update", "mine", "AAPL > 160", "--cooldown", "60")["version"] == 2
-    assert home.run("pause", "mine").returncode == 1
+    paused = home.data("pause", "mine", "--reason", "lunch")  # written at once, told when there is a server
+    assert (paused["status"], paused["version"], paused["told"]) == ("INACTIVE", 3, False)
+    assert home.run("explain", "mine").returncode == 1
     assert home.data("delete", "mine")["deleted"] is True
     assert home.run("delete", "mine").returncode == 3
 

@@ -20,6 +20,7 @@ from activities.interface import (
     DeliveryTask,
     EvaluateInput,
     EvaluateResult,
+    EvaluationRun,
     FetchInput,
     FetchResult,
     Freshness,
@@ -55,6 +56,8 @@ class World:
     told: list[tuple[str, str]] = field(default_factory=list)
     buried: list[DeliveryTask] = field(default_factory=list)
     rows: dict[str, Alert] = field(default_factory=dict)
+    disabled: set[str] = field(default_factory=set)
+    runs: list[EvaluationRun] = field(default_factory=list)
     projection: AlertState | None = None
     settle: int = 0
 
@@ -97,17 +100,19 @@ class World:
                 self.recorded.append(event.kind.value)
             self.events.setdefault(event.id, event)
         self.projection = given.state
+        self.runs += given.runs
 
     @activity.defn(name=interface.LOAD_ALERT)
     async def load(self, alert_id: str) -> StoredDefinition:
-        return StoredDefinition(self.rows.get(alert_id))
+        return StoredDefinition(self.rows.get(alert_id), alert_id not in self.disabled)
 
     @activity.defn(name=interface.SAVE_ALERT)
     async def save(self, given: SaveInput) -> StoredDefinition:
         row = self.rows.get(given.alert.id)
         if row is not None and row.version == given.expected_version:
             row = self.rows[given.alert.id] = given.alert
-        return StoredDefinition(row)
+            (self.disabled.discard if given.enabled is not False else self.disabled.add)(row.id)
+        return StoredDefinition(row, given.alert.id not in self.disabled)
 
     @activity.defn(name=interface.OPEN_DELIVERY)
     async def open(self, given: DeliveryInput) -> list[str]:
