@@ -6,7 +6,7 @@ missing value.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,7 +62,30 @@ def read_bars_csv(path: Path, timezone: str = "UTC") -> BarTable:
     Raises:
         InvalidInput: with every fault by line, at most 20 of them, and how many more there are.
     """
-    frame = _read(path)
+    return _table(_read(path), timezone, str(path))
+
+
+def bars_of(rows: Sequence[Mapping[str, Any]]) -> BarTable:
+    """The same of rows with ``time``, ``open`` and the other fields, None for a missing value.
+
+    Raises:
+        InvalidInput: with every fault by JSON path, at most 20 of them.
+    """
+    frame = pd.DataFrame(list(rows), columns=["time", *FIELDS])
+    frame[list(FIELDS)] = frame[list(FIELDS)].astype("float64")
+    try:
+        return _table(frame, "UTC", "bars")
+    except InvalidInput as error:
+        faults = [Fault(_json_path(one.path), one.message, one.value) for one in error.faults]
+        raise InvalidInput("bars", faults) from None
+
+
+def _json_path(line: str) -> str:
+    number, separator, name = line.removeprefix("line ").partition(".")
+    return f"$.bars[{int(number) - 2}].{name}" if separator and number.isdigit() else "$.bars"
+
+
+def _table(frame: pd.DataFrame, timezone: str, what: str) -> BarTable:
     faults: list[Fault] = []
     times = _times(frame, timezone, faults)
     columns = {name: _numbers(frame, name, faults) for name in FIELDS}
@@ -72,7 +95,7 @@ def read_bars_csv(path: Path, timezone: str = "UTC") -> BarTable:
         more = len(faults) - MOST_FAULTS
         if more > 0:
             faults = [*faults[:MOST_FAULTS], Fault("$", f"and {more} more faults")]
-        raise InvalidInput(str(path), faults)
+        raise InvalidInput(what, faults)
     seconds = times.to_numpy(dtype=np.int64)
     return BarTable(seconds, columns, _interval(frame["time"], seconds))
 

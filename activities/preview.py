@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,34 @@ def preview(alert: Alert, table: BarTable, progress: Progress = lambda done, tot
     """Runs the alert over all bars of the table. ``progress`` is told (rows done, rows)."""
     columns = operand_columns(alert, table)
     return _Run(alert, table, columns, progress).run()
+
+
+def as_json(result: Preview) -> dict[str, Any]:
+    """``{"bars", "events", "final"}`` (DESIGN 9); times are datetimes."""
+    table, final = result.table, result.final
+    return {
+        "bars": len(table),
+        "events": [
+            {
+                "kind": event.kind.value,
+                "bar": row,
+                "bar_time": datetime.fromtimestamp(int(table.open_time[row]), UTC),
+                "status": event.status.value,
+                "reason": event.reason,
+                "values": event.values,
+            }
+            for row, event in result.events
+        ],
+        "final": {
+            "status": final.status,
+            "reason": final.reason,
+            "trigger_count": final.trigger_count,
+            "triggered_at": final.triggered_at,
+            "cooldown_until": final.cooldown_until,
+            "last_bar_close": final.last_bar_close,
+            "values": final.last_snapshot.values if final.last_snapshot else {},
+        },
+    }
 
 
 def operand_columns(alert: Alert, table: BarTable) -> dict[str, Array]:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
 
 from domain import expression, timeframe
 from domain.cron import CronError, CronExpression
@@ -58,6 +58,12 @@ def _channels(value: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value))
 
 
+def _truth(value: Any) -> Any:
+    if not isinstance(value, bool):
+        raise ValueError("expected true or false")
+    return value
+
+
 class Told(Model):
     """What all jobs share that may tell their result to people."""
 
@@ -86,7 +92,7 @@ class ReportParams(Told, WithFrame):
 
     report_type: Literal["daily_summary", "portfolio_analysis", "performance_report"] = "daily_summary"
     symbols: Symbols
-    include_charts: Literal[False] = False
+    include_charts: Annotated[Literal[False], BeforeValidator(_truth)] = False
 
 
 class FilterCriteria(Model):

@@ -52,6 +52,16 @@ class Bars:
         )
         return [_bar(row) for row in rows][::-1]
 
+    async def newest_of_any(self, symbol: str, timeframe: str, count: int, before: datetime) -> list[Bar]:
+        """The newest bars of whichever provider has the newest one."""
+        found = await self.session.scalar(
+            select(BarRow.adjustment)
+            .where(BarRow.symbol == symbol, BarRow.timeframe == timeframe, BarRow.close_time <= before)
+            .order_by(BarRow.open_time.desc())
+            .limit(1)
+        )
+        return await self.newest(symbol, timeframe, found, count, before) if found else []
+
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None

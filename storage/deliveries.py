@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.tables import DeliveryRow
@@ -72,6 +72,20 @@ class Deliveries:
             select(DeliveryRow).where(DeliveryRow.event_id == event_id, DeliveryRow.channel == channel)
         )
         return _delivery(row) if row else None
+
+    async def counts(self, user_id: str | None = None) -> dict[str, int]:
+        """How many there are by status."""
+        statement = select(DeliveryRow.status, func.count()).group_by(DeliveryRow.status)
+        if user_id is not None:
+            statement = statement.where(DeliveryRow.user_id == user_id)
+        return {row[0]: row[1] for row in await self.session.execute(statement)}
+
+    async def dead_since(self, since: datetime) -> int:
+        """How many that were opened since a moment could not be made."""
+        found = await self.session.scalar(
+            select(func.count()).where(DeliveryRow.status == DeliveryStatus.DEAD.value, DeliveryRow.created_at >= since)
+        )
+        return int(found or 0)
 
     async def list(self, *, alert_id: str | None = None, limit: int = 100) -> list[Delivery]:
         """Newest first."""

@@ -38,6 +38,12 @@ class Settings(BaseSettings):
     db_pool_size: int = Field(default=5, ge=1, le=200)
     db_max_overflow: int = Field(default=10, ge=0, le=200)
     scheduler_max_workers: int = Field(default=10, ge=1, le=500)
+    scheduler_timezone: str = "UTC"
+    trading_env: Literal["development", "test", "staging", "production"] = "development"
+    health_check_interval: float = Field(default=5.0, ge=0, le=3600)
+    api_host: str = "127.0.0.1"
+    api_rate_limit: str = "1200/minute"
+    api_max_body: int = Field(default=1_048_576, ge=1024, le=100_000_000)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     alerts_providers: Annotated[tuple[str, ...], NoDecode] = ("yahoo", "binance")
@@ -89,7 +95,14 @@ class Settings(BaseSettings):
         cls._an_address(value.get_secret_value())
         return value
 
-    @field_validator("alerts_csv_timezone")
+    @field_validator("api_rate_limit")
+    @classmethod
+    def _a_rate(cls, value: str) -> str:
+        if not re.fullmatch(r"[1-9]\d{0,8}/(second|minute|hour|day)", value):
+            raise ValueError("expected a rate such as 1200/minute")
+        return value
+
+    @field_validator("alerts_csv_timezone", "scheduler_timezone")
     @classmethod
     def _known_timezone(cls, value: str) -> str:
         zone(value)

@@ -119,6 +119,7 @@ def _symbol_of(given: dict[str, Any], bars: Path) -> dict[str, Any]:
 
 
 def _run_preview(definition: Any, table: Any, chart: Path | None, as_json: bool) -> None:
+    from activities.preview import as_json as as_json_of
     from activities.preview import preview as run
     from domain import timeframe
     from domain.alert import Alert
@@ -139,30 +140,11 @@ def _run_preview(definition: Any, table: Any, chart: Path | None, as_json: bool)
                     "preview", [Fault("--chart", f"cannot be written: {error.strerror}", str(chart))]
                 ) from None
         say(f"chart: {chart}")
-    events: list[dict[str, Any]] = [
-        {
-            "kind": event.kind.value,
-            "bar": row,
-            "bar_time": datetime.fromtimestamp(int(table.open_time[row]), UTC),
-            "status": event.status.value,
-            "reason": event.reason,
-            "values": event.values,
-        }
-        for row, event in result.events
-    ]
-    final = result.final
+    said = as_json_of(result)
     if as_json:
-        summary = {
-            "status": final.status,
-            "reason": final.reason,
-            "trigger_count": final.trigger_count,
-            "triggered_at": final.triggered_at,
-            "cooldown_until": final.cooldown_until,
-            "last_bar_close": final.last_bar_close,
-            "values": final.last_snapshot.values if final.last_snapshot else {},
-        }
-        print_json({"bars": len(table), "events": events, "final": summary})
+        print_json(said)
         return
+    events, final = said["events"], result.final
     rows = [[str(e["bar"]), instant(e["bar_time"]), e["kind"], e["status"], _values(e["values"])] for e in events]
     print_table(["bar", "time", "event", "status", "values"], rows, "nothing happened on these bars")
     fires = sum(e["kind"] == "triggered" for e in events)

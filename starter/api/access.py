@@ -1,0 +1,201 @@
+"""Who asks and how often: request ids, rate limits, bearer keys, body size. Plain ASGI, so that it runs before all else."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+from limits import RateLimitItem, parse
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import MovingWindowRateLimiter
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from starter.api.problems import ProblemError, respond, translate
+from starter.context import Context
+from starter.gateway import Gateway
+from starter.keys import Scope as KeyScope
+from starter.keys import verify
+from starter.writing import Who
+from storage.database import Database
+from worker.settings import Settings
+
+MOST_DRAINED = 32_000_000
+GUARDED = ("/api/", "/stats", "/scheduler/")
+_schema_only = HTTPBearer(auto_error=False, scheme_name="bearer", description="An API key: `alerts keys create`.")
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Whoever a key belongs to."""
+
+    user_id: str
+    key_id: str
+    scopes: frozenset[str]
+
+    @property
+    def is_admin(self) -> bool:
+        """Sees and changes every user's objects."""
+        return KeyScope.ADMIN in self.scopes
+
+    def may(self, scope: KeyScope) -> bool:
+        """Whether the key has a scope."""
+        return self.is_admin or scope in self.scopes
+
+
+class Guard:
+    """The outermost layer."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, database: Database, clock: Callable[[], datetime]) -> None:
+        self.app, self.database, self.clock = app, database, clock
+        self.most_bytes = settings.api_max_body
+        self.allowed: RateLimitItem = parse(settings.api_rate_limit)
+        self.limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers itself what is not let through."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        scope["request_id"] = request_id = uuid.uuid4().hex
+        extra = [(b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *extra]}
+            await send(message)
+
+        try:
+            await self._check(scope, extra)
+            body = await self._body(scope, receive)
+        except Exception as error:
+            found = translate(error)
+            if found is None:
+                raise
+            await respond(found, request_id)(scope, receive, sending)
+            return
+        await self.app(scope, _again(body, receive), sending)
+
+    async def _check(self, scope: Scope, extra: list[tuple[bytes, bytes]]) -> None:
+        path = scope["path"]
+        if "\x00" in path or b"%00" in scope.get("query_string", b""):
+            raise ProblemError(400, "bad-request", "the address must not contain NUL characters")
+        if not path.startswith(GUARDED):
+            return
+        given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        scheme, _, token = given.decode("latin-1").partition(" ")
+        peer = (scope.get("client") or ("unknown",))[0]
+        key = None
+        if scheme.lower() == "bearer" and token:
+            async with self.database.transaction() as work:
+                key = await verify(work, token.strip(), self.clock())
+        await self._limit(key.id if key else f"from {peer}", extra)
+        if key is None:
+            raise ProblemError(
+                401, "unauthorized", "a valid bearer API key is needed", headers={"WWW-Authenticate": "Bearer"}
+            )
+        scope["principal"] = Principal(key.user_id, key.id, frozenset(key.scopes))
+
+    async def _limit(self, who: str, extra: list[tuple[bytes, bytes]]) -> None:
+        passed = await self.limiter.hit(self.allowed, who)
+        window = await self.limiter.get_window_stats(self.allowed, who)
+        wait = max(0, math.ceil(window.reset_time - time.time()))
+        extra += [
+            (b"ratelimit-limit", str(self.allowed.amount).encode()),
+            (b"ratelimit-remaining", str(max(0, window.remaining)).encode()),
+            (b"ratelimit-reset", str(wait).encode()),
+        ]
+        if not passed:
+            headers = {"Retry-After": str(max(1, wait))}
+            raise ProblemError(429, "too-many-requests", f"more than {self.allowed} requests", headers=headers)
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+        if scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            return b""
+        parts, size = [], 0
+        while size < self.most_bytes + MOST_DRAINED:  # what is too large is read to its end, or its sender sees a reset
+            message = await receive()
+            if message["type"] != "http.request":
+                break
+            size += len(message.get("body", b""))
+            if size <= self.most_bytes:
+                parts.append(message.get("body", b""))
+            if not message.get("more_body"):
+                break
+        if size > self.most_bytes:
+            headers = {"Connection": "close"}
+            text = f"a body has at most {self.most_bytes} bytes"
+            raise ProblemError(413, "too-large", text, headers=headers)
+        body = b"".join(parts)
+        _refuse_unstorable(body)
+        return body
+
+
+def _refuse_unstorable(body: bytes) -> None:
+    """NUL and half surrogate pairs are valid JSON, but no database keeps them."""
+    if b"\\u" not in body and b"\x00" not in body:
+        return
+    try:
+        text = json.dumps(json.loads(body), ensure_ascii=False)
+        text.encode()
+    except UnicodeEncodeError:
+        raise ProblemError(422, "invalid-input", "a text holds half of a surrogate pair") from None
+    except (ValueError, RecursionError):
+        return  # no JSON: told by whoever reads it
+    if "\\u0000" in text:
+        raise ProblemError(422, "invalid-input", "a text must not contain NUL characters")
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+def needs(scope: KeyScope) -> Any:
+    """A dependency that refuses keys without a scope."""
+
+    async def check(request: Request, _credentials: Any = Depends(_schema_only)) -> None:
+        principal: Principal = request.scope["principal"]
+        if not principal.may(scope):
+            raise ProblemError(403, "forbidden", f"the key lacks the scope '{scope}'")
+
+    return Depends(check)
+
+
+def context_of(request: Request) -> Context:
+    """What the use cases work with, on behalf of the key's user."""
+    principal: Principal = request.scope["principal"]
+    state = request.app.state
+    gateway: Gateway = state.gateway
+    return Context(
+        state.settings,
+        state.database,
+        Who(principal.user_id, "api"),
+        gateway=gateway,
+        owner=None if principal.is_admin else principal.user_id,
+    )
+
+
+def owner_wanted(request: Request, user_id: str | None) -> str:
+    """Whose object is to be made: the key's user's, or for an admin anybody's."""
+    principal: Principal = request.scope["principal"]
+    if user_id is None or user_id == principal.user_id:
+        return principal.user_id
+    if not principal.is_admin:
+        raise ProblemError(403, "forbidden", "only an admin key may write for another user")
+    return user_id

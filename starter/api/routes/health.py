@@ -1,0 +1,99 @@
+"""``/health``, ``/stats``, ``/healthz``, ``/readyz`` (R-603)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+
+import starter.health as checks
+from starter.api.access import context_of, needs
+from starter.context import now
+from starter.keys import Scope
+
+router = APIRouter(tags=["health"])
+State = Literal["healthy", "degraded", "unhealthy"]
+
+
+class IssueOut(BaseModel):
+    """Something wrong, and how to mend it."""
+
+    component: str
+    level: State
+    message: str
+    mend: str
+
+
+class HealthOut(BaseModel):
+    """The installation as a whole; ``components`` has figures of each part."""
+
+    status: State
+    service: str
+    environment: str
+    timestamp: str = Field(description="RFC 3339, UTC.")
+    issues: list[IssueOut]
+    components: dict[str, dict[str, Any]]
+
+
+class StatsOut(BaseModel):
+    """What there is and what it did; an admin key sees all users'."""
+
+    schedules: dict[str, dict[str, int]]
+    alerts: dict[str, int]
+    runs_last_day: dict[str, dict[str, Any]]
+    deliveries: dict[str, int]
+    as_of: str
+
+
+class ProbeOut(BaseModel):
+    """Answer of a probe."""
+
+    status: Literal["ok", "not ready"]
+    missing: list[str] = []
+
+
+@router.get(
+    "/health",
+    response_model=HealthOut,
+    operation_id="getHealth",
+    responses={503: {"model": HealthOut, "description": "Unhealthy."}},
+)
+async def health(request: Request, response: Response) -> HealthOut:
+    """How everything is. 200 while healthy or degraded, 503 when unhealthy."""
+    found = await request.app.state.examiner.health(now())
+    if found.status is checks.Level.UNHEALTHY:
+        response.status_code = 503
+    return HealthOut(
+        service="market-alerts",
+        environment=request.app.state.settings.trading_env,
+        timestamp=now().isoformat().replace("+00:00", "Z"),
+        **found.as_json(),
+    )
+
+
+@router.get("/stats", response_model=StatsOut, operation_id="getStatistics", dependencies=[needs(Scope.READ)])
+async def stats(request: Request) -> dict[str, Any]:
+    """Schedules, alerts, runs and deliveries, counted."""
+    context = context_of(request)
+    return await checks.statistics(context.database, now(), context.owner)
+
+
+@router.get("/healthz", response_model=ProbeOut, operation_id="probeAlive")
+async def healthz() -> ProbeOut:
+    """The process answers."""
+    return ProbeOut(status="ok")
+
+
+@router.get(
+    "/readyz",
+    response_model=ProbeOut,
+    operation_id="probeReady",
+    responses={503: {"model": ProbeOut, "description": "Not ready."}},
+)
+async def readyz(request: Request, response: Response) -> ProbeOut:
+    """The database has its schema and Temporal answers."""
+    missing = await request.app.state.examiner.ready()
+    if missing:
+        response.status_code = 503
+    return ProbeOut(status="not ready" if missing else "ok", missing=missing)

@@ -1,0 +1,187 @@
+"""``/api/runs``: what ran, runs of reports and screeners by hand, cancellation."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import JSONResponse
+from pydantic import AwareDatetime, BaseModel, BeforeValidator
+
+from domain.errors import Fault, InvalidInput
+from domain.job import JobType, ReportParams, ScreenerParams, read_job
+from domain.run import OPEN, Run, RunStatus
+from starter.api.access import context_of, needs
+from starter.api.models import JobName, Params, RunCountOut, RunOut, RunPage, RunStatistics
+from starter.api.paging import Cursor, Limit, cursor_of, read_row_cursor
+from starter.api.problems import ProblemError
+from starter.api.routes.schedules import LOCATION, IdempotencyKey, ordered
+from starter.api.writes import Outcome, perform
+from starter.context import Context, NotFound, now
+from starter.keys import Scope
+from storage.audit import AuditEntry
+from storage.database import UnitOfWork
+from storage.runs import RunFilter
+
+router = APIRouter(tags=["runs"])
+
+
+def _rfc3339(value: Any) -> Any:
+    if isinstance(value, str) and not re.match(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d", value):
+        raise ValueError("expected a time such as 2026-01-05T14:30:00Z")
+    return value
+
+
+RunId = Annotated[str, Path(max_length=64, description="The run's id.")]
+State = Literal["PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED", "MISSED"]
+Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
+Since = Annotated[Moment | None, Query(description="Slots from this moment on, RFC 3339.")]
+Until = Annotated[Moment | None, Query(description="Slots before this moment, RFC 3339.")]
+JobId = Annotated[str | None, Query(max_length=64, description="Only runs of this schedule.")]
+UserId = Annotated[str | None, Query(max_length=64, description="For admin keys: only this user's.")]
+
+
+@router.get("/runs", response_model=RunPage, operation_id="listRuns", dependencies=[needs(Scope.READ)])
+async def listing(
+    request: Request,
+    job_id: JobId = None,
+    job_type: JobName | None = None,
+    status: State | None = None,
+    since: Since = None,
+    until: Until = None,
+    user_id: UserId = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> RunPage:
+    """Runs, newest first."""
+    context = context_of(request)
+    wanted = _filter(context, user_id, job_id, job_type, status, since, until)
+    async with context.database.transaction() as work:
+        page = await work.runs.page(wanted, read_row_cursor(cursor), limit + 1)
+    more = cursor_of(str(page[limit - 1].id)) if len(page) > limit else None
+    return RunPage(items=[RunOut.of(run) for run in page[:limit]], next_cursor=more)
+
+
+@router.get(
+    "/runs/stats", response_model=RunStatistics, operation_id="getRunStatistics", dependencies=[needs(Scope.READ)]
+)
+async def statistics(
+    request: Request,
+    job_id: JobId = None,
+    job_type: JobName | None = None,
+    since: Since = None,
+    until: Until = None,
+    user_id: UserId = None,
+) -> RunStatistics:
+    """Runs counted by type and status, with their mean duration."""
+    context = context_of(request)
+    wanted = _filter(context, user_id, job_id, job_type, None, since, until)
+    async with context.database.transaction() as work:
+        counts = await work.runs.statistics(wanted)
+    return RunStatistics(items=[RunCountOut.of(one) for one in counts])
+
+
+@router.get("/runs/{run_id}", response_model=RunOut, operation_id="getRun", dependencies=[needs(Scope.READ)])
+async def get(request: Request, run_id: RunId) -> RunOut:
+    """One run."""
+    context = context_of(request)
+    async with context.database.transaction() as work:
+        return RunOut.of(await _find(work, context, run_id))
+
+
+@router.delete("/runs/{run_id}", response_model=RunOut, operation_id="cancelRun", dependencies=[needs(Scope.RUN)])
+async def cancel(request: Request, run_id: RunId) -> JSONResponse:
+    """Cancels a run that is pending or running; one that has ended stays as it is."""
+    context = context_of(request)
+
+    async def change(work: UnitOfWork) -> Outcome:
+        run = await cancelled(work, context, run_id)
+        return Outcome(200, RunOut.of(run), cancelled=(run,))
+
+    return await perform(request, context, change)
+
+
+@router.post(
+    "/reports/run",
+    status_code=202,
+    response_model=RunOut,
+    operation_id="runReport",
+    tags=["reports"],
+    dependencies=[needs(Scope.RUN)],
+    responses={202: {"headers": LOCATION}},
+)
+async def report(request: Request, body: Params, idempotency_key: IdempotencyKey = None) -> JSONResponse:
+    """Makes a report now, once."""
+    return await _run_once(request, JobType.REPORT, body, idempotency_key)
+
+
+@router.post(
+    "/screeners/run",
+    status_code=202,
+    response_model=RunOut,
+    operation_id="runScreener",
+    tags=["screeners"],
+    dependencies=[needs(Scope.RUN)],
+    responses={202: {"headers": LOCATION}},
+)
+async def screener(request: Request, body: Params, idempotency_key: IdempotencyKey = None) -> JSONResponse:
+    """Screens now, once."""
+    return await _run_once(request, JobType.SCREENER, body, idempotency_key)
+
+
+BODIES: dict[str, type[BaseModel]] = {"runReport": ReportParams, "runScreener": ScreenerParams}
+EXAMPLES = {
+    "runReport": {"report_type": "daily_summary", "symbols": ["AAPL", "MSFT"], "timeframe": "1d"},
+    "runScreener": {
+        "symbols": ["AAPL", "MSFT", "NVDA"],
+        "filter_criteria": {"min_volume": 1000000, "conditions": ["rsi(14) < 30"]},
+    },
+}
+
+
+async def _run_once(request: Request, job_type: JobType, body: Params, key: str | None) -> JSONResponse:
+    context = context_of(request)
+    try:
+        read_job(job_type, body, cron="@daily")
+    except InvalidInput as error:
+        faults = [Fault(one.path.replace("$.task_params", "$", 1), one.message, one.value) for one in error.faults]
+        raise InvalidInput(job_type, faults) from None
+
+    async def change(work: UnitOfWork) -> Outcome:
+        return await ordered(work, job_type, context.who.user_id, None, body)
+
+    return await perform(request, context, change, key)
+
+
+async def _find(work: UnitOfWork, context: Context, run_id: str) -> Run:
+    run = await work.runs.get(run_id)
+    if run is None or (context.owner is not None and run.user_id != context.owner):
+        raise NotFound(run_id, "run", "alerts runs list")
+    return run
+
+
+async def cancelled(work: UnitOfWork, context: Context, run_id: str) -> Run:
+    """The run, cancelled in its row; its workflow is told after the commit."""
+    run = await _find(work, context, run_id)
+    if run.status not in OPEN or not await work.runs.finish(run_id, RunStatus.CANCELLED, now(), error="cancelled"):
+        raise ProblemError(409, "conflict", f"the run has ended already: {run.status}")
+    entry = AuditEntry(now(), context.who.user_id, context.who.client, "cancelled", "run", run_id)
+    await work.audit.add(entry)
+    return await _find(work, context, run_id)
+
+
+def _filter(
+    context: Context,
+    user_id: str | None,
+    job_id: str | None,
+    job_type: str | None,
+    status: str | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> RunFilter:
+    for name, at in (("since", since), ("until", until)):
+        if at is not None and not 1970 <= at.year <= 9000:
+            raise InvalidInput("the request", [Fault(f"query.{name}", "expected a year from 1970 to 9000", str(at))])
+    return RunFilter(context.owner or user_id, job_id, job_type, status, since, until)

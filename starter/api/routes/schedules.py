@@ -1,0 +1,265 @@
+"""``/api/schedules``: every definition, whatever its type."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from domain.alert import Alert
+from domain.definition import AlertDefinition
+from domain.job import Job, JobDefinition
+from domain.run import Run, RunStatus
+from starter import writing
+from starter.api.access import context_of, needs, owner_wanted
+from starter.api.models import AuditOut, AuditPage, JobName, NewSchedule, RunOut, ScheduleIn, ScheduleOut, SchedulePage
+from starter.api.paging import Cursor, Limit, next_time_cursor, read_time_cursor
+from starter.api.writes import Outcome, etag, expected_version, perform
+from starter.context import Context, now
+from starter.keys import Scope
+from starter.reconciler.runs import run_workflow_id
+from storage.database import UnitOfWork
+from storage.reading import read_row
+from storage.schedules import Filter, StoredSchedule
+from storage.tables import ScheduleRow
+
+router = APIRouter(tags=["schedules"])
+Id = Annotated[str, Path(max_length=64, description="The schedule's id.")]
+IfMatch = Annotated[str | None, Header(max_length=200, description="The ETag as it was read, or `*`.")]
+IdempotencyKey = Annotated[
+    str | None, Header(min_length=1, max_length=200, description="Repeats within 24 hours get the first answer.")
+]
+Status = Literal["ARMED", "TRIGGERED", "COOLDOWN", "INACTIVE"]
+ETAG: dict[str, Any] = {"ETag": {"description": "The version, for If-Match.", "schema": {"type": "string"}}}
+LOCATION: dict[str, Any] = {"Location": {"description": "Where it is.", "schema": {"type": "string"}}}
+
+
+@router.post(
+    "/schedules",
+    status_code=201,
+    response_model=ScheduleOut,
+    operation_id="createSchedule",
+    dependencies=[needs(Scope.WRITE)],
+    responses={201: {"headers": {**ETAG, **LOCATION}}},
+)
+async def create(request: Request, body: NewSchedule, idempotency_key: IdempotencyKey = None) -> JSONResponse:
+    """Writes a definition; it runs within seconds, and as soon as Temporal can be reached."""
+    context = context_of(request)
+    user_id = owner_wanted(request, body.user_id)
+    definition = definition_in(body, context.settings.scheduler_timezone)
+    one = made(body.id or writing.new_id(definition), user_id, definition)
+
+    async def change(work: UnitOfWork) -> Outcome:
+        written = await writing.create(work, context.who, [one], now(), enabled=body.enabled)
+        return await created(work, context, one.id, tuple(written))
+
+    return await perform(request, context, change, idempotency_key)
+
+
+@router.get(
+    "/schedules",
+    response_model=SchedulePage,
+    operation_id="listSchedules",
+    dependencies=[needs(Scope.READ)],
+)
+async def listing(
+    request: Request,
+    job_type: JobName | None = None,
+    enabled: bool | None = None,
+    status: Status | None = None,
+    target: Annotated[str | None, Query(max_length=64, description="The ticker of alerts.")] = None,
+    invalid: Annotated[bool | None, Query(description="Only rows that cannot be used, or only those that can.")] = None,
+    user_id: Annotated[str | None, Query(max_length=64, description="For admin keys: only this user's.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> SchedulePage:
+    """Schedules, oldest first."""
+    context = context_of(request)
+    wanted = Filter(context.owner or user_id, job_type, enabled, status, target, invalid)
+    async with context.database.transaction() as work:
+        page = await work.schedules.page(wanted, read_time_cursor(cursor), limit + 1)
+    return SchedulePage(items=[ScheduleOut.of(one) for one in page[:limit]], next_cursor=next_time_cursor(page, limit))
+
+
+@router.get(
+    "/schedules/{id}",
+    response_model=ScheduleOut,
+    operation_id="getSchedule",
+    dependencies=[needs(Scope.READ)],
+    responses={200: {"headers": ETAG}},
+)
+async def get(request: Request, response: Response, id: Id) -> ScheduleOut:
+    """One schedule."""
+    context = context_of(request)
+    async with context.database.transaction() as work:
+        stored = await context.find(work, id)
+    response.headers["ETag"] = etag(stored.version)
+    return ScheduleOut.of(stored)
+
+
+@router.put(
+    "/schedules/{id}",
+    response_model=ScheduleOut,
+    operation_id="replaceSchedule",
+    dependencies=[needs(Scope.WRITE)],
+    responses={200: {"headers": ETAG}},
+)
+async def replace(request: Request, id: Id, body: ScheduleIn, if_match: IfMatch = None) -> JSONResponse:
+    """Writes over a definition; what is left out gets its default.
+
+    An alert keeps its state unless rule, ticker, timeframe or rearm change.
+    """
+    context = context_of(request)
+
+    async def change(work: UnitOfWork) -> Outcome:
+        stored = await context.find(work, id)
+        expected_version(if_match, stored)
+        if stored.job_type != body.job_type:
+            raise writing.Refused(f"{id} is of type {stored.job_type}; delete it and make another")
+        definition = definition_in(body, context.settings.scheduler_timezone)
+        written = await writing.edit(work, context.who, stored, definition, now(), enabled=body.enabled)
+        return await changed(work, context, id, (written,) if written else ())
+
+    return await perform(request, context, change)
+
+
+@router.delete(
+    "/schedules/{id}",
+    status_code=204,
+    operation_id="deleteSchedule",
+    dependencies=[needs(Scope.WRITE)],
+    response_class=Response,
+)
+async def delete(request: Request, id: Id, if_match: IfMatch = None) -> Response:
+    """Ends what runs of it; its runs and events stay."""
+    return await deleted(request, id, if_match, None)
+
+
+@router.post(
+    "/schedules/{id}/trigger",
+    status_code=202,
+    response_model=RunOut,
+    operation_id="triggerSchedule",
+    dependencies=[needs(Scope.RUN)],
+    responses={202: {"headers": LOCATION}},
+)
+async def trigger(request: Request, id: Id, idempotency_key: IdempotencyKey = None) -> JSONResponse:
+    """Runs it now, whatever its cron says: an alert is evaluated. The run is found at Location."""
+    context = context_of(request)
+
+    async def change(work: UnitOfWork) -> Outcome:
+        stored = await context.find(work, id)
+        if stored.schedule is None:
+            raise writing.Refused(f"{id} cannot be read, see its errors")
+        return await ordered(work, stored.job_type, stored.user_id, stored)
+
+    return await perform(request, context, change, idempotency_key)
+
+
+@router.get(
+    "/schedules/{id}/audit",
+    response_model=AuditPage,
+    operation_id="listScheduleChanges",
+    dependencies=[needs(Scope.READ)],
+)
+async def audit(request: Request, id: Id, limit: Limit = 50) -> AuditPage:
+    """Who changed it, when, and from where."""
+    context = context_of(request)
+    async with context.database.transaction() as work:
+        await context.find(work, id)
+        entries = await work.audit.of(id, limit)
+    return AuditPage(items=[AuditOut.of(one) for one in entries])
+
+
+def definition_in(body: ScheduleIn, timezone: str) -> AlertDefinition | JobDefinition:
+    """The definition a request holds, read as a row is.
+
+    Raises:
+        InvalidInput: with every fault.
+    """
+    row = ScheduleRow(
+        id="new",
+        user_id="",
+        job_type=body.job_type,
+        name=body.name,
+        target=body.target,
+        task_params=body.task_params,
+        cron=body.cron,
+        timezone=body.timezone or str(body.task_params.get("timezone") or timezone),
+        version=1,
+        state_version=0,
+    )
+    return read_row(row).definition
+
+
+def made(id: str, user_id: str, definition: AlertDefinition | JobDefinition) -> Alert | Job:
+    """A new alert or job."""
+    if isinstance(definition, JobDefinition):
+        return Job(id=id, user_id=user_id, definition=definition)
+    return Alert(id=id, user_id=user_id, definition=definition)
+
+
+async def created(
+    work: UnitOfWork,
+    context: Context,
+    id: str,
+    written: tuple[writing.Written, ...],
+    model: Any = ScheduleOut,
+    at: str = "schedules",
+) -> Outcome:
+    """The answer to a POST that made a row."""
+    stored = await context.find(work, id)
+    headers = {"ETag": etag(stored.version), "Location": f"/api/{at}/{id}"}
+    return Outcome(201, model.of(stored), headers, written)
+
+
+async def changed(
+    work: UnitOfWork, context: Context, id: str, written: tuple[writing.Written, ...], model: Any = ScheduleOut
+) -> Outcome:
+    """The answer to a write over a row."""
+    stored = await context.find(work, id)
+    return Outcome(200, model.of(stored), {"ETag": etag(stored.version)}, written)
+
+
+async def deleted(request: Request, id: str, if_match: str | None, job_type: str | None) -> Response:
+    """The answer to a DELETE."""
+    context = context_of(request)
+
+    async def change(work: UnitOfWork) -> Outcome:
+        stored = await context.find(work, id, job_type)
+        version = expected_version(if_match, stored)
+        return Outcome(204, written=(await writing.remove(work, context.who, stored, now(), version),))
+
+    answer = await perform(request, context, change)
+    return Response(
+        status_code=204,
+        headers={
+            name: value for name, value in answer.headers.items() if name != "content-length" and name != "content-type"
+        },
+    )
+
+
+async def ordered(
+    work: UnitOfWork, job_type: str, user_id: str, stored: StoredSchedule | None, params: dict[str, Any] | None = None
+) -> Outcome:
+    """A PENDING run, and its answer: 202 with where to look."""
+    run_id, at = str(uuid.uuid4()), now()
+    kept: dict[str, Any] = {"workflow_id": run_workflow_id(run_id), "task_params": params}
+    if stored is not None:
+        from activities.jobs.runner import snapshot_of
+
+        kept = snapshot_of(stored, run_workflow_id(run_id))
+    run = Run(
+        run_id=run_id,
+        job_type=job_type,
+        job_id=stored.id if stored else None,
+        user_id=user_id,
+        status=RunStatus.PENDING,
+        scheduled_for=at,
+        enqueued_at=at,
+        job_snapshot=kept,
+    )
+    await work.runs.add([run])
+    return Outcome(202, RunOut.of(run), {"Location": f"/api/runs/{run_id}"}, ordered=(run,))

@@ -1,0 +1,244 @@
+"""How the installation is: healthy, degraded or unhealthy, every issue with how to mend it (R-603)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from activities.interface import TaskQueue
+from domain.job import JobType
+from domain.run import RunStatus
+from starter.gateway import Gateway
+from storage.database import HEAD, Database
+from storage.runs import RunFilter
+from worker.client import TemporalUnreachable
+
+CHECK_SECONDS = 3.0
+SWEEP_LATE = timedelta(minutes=2)
+DAY = timedelta(days=1)
+POLLER_SEEN = timedelta(minutes=3)
+
+
+class Level(StrEnum):
+    """From best to worst."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    UNHEALTHY = "unhealthy"
+
+
+@dataclass(frozen=True)
+class Issue:
+    """Something wrong, and how to mend it."""
+
+    component: str
+    level: Level
+    message: str
+    mend: str
+
+
+@dataclass
+class Health:
+    """The whole. ``components`` has figures of each part."""
+
+    status: Level
+    issues: list[Issue] = field(default_factory=list)
+    components: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+class Examiner:
+    """Looks at every part, each within a bound, and keeps the finding for a while."""
+
+    def __init__(self, database: Database, gateway: Gateway, keep_seconds: float) -> None:
+        self.database, self.gateway, self.keep_seconds = database, gateway, keep_seconds
+        self._kept: tuple[float, Health] | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    async def health(self, now: datetime) -> Health:
+        """All parts. An idle fleet, workers with nothing to do, is healthy."""
+        async with self._one_at_a_time:
+            if self._kept is not None and time.monotonic() - self._kept[0] < self.keep_seconds:
+                return self._kept[1]
+            found = await self._examine(now)
+            self._kept = (time.monotonic(), found)
+            return found
+
+    async def ready(self) -> list[str]:
+        """What is missing for work: nothing, when the database has its schema and Temporal answers."""
+        health = Health(Level.HEALTHY)
+        await asyncio.gather(self._database(health), self._temporal(health))
+        return [f"{one.component}: {one.message}" for one in health.issues if one.level is Level.UNHEALTHY]
+
+    async def _examine(self, now: datetime) -> Health:
+        health = Health(Level.HEALTHY)
+        await asyncio.gather(self._database(health), self._temporal(health))
+        broken = {one.component for one in health.issues}
+        wanted = False
+        if "database" not in broken:
+            wanted = await self._rows(health, now)
+        if "temporal" not in broken:
+            await self._workers(health, now, wanted)
+        levels = {one.level for one in health.issues}
+        health.status = next((level for level in (Level.UNHEALTHY, Level.DEGRADED) if level in levels), Level.HEALTHY)
+        health.issues.sort(key=lambda one: (one.level is not Level.UNHEALTHY, one.component))
+        return health
+
+    async def _database(self, health: Health) -> None:
+        began = time.monotonic()
+        try:
+            revision = await asyncio.wait_for(self.database.revision(), CHECK_SECONDS)
+        except Exception as error:
+            issue = f"cannot be used ({type(error).__name__})"
+            health.issues.append(Issue("database", Level.UNHEALTHY, issue, "check DATABASE_URL and the server"))
+            health.components["database"] = {"status": Level.UNHEALTHY}
+            return
+        ok = revision == HEAD
+        health.components["database"] = {
+            "status": Level.HEALTHY if ok else Level.UNHEALTHY,
+            "kind": self.database.engine.dialect.name,
+            "schema": revision,
+            "latency_ms": _since(began),
+        }
+        if not ok:
+            issue = f"its schema is {revision or 'missing'}, this version needs {HEAD}"
+            health.issues.append(Issue("database", Level.UNHEALTHY, issue, "run 'alerts db upgrade'"))
+
+    async def _temporal(self, health: Health) -> None:
+        began = time.monotonic()
+        try:
+            client = await asyncio.wait_for(self.gateway.client(), CHECK_SECONDS)
+            alive = await asyncio.wait_for(client.service_client.check_health(), CHECK_SECONDS)
+            if not alive:
+                raise TemporalUnreachable(self.gateway.settings.temporal_target)
+        except Exception as error:
+            text = str(error) if isinstance(error, TemporalUnreachable) else "does not answer"
+            health.issues.append(
+                Issue("temporal", Level.UNHEALTHY, text.partition(";")[0], "start it, or set TEMPORAL_ADDRESS")
+            )
+            health.components["temporal"] = {"status": Level.UNHEALTHY}
+            return
+        health.components["temporal"] = {
+            "status": Level.HEALTHY,
+            "namespace": client.namespace,
+            "latency_ms": _since(began),
+        }
+
+    async def _rows(self, health: Health, now: datetime) -> bool:
+        """Findings in SQL; whether there is anything enabled to be run."""
+        async with self.database.transaction() as work:
+            counts = await work.schedules.counts()
+            invalid = await work.schedules.invalid()
+            waiting = len(await work.schedules.changes(1000))
+            swept = await work.notes.get("reconciler")
+            stuck = len(await work.runs.running(now - timedelta(hours=1)))
+            dead = await work.deliveries.dead_since(now - DAY)
+            failed = await work.runs.statistics(RunFilter(status=RunStatus.FAILED, since=now - timedelta(hours=1)))
+        enabled = sum(count for _, on, _, count in counts if on)
+        level = Level.HEALTHY
+        if (swept is None or now - swept[0] > SWEEP_LATE) and (enabled or waiting):
+            level = Level.DEGRADED
+            said = f"last swept {swept[0]:%Y-%m-%d %H:%M:%S} UTC" if swept else "has not swept yet"
+            health.issues.append(Issue("reconciler", level, said, "run a worker, or 'alerts sync'"))
+        health.components["reconciler"] = {
+            "status": level,
+            "last_sweep_at": swept[0].isoformat() if swept else None,
+            "waiting_changes": waiting,
+            "invalid_rows": invalid,
+        }
+        if invalid:
+            message = f"{invalid} row{'s' if invalid > 1 else ''} cannot be used"
+            health.issues.append(
+                Issue("definitions", Level.DEGRADED, message, "see 'alerts schedules list --invalid' and mend them")
+            )
+        if stuck:
+            message = f"{stuck} run{'s' if stuck > 1 else ''} for more than an hour"
+            health.issues.append(Issue("runs", Level.DEGRADED, message, "see 'alerts runs list --status RUNNING'"))
+        if dead:
+            message = f"{dead} deliveries of the last day could not be made"
+            health.issues.append(Issue("notifications", Level.DEGRADED, message, "see the deliveries' last errors"))
+        bad = sum(one.count for one in failed)
+        health.components["runs"] = {"status": Level.HEALTHY, "failed_last_hour": bad, "stuck": stuck}
+        health.components["notifications"] = {
+            "status": Level.DEGRADED if dead else Level.HEALTHY,
+            "dead_last_day": dead,
+        }
+        return enabled > 0
+
+    async def _workers(self, health: Health, now: datetime, wanted: bool) -> None:
+        pollers = await self.pollers(now)
+        missing = sorted(queue for queue, count in pollers.items() if count == 0)
+        level = Level.HEALTHY
+        if missing:
+            level = Level.UNHEALTHY if wanted else Level.DEGRADED
+            message = f"nobody polls {', '.join(missing)}"
+            health.issues.append(Issue("workers", level, message, "start a worker with 'alerts worker' or 'alerts up'"))
+        health.components["workers"] = {"status": level, "pollers": pollers}
+
+    async def pollers(self, now: datetime) -> dict[str, int]:
+        """How many workers poll each task queue; 0 as well when the server does not say."""
+        from temporalio.api.enums.v1 import TaskQueueType
+        from temporalio.api.taskqueue.v1 import TaskQueue as Queue
+        from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+
+        client = await self.gateway.client()
+
+        async def count(queue: TaskQueue) -> int:
+            kind = (
+                TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
+                if queue is TaskQueue.MARKET_DATA
+                else TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
+            )
+            request = DescribeTaskQueueRequest(
+                namespace=client.namespace, task_queue=Queue(name=queue.value), task_queue_type=kind
+            )
+            answer = await client.workflow_service.describe_task_queue(request, retry=True)
+            seen = [one.last_access_time.ToDatetime(tzinfo=now.tzinfo) for one in answer.pollers]
+            return sum(now - at < POLLER_SEEN for at in seen)
+
+        found = await asyncio.gather(*(_bounded(count(queue)) for queue in TaskQueue))
+        return {queue.value: number for queue, number in zip(TaskQueue, found, strict=True)}
+
+
+async def statistics(database: Database, now: datetime, user_id: str | None = None) -> dict[str, Any]:
+    """``/stats``: schedules by type and state, alerts by status, runs of the last day, deliveries by status."""
+    async with database.transaction() as work:
+        counts = await work.schedules.counts(user_id)
+        runs = await work.runs.statistics(RunFilter(user_id=user_id, since=now - DAY))
+        deliveries = await work.deliveries.counts(user_id)
+    schedules: dict[str, dict[str, int]] = {}
+    alerts: dict[str, int] = {}
+    for kind, enabled, status, count in counts:
+        of_type = schedules.setdefault(kind, {"enabled": 0, "disabled": 0})
+        of_type["enabled" if enabled else "disabled"] += count
+        if kind == JobType.ALERT:
+            alerts[status] = alerts.get(status, 0) + count
+    by_type: dict[str, dict[str, Any]] = {}
+    for one in runs:
+        by_type.setdefault(one.job_type, {})[one.status] = {"count": one.count, "mean_seconds": one.seconds}
+    return {
+        "schedules": schedules,
+        "alerts": alerts,
+        "runs_last_day": by_type,
+        "deliveries": deliveries,
+        "as_of": now.isoformat().replace("+00:00", "Z"),
+    }
+
+
+async def _bounded(call: Awaitable[int]) -> int:
+    try:
+        return await asyncio.wait_for(call, CHECK_SECONDS)
+    except Exception:
+        return 0
+
+
+def _since(began: float) -> float:
+    return round((time.monotonic() - began) * 1000, 2)
