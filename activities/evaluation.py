@@ -41,8 +41,9 @@ KEPT_VALUES = 20_000
 class Evaluation:
     """The market data activities. ``evaluate`` runs locally and gives a vendor two seconds; ``fetch`` takes its time."""
 
-    def __init__(self, market: MarketData) -> None:
+    def __init__(self, market: MarketData, lookback: int = 1) -> None:
         self.market = market
+        self.lookback = lookback
         self._values: OrderedDict[tuple[str, str, str, str, datetime], dict[str, float]] = OrderedDict()
 
     @activity.defn(name=EVALUATE)
@@ -115,7 +116,7 @@ class Evaluation:
         self, wanted: EvaluateInput, operands: Sequence[Operand], limit: float | None
     ) -> tuple[Answer, dict[str, Answer]]:
         """The alert's own series and those of the higher timeframes its rule names."""
-        windows = {wanted.timeframe: wanted.lookback or 1}
+        windows = {wanted.timeframe: wanted.lookback or self.lookback}
         for operand in operands:
             frame = operand.timeframe or wanted.timeframe
             windows[frame] = max(windows.get(frame, 1), _bars_for(operand))

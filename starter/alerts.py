@@ -11,6 +11,7 @@ from domain.alert import Alert, AlertEvent
 from domain.definition import edited
 from starter import writing
 from starter.context import Context, NoAnswer, NotFound, answered, now
+from starter.schemas import SchemaFolder
 from starter.writing import Refused, Written
 from storage.schedules import ALERT, StoredSchedule
 
@@ -42,6 +43,8 @@ async def add(context: Context, alerts: list[Alert]) -> list[Placed]:
     Raises:
         DuplicateAlert: when an id is taken; nothing is written.
     """
+    for alert in alerts:
+        SchemaFolder(context.settings.alert_schema_dir).check(ALERT, alert.definition.as_json())
     async with context.database.transaction() as work:
         written = await writing.create(work, context.who, alerts, now())
     return [await _placed(context, one) for one in written]
@@ -56,6 +59,7 @@ async def update(context: Context, alert_id: str, changes: dict[str, Any]) -> Pl
     async with context.database.transaction() as work:
         stored = await context.find(work, alert_id, ALERT)
         definition = edited(stored.alert.definition, changes)
+        SchemaFolder(context.settings.alert_schema_dir).check(ALERT, definition.as_json())
         written = await writing.edit(work, context.who, stored, definition, now())
     if written is None:
         return Placed(stored.alert, running=True, problem="nothing changed")

@@ -14,6 +14,7 @@ from domain.alert import Alert, AlertState
 from starter.context import now
 from starter.reconciler.sweep import Reconciler, ensure_schedule, installation
 from starter.registration import start_afresh
+from starter.schemas import SchemaFolder
 from worker.client import connect
 from worker.logs import configure_logging
 from worker.runner import running_workers, stop_on_signal
@@ -71,7 +72,14 @@ class Stack:
         await ensure_search_attributes(self.client)
         database = self.services.database
         self.mark = await installation(database, now())
-        self.reconciler = Reconciler(self.client, database, self.mark, unmarked=self.embedded)
+        folder = SchemaFolder(self.settings.alert_schema_dir)
+        self.reconciler = Reconciler(
+            self.client,
+            database,
+            self.mark,
+            unmarked=self.embedded,
+            check=lambda stored: folder.check(stored.job_type, stored.task_params),
+        )
         jobs = [self.reconciler.reconcile] if self.jobs else None
         await self.exits.enter_async_context(running_workers(self.client, self.services, jobs=jobs))
 
@@ -79,6 +87,14 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.exits.aclose()
+
+    async def serve_api(self) -> str:
+        """The REST API in this process; returns its address."""
+        from starter.api.app import create_app
+        from starter.api.server import serving
+
+        app = create_app(self.settings, self.services.database)
+        return await self.exits.enter_async_context(serving(app, self.settings.api_host, self.settings.alerts_api_port))
 
 
 async def resume_alerts(stack: Stack) -> int:

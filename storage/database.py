@@ -104,15 +104,15 @@ def async_url(url: str) -> str:
     return f"{_DRIVERS[scheme.partition('+')[0]]}://{rest}"
 
 
-def migrate(url: str, revision: str) -> None:
-    """Runs Alembic up to ``revision`` (``head``) or down to it (``base``). Blocking."""
+def migrate(url: str, revision: str, *, down: bool = False) -> None:
+    """Runs Alembic up to ``revision`` (``head``), or down to it (``base`` is always down). Blocking."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["url"] = url
-    if revision == "base":
+    if down or revision == "base":
         command.downgrade(config, revision)
     else:
         command.upgrade(config, revision)

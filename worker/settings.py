@@ -28,6 +28,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)
 
     alerts_home: Path = Path(".alerts")
+    alert_schema_dir: Path | None = None
+    alert_default_lookback: int = Field(default=250, ge=250, le=50_000)
+    alert_max_eval_time: float = Field(default=120.0, gt=0, le=600)
+    alert_once_per_bar: Literal[True] = True
+    scheduler_job_timeout: float = Field(default=300.0, ge=1, le=300)
     alerts_temporal_port: Port = 7233
     alerts_ui_port: Port = 8233
     alerts_api_port: Port = 8002
@@ -53,11 +58,13 @@ class Settings(BaseSettings):
     yahoo_base_url: str = "https://query2.finance.yahoo.com"
     binance_base_url: str = "https://api.binance.com"
     data_timeout: float = Field(default=10.0, gt=0, le=60)
+    data_max_retries: int = Field(default=2, ge=0, le=10)
     data_default_lookback: int = Field(default=250, ge=1, le=50_000)
 
     notification_enabled: bool = True
     notification_service_url: str = ""
     notification_timeout: float = Field(default=10.0, gt=0, le=60)
+    notification_retries: int = Field(default=5, ge=0, le=5)
     alert_webhook_url: SecretStr = SecretStr("")
     alert_webhooks: Annotated[dict[str, SecretStr], NoDecode] = Field(default_factory=dict)
     alert_webhook_secret: SecretStr = SecretStr("")
@@ -93,6 +100,20 @@ class Settings(BaseSettings):
     @classmethod
     def _a_secret_address(cls, value: SecretStr) -> SecretStr:
         cls._an_address(value.get_secret_value())
+        return value
+
+    @field_validator("alert_once_per_bar", mode="before")
+    @classmethod
+    def _once(cls, value: Any) -> Any:
+        if str(value).lower() not in ("true", "1", "yes"):
+            raise ValueError("an alert fires at most once per bar; leave it out or true")
+        return True
+
+    @field_validator("alert_schema_dir")
+    @classmethod
+    def _a_folder(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_dir():
+            raise ValueError("there is no such folder")
         return value
 
     @field_validator("api_rate_limit")
@@ -131,7 +152,24 @@ class Settings(BaseSettings):
         return f"http://127.0.0.1:{self.alerts_ui_port}"
 
 
+MASK = "********"
 SECRET = {"alert_webhook_url", "alert_webhooks", "alert_webhook_secret", "database_url"}
+
+
+def effective(settings: Settings) -> dict[str, Any]:
+    """Every variable with its value as it is in force; what is secret is masked."""
+    shown: dict[str, Any] = {}
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        if name == "alert_webhooks":
+            shown[name.upper()] = dict.fromkeys(value, MASK)
+        elif isinstance(value, SecretStr):
+            shown[name.upper()] = MASK if value.get_secret_value() else ""
+        elif name == "database_url":
+            shown[name.upper()] = re.sub(r"(?<=:)[^:@/]+(?=@)", MASK, settings.database)
+        else:
+            shown[name.upper()] = str(value) if isinstance(value, Path) else value
+    return shown
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:

@@ -52,14 +52,20 @@ class Services:
 def build_services(settings: Settings, providers: Sequence[BarProvider] | None = None) -> Services:
     """Services for one process; ``providers`` replaces the configured ones (demo, replay)."""
     database = build_database(settings)
-    market = MarketData(providers or build_providers(settings), database)
+    market = MarketData(providers or build_providers(settings), database, retries=settings.data_max_retries)
     notifier = Notifier(
         database,
         build_channels(settings),
         Unconfigured("set ALERT_WEBHOOKS=name=URL for a named webhook, or choose another channel"),
+        retries=settings.notification_retries,
     )
-    evaluation, identity = Evaluation(market), f"{os.getpid()}@{socket.gethostname()}"
-    jobs = JobRunner(database, build_executors(settings, database, evaluation, notifier), identity)
+    evaluation, identity = Evaluation(market, settings.alert_default_lookback), f"{os.getpid()}@{socket.gethostname()}"
+    timeouts = {
+        JobType.ALERT: settings.alert_max_eval_time,
+        JobType.SCREENER: settings.scheduler_job_timeout,
+        JobType.BACKUP: settings.scheduler_job_timeout,
+    }
+    jobs = JobRunner(database, build_executors(settings, database, evaluation, notifier), identity, timeouts)
     return Services(
         database, market, evaluation, EventStore(database, identity), notifier, jobs, settings.scheduler_max_workers
     )

@@ -45,8 +45,10 @@ class JobRunner:
         database: Database,
         executors: Mapping[JobType, Executor],
         worker_id: str,
+        timeouts: Mapping[JobType, float] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        self.timeouts = timeouts or {}
         self.database = database
         self.executors = executors
         self.worker_id = worker_id
@@ -122,8 +124,11 @@ class JobRunner:
             executor = self.executors.get(JobType(run.job_type))
             if executor is None:
                 raise JobRefused(f"this worker has nothing that runs {run.job_type} jobs")
-            async with heartbeats():
+            limit = self.timeouts.get(JobType(run.job_type))
+            async with heartbeats(), asyncio.timeout(limit):
                 result = await executor(task)
+        except TimeoutError:
+            raise ApplicationError(f"took longer than {limit:g} s") from None
         except (JobRefused, InvalidInput) as error:
             raise ApplicationError(str(error)[:MOST_ERROR], type=ErrorType.JOB_REFUSED, non_retryable=True) from None
         except JobFailed as error:

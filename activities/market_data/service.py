@@ -29,6 +29,7 @@ FORMING_TTL = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(minutes=1)
 LONGEST_DAILY_WAIT = timedelta(minutes=30)
 LONGEST_FETCH_SECONDS = 25.0
+RETRY_SECONDS = 0.5
 BEHIND = timedelta(minutes=2)
 Key = tuple[str, str, str]
 log = structlog.get_logger(__name__)
@@ -68,7 +69,10 @@ class MarketData:
         providers: Sequence[BarProvider],
         database: Database | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        retries: int = 0,
     ) -> None:
+        self.retries = retries
         if not providers:
             raise ValueError("at least one market data provider is needed")
         self.providers = list(providers)
@@ -90,7 +94,7 @@ class MarketData:
         for provider in self._ordered(need):
             as_of = provider.market_time(self.clock())
             try:
-                answer = await self._from(provider, need, limit)
+                answer = await self._patiently(provider, need, limit)
             except ProviderRefused as error:
                 refusals.append(str(error))
                 continue
@@ -107,6 +111,17 @@ class MarketData:
         if not problem:
             return Answer(Freshness.REFUSED, as_of, problem="; ".join(refusals))
         return Answer(Freshness.UNAVAILABLE, as_of, ready_at=ready, problem="; ".join([problem, *refusals]))
+
+    async def _patiently(self, provider: BarProvider, need: Need, limit: float | None) -> Answer:
+        """Some tries at once where there is time for them; a vendor that says when to come back is left alone until then."""
+        for attempt in range(self.retries if limit is None else 0):
+            try:
+                return await self._from(provider, need, limit)
+            except ProviderUnavailable as error:
+                if error.retry_after is not None:
+                    raise
+                await asyncio.sleep(RETRY_SECONDS * 2**attempt)
+        return await self._from(provider, need, limit)
 
     def _ordered(self, need: Need) -> list[BarProvider]:
         serving = self._serving.get((need.symbol, need.frame))

@@ -24,7 +24,10 @@ class Notifier:
         channels: Mapping[str, Channel],
         fallback: Channel,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        retries: int = 5,
     ) -> None:
+        self.retries = retries
         self.database = database
         self.channels = dict(channels)
         self.fallback = fallback
@@ -63,7 +66,10 @@ class Notifier:
         except ChannelUnavailable as error:
             await self._failed(task, str(error))
             raise ApplicationError(
-                str(error), type=ErrorType.CHANNEL_UNAVAILABLE, next_retry_delay=error.retry_after
+                str(error),
+                type=ErrorType.CHANNEL_UNAVAILABLE,
+                next_retry_delay=error.retry_after,
+                non_retryable=activity.info().attempt > self.retries,
             ) from None
         async with self.database.transaction() as work:
             await work.deliveries.sent(task.event_id, task.channel, self.clock())

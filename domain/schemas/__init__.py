@@ -7,7 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from domain.definition import SCHEMA_VERSION, AlertDefinition
+from domain.job import PARAMS, JobOptions, JobType
 
 FOLDER = Path(__file__).parent
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -25,13 +28,18 @@ def load(job_type: str, version: int = SCHEMA_VERSION) -> dict[str, Any]:
     return data
 
 
-def generate() -> dict[str, Any]:
-    """The schema of the full form of an alert definition, from the models."""
-    schema = AlertDefinition.model_json_schema(by_alias=True, mode="validation")
-    return {"$schema": DIALECT, "$id": f"alert.v{SCHEMA_VERSION}.json", **schema}
+def generate(job_type: str = JobType.ALERT) -> dict[str, Any]:
+    """The schema of ``task_params`` of a job type, from the models; an alert's is the full form of its definition."""
+    model: type[BaseModel] = AlertDefinition if job_type == JobType.ALERT else PARAMS[JobType(job_type)]
+    schema = model.model_json_schema(by_alias=True, mode="validation")
+    if job_type != JobType.ALERT:
+        options = JobOptions.model_json_schema(mode="validation")
+        schema["properties"] = {**schema["properties"], "options": options}
+    return {"$schema": DIALECT, "$id": f"{job_type}.v{SCHEMA_VERSION}.json", **schema}
 
 
 def main() -> None:
     """Rewrites the committed files."""
-    text = json.dumps(generate(), indent=2) + "\n"
-    schema_path("alert").write_text(text, encoding="utf-8")
+    for job_type in JobType:
+        text = json.dumps(generate(job_type), indent=2) + "\n"
+        schema_path(job_type).write_text(text, encoding="utf-8")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -13,10 +10,7 @@ import typer
 from domain.errors import Fault, InvalidInput
 from starter.cli import inputs
 from starter.cli.output import (
-    CONFLICT,
-    FAILED,
     INVALID,
-    NOT_FOUND,
     Failure,
     number,
     plain,
@@ -26,6 +20,7 @@ from starter.cli.output import (
     say,
     short,
 )
+from starter.cli.session import among, is_known, run_command
 
 Json = Annotated[bool, typer.Option("--json", help="Data for programs, alone on stdout.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="The alert's id, as 'alerts list' shows it.")]
@@ -82,7 +77,7 @@ def add(
     if id is not None and len(definitions) > 1:
         raise Failure(f"{what} holds {len(definitions)} definitions; --id goes with one", INVALID)
     made = [Alert(id=inputs.alert_id(id) if id else new_id(one), user_id=user, definition=one) for one in definitions]
-    placed = _run(lambda context: alerts.add(context, made))
+    placed = run_command(lambda context: alerts.add(context, made))
     if as_json:
         print_json([_placed(one) for one in placed] if len(placed) > 1 else _placed(placed[0]))
         return
@@ -104,8 +99,8 @@ def list_alerts(
     from domain.alert import Status
     from starter import alerts
 
-    _among(status.upper(), [*Status, ""], "--status")
-    found = _run(lambda context: alerts.all_alerts(context, status=status, symbol=symbol, tag=tag))
+    among(status.upper(), [*Status, ""], "--status")
+    found = run_command(lambda context: alerts.all_alerts(context, status=status, symbol=symbol, tag=tag))
     if as_json:
         print_json([_stored(one) for one in found])
         return
@@ -137,11 +132,11 @@ def show(id: Id, as_json: Json = False) -> None:
         try:
             return stored, await alerts.query(context, id, "state"), ""
         except Exception as error:
-            if not _is_known(error):
+            if not is_known(error):
                 raise
             return stored, {}, str(error)
 
-    stored, live, problem = _run(work)
+    stored, live, problem = run_command(work)
     if as_json:
         print_json({**_stored(stored), "live": live or None})
         return
@@ -176,7 +171,7 @@ def explain(id: Id, as_json: Json = False) -> None:
     """
     from starter import alerts
 
-    _print_judgement(_run(lambda context: alerts.query(context, id, "explain")), as_json)
+    _print_judgement(run_command(lambda context: alerts.query(context, id, "explain")), as_json)
 
 
 def evaluate(id: Id, as_json: Json = False) -> None:
@@ -186,7 +181,7 @@ def evaluate(id: Id, as_json: Json = False) -> None:
     """
     from starter import alerts
 
-    _print_judgement(_run(lambda context: alerts.send(context, id, "evaluate_now")), as_json)
+    _print_judgement(run_command(lambda context: alerts.send(context, id, "evaluate_now")), as_json)
 
 
 def _print_judgement(said: dict[str, Any], as_json: bool) -> None:
@@ -237,10 +232,10 @@ def pause(
                 "options",
                 [Fault("--until" if until else "--for", "expected a time to come", until or seconds)],
             )
-        _run(lambda context: alerts.snooze(context, id, end.isoformat()))
+        run_command(lambda context: alerts.snooze(context, id, end.isoformat()))
         _answer({"alert": id, "status": "INACTIVE", "reason": "snoozed", "until": plain(end)}, as_json)
         return
-    _answer(_run(lambda context: alerts.enable(context, id, False, reason)), as_json)
+    _answer(run_command(lambda context: alerts.enable(context, id, False, reason)), as_json)
 
 
 def resume(id: Id, as_json: Json = False) -> None:
@@ -250,7 +245,7 @@ def resume(id: Id, as_json: Json = False) -> None:
     """
     from starter import alerts
 
-    _answer(_run(lambda context: alerts.enable(context, id, True)), as_json)
+    _answer(run_command(lambda context: alerts.enable(context, id, True)), as_json)
 
 
 def update(
@@ -292,7 +287,7 @@ def update(
                 merged["rearm"].pop("persistence", None)
         return await alerts.update(context, id, merged)
 
-    placed = _run(work)
+    placed = run_command(work)
     if as_json:
         print_json(_placed(placed))
         return
@@ -306,7 +301,7 @@ def delete(id: Id, as_json: Json = False) -> None:
     """
     from starter import alerts
 
-    told = _run(lambda context: alerts.delete(context, id))
+    told = run_command(lambda context: alerts.delete(context, id))
     if as_json:
         print_json({"alert": id, "deleted": True, "workflow_told": told})
     elif told:
@@ -329,8 +324,8 @@ def history(
     from starter import alerts
 
     for one in kind or []:
-        _among(one, list(EventKind), "--kind")
-    events = _run(lambda context: alerts.history(context, id, kind or [], limit))
+        among(one, list(EventKind), "--kind")
+    events = run_command(lambda context: alerts.history(context, id, kind or [], limit))
     if as_json:
         import dataclasses
 
@@ -348,12 +343,6 @@ def history(
         for event in events
     ]
     print_table(["time", "event", "status", "reason", "values", "detail"], rows, "nothing has happened yet")
-
-
-def _among(value: str, known: list[Any], option: str) -> None:
-    if value not in known:
-        choices = ", ".join(str(one) for one in known if one)
-        raise InvalidInput("options", [Fault(option, f"expected one of {choices}", value)])
 
 
 def _fields(
@@ -437,54 +426,3 @@ def _stored(one: Any) -> dict[str, Any]:
 
 def _values(values: dict[str, float | None]) -> str:
     return ", ".join(f"{name}={number(value)}" for name, value in values.items()) or "-"
-
-
-def _run(work: Any) -> Any:
-    """Runs one command in a session; known failures become exit codes."""
-    from starter.context import run, session
-
-    async def whole() -> Any:
-        waiting = asyncio.create_task(_say_when_slow())
-        try:
-            async with session() as context:
-                return await _awaited(work(context))
-        finally:
-            waiting.cancel()
-
-    try:
-        return run(whole())
-    except Exception as error:
-        code = _code(error)
-        if code is None:
-            raise
-        raise Failure(str(error), code) from None
-
-
-async def _say_when_slow() -> None:
-    """People who wait for more than a second are told for what."""
-    await asyncio.sleep(1.0)
-    if sys.stderr.isatty():
-        say("waiting for Temporal …")
-
-
-async def _awaited(work: Coroutine[Any, Any, Any]) -> Any:
-    return await work
-
-
-def _is_known(error: Exception) -> bool:
-    return _code(error) is not None
-
-
-def _code(error: Exception) -> int | None:
-    """The exit code of a failure that people can mend; None for any other."""
-    codes = {
-        "NotFound": NOT_FOUND,
-        "DuplicateAlert": CONFLICT,
-        "DefinitionConflict": CONFLICT,
-        "Refused": CONFLICT,
-        "AlertGone": FAILED,
-        "NoAnswer": FAILED,
-        "TemporalUnreachable": FAILED,
-        "DatabaseUnavailable": FAILED,
-    }
-    return codes.get(type(error).__name__)

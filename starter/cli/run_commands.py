@@ -1,4 +1,4 @@
-"""Commands that run: demo, up, worker."""
+"""Commands that run: demo, up, worker, api."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ def register(app: typer.Typer) -> None:
     """Adds these commands."""
     app.command("demo")(demo)
     app.command("up")(up)
+    app.command("start", hidden=True)(up)
     app.command("worker")(worker)
+    app.command("api")(api)
 
 
 def demo(
@@ -109,7 +111,7 @@ async def _demo(settings: Any, provider: Any, alerts: list[Any], seconds: float,
 
 
 def up() -> None:
-    """Start the Temporal server, the database and a worker; stop all with Ctrl-C.
+    """Start the Temporal server, the database, a worker and the REST API; stop all with Ctrl-C.
 
     Example: ALERTS_PROVIDERS=simulated alerts up
     """
@@ -128,6 +130,36 @@ def worker() -> None:
     _serve(_up(load_settings(), embedded=False))
 
 
+def api() -> None:
+    """Serve the REST API on ALERTS_API_PORT; workers run elsewhere. SIGTERM ends it.
+
+    Example: DATABASE_URL=postgresql://user@host/alerts TEMPORAL_ADDRESS=host:7233 alerts api
+    """
+    from worker.settings import load_settings
+
+    _serve(_api(load_settings()))
+
+
+async def _api(settings: Any) -> None:
+    from starter.api.app import create_app
+    from starter.api.server import serving
+    from worker.logs import configure_logging
+    from worker.runner import stop_on_signal
+    from worker.wiring import build_database
+
+    configure_logging(settings.log_level)
+    database = build_database(settings)
+    try:
+        with stop_on_signal() as stop:
+            await database.upgrade()
+            async with serving(create_app(settings, database), settings.api_host, settings.alerts_api_port) as address:
+                say(f"API: {address}/docs; Ctrl-C stops")
+                await stop.wait()
+    finally:
+        await database.close()
+    say("stopped")
+
+
 async def _up(settings: Any, *, embedded: bool) -> None:
     from starter.processes import Stack, resume_alerts
 
@@ -135,6 +167,7 @@ async def _up(settings: Any, *, embedded: bool) -> None:
         count = await resume_alerts(stack)
         if embedded:
             say(f"Web UI: {stack.ui_url}")
+            say(f"API:    {await stack.serve_api()}/docs")
         say(f"{count} alert{'s' if count != 1 else ''} running; Ctrl-C stops")
         await stack.stop.wait()
     say("stopped")

@@ -39,12 +39,13 @@ class Home:
 
     def __init__(self, folder: Path, **variables: str) -> None:
         self.folder = folder
-        self.temporal_port, self.ui_port = free_port(), free_port()
+        self.temporal_port, self.ui_port, self.api_port = free_port(), free_port(), free_port()
         self.variables = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("TEMPORAL_", "ALERT", "DATABASE_"))},
             "ALERTS_HOME": str(folder),
             "ALERTS_TEMPORAL_PORT": str(self.temporal_port),
             "ALERTS_UI_PORT": str(self.ui_port),
+            "ALERTS_API_PORT": str(self.api_port),
             "ALERTS_PROVIDERS": "simulated",
             "LOG_LEVEL": "WARNING",
             **variables,

@@ -54,7 +54,7 @@ async def test_nothing_the_document_allows_breaks_the_api(
     async with installed(dev_server.client, url, tmp_path) as home:
         app = create_app(settings, database, Gateway(settings, database))
         async with serving(app, "127.0.0.1", 0) as address:
-            (tmp_path / "schemathesis.toml").write_text(CONFIG.format(examples=os.environ.get("FUZZ_EXAMPLES", "45")))
+            (tmp_path / "schemathesis.toml").write_text(CONFIG.format(examples=os.environ.get("FUZZ_EXAMPLES", "36")))
             process = await asyncio.create_subprocess_exec(
                 binary("schemathesis"), "run", f"{address}/openapi.json", "-H", f"Authorization: Bearer {key}", "--checks", "all",
                 "--phases", "examples,coverage,fuzzing,stateful", "--no-color", "--report", "json,har", "--report-dir", "report",

@@ -109,7 +109,7 @@ async def test_alerts_of_the_first_version_survive_up_and_down(
         found = await work.schedules.get("old")
         assert found is not None
         assert (found.alert.version, str(found.alert.definition.rule)) == (3, "close > 5")
-    await asyncio.to_thread(migrate, url, "0001")
+    await asyncio.to_thread(migrate, url, "0001", down=True)
     async with database.engine.connect() as connection:
         assert (await connection.execute(text("SELECT id, version FROM job_schedules"))).all() == [("old", 3)]
     await database.close()

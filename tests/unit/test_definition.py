@@ -14,6 +14,7 @@ from domain import indicators, schemas
 from domain.definition import AlertDefinition, edited, read_definition
 from domain.errors import InvalidInput
 from domain.expression import parse
+from domain.job import JobType
 from domain.operand import IndicatorOperand
 
 
@@ -155,7 +156,9 @@ def test_every_indicator_reads_back_with_its_defaults(name: str) -> None:
 
 
 def test_r208_schema_is_the_models_and_agrees_with_them() -> None:
-    assert schemas.load("alert") == json.loads(json.dumps(schemas.generate())), "run: make generated"
+    for job_type in JobType:
+        assert schemas.load(job_type) == json.loads(json.dumps(schemas.generate(job_type))), "run: make generated"
+        Draft202012Validator.check_schema(schemas.load(job_type))
     validator = Draft202012Validator(schemas.load("alert"))
     validator.check_schema(schemas.load("alert"))
     full = read_definition(

@@ -30,6 +30,7 @@ from starter.api.routes.schedules import ETAG, LOCATION, Id, IdempotencyKey, IfM
 from starter.api.writes import Outcome, etag, expected_version, perform
 from starter.context import now
 from starter.keys import Scope
+from starter.schemas import SchemaFolder
 from storage.database import UnitOfWork
 from storage.schedules import ALERT, Filter
 
@@ -53,6 +54,7 @@ async def create(request: Request, body: NewAlert, idempotency_key: IdempotencyK
     context = context_of(request)
     definition = read_definition({"timezone": context.settings.scheduler_timezone, **_named(body)})
     user_id = owner_wanted(request, body.user_id)
+    SchemaFolder(context.settings.alert_schema_dir).check(ALERT, definition.as_json())
     alert = Alert(id=body.id or writing.new_id(definition), user_id=user_id, definition=definition)
 
     async def change(work: UnitOfWork) -> Outcome:
@@ -135,6 +137,7 @@ async def update(request: Request, id: Id, body: AlertFields, if_match: IfMatch 
         stored = await context.find(work, id, ALERT)
         expected_version(if_match, stored)
         definition = edited(stored.alert.definition, body.given())
+        SchemaFolder(context.settings.alert_schema_dir).check(ALERT, definition.as_json())
         written = await writing.edit(work, context.who, stored, definition, now())
         return await changed(work, context, id, (written,) if written else (), AlertOut)
 

@@ -12,16 +12,14 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator
 
 from domain.errors import Fault, InvalidInput
 from domain.job import JobType, ReportParams, ScreenerParams, read_job
-from domain.run import OPEN, Run, RunStatus
+from starter import runs
 from starter.api.access import context_of, needs
 from starter.api.models import JobName, Params, RunCountOut, RunOut, RunPage, RunStatistics
 from starter.api.paging import Cursor, Limit, cursor_of, read_row_cursor
-from starter.api.problems import ProblemError
 from starter.api.routes.schedules import LOCATION, IdempotencyKey, ordered
 from starter.api.writes import Outcome, perform
-from starter.context import Context, NotFound, now
+from starter.context import Context
 from starter.keys import Scope
-from storage.audit import AuditEntry
 from storage.database import UnitOfWork
 from storage.runs import RunFilter
 
@@ -88,7 +86,7 @@ async def get(request: Request, run_id: RunId) -> RunOut:
     """One run."""
     context = context_of(request)
     async with context.database.transaction() as work:
-        return RunOut.of(await _find(work, context, run_id))
+        return RunOut.of(await runs.find(work, context, run_id))
 
 
 @router.delete("/runs/{run_id}", response_model=RunOut, operation_id="cancelRun", dependencies=[needs(Scope.RUN)])
@@ -97,7 +95,7 @@ async def cancel(request: Request, run_id: RunId) -> JSONResponse:
     context = context_of(request)
 
     async def change(work: UnitOfWork) -> Outcome:
-        run = await cancelled(work, context, run_id)
+        run = await runs.cancel(work, context, run_id)
         return Outcome(200, RunOut.of(run), cancelled=(run,))
 
     return await perform(request, context, change)
@@ -150,26 +148,9 @@ async def _run_once(request: Request, job_type: JobType, body: Params, key: str 
         raise InvalidInput(job_type, faults) from None
 
     async def change(work: UnitOfWork) -> Outcome:
-        return await ordered(work, job_type, context.who.user_id, None, body)
+        return ordered(await runs.order(work, job_type, context.who.user_id, None, body))
 
     return await perform(request, context, change, key)
-
-
-async def _find(work: UnitOfWork, context: Context, run_id: str) -> Run:
-    run = await work.runs.get(run_id)
-    if run is None or (context.owner is not None and run.user_id != context.owner):
-        raise NotFound(run_id, "run", "alerts runs list")
-    return run
-
-
-async def cancelled(work: UnitOfWork, context: Context, run_id: str) -> Run:
-    """The run, cancelled in its row; its workflow is told after the commit."""
-    run = await _find(work, context, run_id)
-    if run.status not in OPEN or not await work.runs.finish(run_id, RunStatus.CANCELLED, now(), error="cancelled"):
-        raise ProblemError(409, "conflict", f"the run has ended already: {run.status}")
-    entry = AuditEntry(now(), context.who.user_id, context.who.client, "cancelled", "run", run_id)
-    await work.audit.add(entry)
-    return await _find(work, context, run_id)
 
 
 def _filter(

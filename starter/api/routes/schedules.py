@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -11,7 +10,7 @@ from fastapi.responses import JSONResponse
 from domain.alert import Alert
 from domain.definition import AlertDefinition
 from domain.job import Job, JobDefinition
-from domain.run import Run, RunStatus
+from domain.run import Run
 from starter import writing
 from starter.api.access import context_of, needs, owner_wanted
 from starter.api.models import AuditOut, AuditPage, JobName, NewSchedule, RunOut, ScheduleIn, ScheduleOut, SchedulePage
@@ -19,11 +18,13 @@ from starter.api.paging import Cursor, Limit, next_time_cursor, read_time_cursor
 from starter.api.writes import Outcome, etag, expected_version, perform
 from starter.context import Context, now
 from starter.keys import Scope
-from starter.reconciler.runs import run_workflow_id
+from starter.runs import order
+from starter.schemas import SchemaFolder
 from storage.database import UnitOfWork
 from storage.reading import read_row
-from storage.schedules import Filter, StoredSchedule
+from storage.schedules import Filter
 from storage.tables import ScheduleRow
+from worker.settings import Settings
 
 router = APIRouter(tags=["schedules"])
 Id = Annotated[str, Path(max_length=64, description="The schedule's id.")]
@@ -48,7 +49,7 @@ async def create(request: Request, body: NewSchedule, idempotency_key: Idempoten
     """Writes a definition; it runs within seconds, and as soon as Temporal can be reached."""
     context = context_of(request)
     user_id = owner_wanted(request, body.user_id)
-    definition = definition_in(body, context.settings.scheduler_timezone)
+    definition = definition_in(body, context.settings)
     one = made(body.id or writing.new_id(definition), user_id, definition)
 
     async def change(work: UnitOfWork) -> Outcome:
@@ -118,7 +119,7 @@ async def replace(request: Request, id: Id, body: ScheduleIn, if_match: IfMatch 
         expected_version(if_match, stored)
         if stored.job_type != body.job_type:
             raise writing.Refused(f"{id} is of type {stored.job_type}; delete it and make another")
-        definition = definition_in(body, context.settings.scheduler_timezone)
+        definition = definition_in(body, context.settings)
         written = await writing.edit(work, context.who, stored, definition, now(), enabled=body.enabled)
         return await changed(work, context, id, (written,) if written else ())
 
@@ -151,9 +152,7 @@ async def trigger(request: Request, id: Id, idempotency_key: IdempotencyKey = No
 
     async def change(work: UnitOfWork) -> Outcome:
         stored = await context.find(work, id)
-        if stored.schedule is None:
-            raise writing.Refused(f"{id} cannot be read, see its errors")
-        return await ordered(work, stored.job_type, stored.user_id, stored)
+        return ordered(await order(work, stored.job_type, stored.user_id, stored))
 
     return await perform(request, context, change, idempotency_key)
 
@@ -173,8 +172,8 @@ async def audit(request: Request, id: Id, limit: Limit = 50) -> AuditPage:
     return AuditPage(items=[AuditOut.of(one) for one in entries])
 
 
-def definition_in(body: ScheduleIn, timezone: str) -> AlertDefinition | JobDefinition:
-    """The definition a request holds, read as a row is.
+def definition_in(body: ScheduleIn, settings: Settings) -> AlertDefinition | JobDefinition:
+    """The definition a request holds, read as a row is, and checked by the operator's own schemas.
 
     Raises:
         InvalidInput: with every fault.
@@ -187,11 +186,13 @@ def definition_in(body: ScheduleIn, timezone: str) -> AlertDefinition | JobDefin
         target=body.target,
         task_params=body.task_params,
         cron=body.cron,
-        timezone=body.timezone or str(body.task_params.get("timezone") or timezone),
+        timezone=body.timezone or str(body.task_params.get("timezone") or settings.scheduler_timezone),
         version=1,
         state_version=0,
     )
-    return read_row(row).definition
+    definition = read_row(row).definition
+    SchemaFolder(settings.alert_schema_dir).check(body.job_type, body.task_params)
+    return definition
 
 
 def made(id: str, user_id: str, definition: AlertDefinition | JobDefinition) -> Alert | Job:
@@ -241,25 +242,6 @@ async def deleted(request: Request, id: str, if_match: str | None, job_type: str
     )
 
 
-async def ordered(
-    work: UnitOfWork, job_type: str, user_id: str, stored: StoredSchedule | None, params: dict[str, Any] | None = None
-) -> Outcome:
-    """A PENDING run, and its answer: 202 with where to look."""
-    run_id, at = str(uuid.uuid4()), now()
-    kept: dict[str, Any] = {"workflow_id": run_workflow_id(run_id), "task_params": params}
-    if stored is not None:
-        from activities.jobs.runner import snapshot_of
-
-        kept = snapshot_of(stored, run_workflow_id(run_id))
-    run = Run(
-        run_id=run_id,
-        job_type=job_type,
-        job_id=stored.id if stored else None,
-        user_id=user_id,
-        status=RunStatus.PENDING,
-        scheduled_for=at,
-        enqueued_at=at,
-        job_snapshot=kept,
-    )
-    await work.runs.add([run])
-    return Outcome(202, RunOut.of(run), {"Location": f"/api/runs/{run_id}"}, ordered=(run,))
+def ordered(run: Run) -> Outcome:
+    """The answer to an order: 202 with where to look."""
+    return Outcome(202, RunOut.of(run), {"Location": f"/api/runs/{run.run_id}"}, ordered=(run,))

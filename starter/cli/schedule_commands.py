@@ -1,0 +1,461 @@
+"""Commands on schedules of any type, and on their runs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+
+from domain.errors import Fault, InvalidInput
+from starter.cli import inputs
+from starter.cli.output import plain, print_json, print_lines, print_table, say, short
+from starter.cli.session import among, run_command
+
+Json = Annotated[bool, typer.Option("--json", help="Data for programs, alone on stdout.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The schedule's id.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
+Limit = Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands."""
+    schedules = typer.Typer(help="Schedules of any type: alerts, reports, screeners, backups …", no_args_is_help=True)
+    for name, command in (
+        ("list", list_schedules), ("show", show), ("add", add), ("update", update), ("enable", enable),
+        ("disable", disable), ("delete", delete), ("trigger", trigger), ("audit", audit),
+    ):  # fmt: skip
+        schedules.command(name)(command)
+    runs = typer.Typer(help="What ran, and what came of it.", no_args_is_help=True)
+    runs.command("list")(list_runs)
+    runs.command("show")(show_run)
+    runs.command("cancel")(cancel)
+    runs.command("stats")(stats)
+    runs.command("cleanup")(cleanup)
+    app.add_typer(schedules, name="schedules")
+    app.add_typer(runs, name="runs")
+
+
+def list_schedules(
+    type: Annotated[str, typer.Option("--type", help="Only this job type.")] = "",
+    user: Annotated[str, typer.Option(help="Only this owner's.")] = "",
+    invalid: Annotated[bool, typer.Option("--invalid", help="Only rows that cannot be used.")] = False,
+    limit: Limit = 500,
+    as_json: Json = False,
+) -> None:
+    """List schedules, oldest first.
+
+    Example: alerts schedules list --type report
+    """
+    from domain.job import JobType
+    from storage.schedules import Filter
+
+    among(type, [*JobType, ""], "--type")
+    wanted = Filter(user or None, type or None, invalid=True if invalid else None)
+
+    async def work(context: Any) -> Any:
+        async with context.database.transaction() as unit:
+            return await unit.schedules.page(wanted, None, limit)
+
+    found = run_command(work)
+    if as_json:
+        print_json([_row(one) for one in found])
+        return
+    rows = [
+        [
+            one.id,
+            one.job_type,
+            one.name,
+            f"{one.cron or '(default)'} {one.timezone}",
+            "yes" if one.enabled else "no",
+            str(one.version),
+            "; ".join(str(fault) for fault in one.faults)
+            or (f"{one.status} ({one.reason})" if one.job_type == "alert" else "ok"),
+            short(one.next_run_at),
+        ]
+        for one in found
+    ]
+    columns = ["id", "type", "name", "schedule", "enabled", "version", "state", "next"]
+    print_table(columns, rows, 'no schedules; add one with: alerts schedules add FILE, or alerts add "AAPL > 150"')
+
+
+def show(id: Id, as_json: Json = False) -> None:
+    """Show one schedule.
+
+    Example: alerts schedules show closing-report
+    """
+
+    async def work(context: Any) -> Any:
+        async with context.database.transaction() as unit:
+            return await context.find(unit, id)
+
+    data = _row(run_command(work))
+    if as_json:
+        print_json(data)
+        return
+    print_table(["", id], [[name, str(plain(value))] for name, value in data.items()])
+
+
+def add(
+    file: Annotated[str, typer.Argument(help="JSON with job_type, task_params, cron …, or '-' for stdin.")],
+    id: Annotated[str | None, typer.Option("--id", help="Its id; default: made from its type.")] = None,
+    user: Annotated[str, typer.Option(help="Its owner.")] = "local",
+    as_json: Json = False,
+) -> None:
+    """Add a schedule, or a list of them: all or none.
+
+    Example: alerts schedules add closing-report.json --id closing-report
+    """
+    from domain.alert import Alert
+    from domain.definition import AlertDefinition
+    from domain.job import Job
+    from starter.context import now
+    from starter.writing import create, new_id
+
+    given = inputs.definitions_in(file)
+    if id is not None and len(given) > 1:
+        raise InvalidInput(file, [Fault("--id", "goes with one schedule", id)])
+
+    async def work(context: Any) -> Any:
+        definitions, faults = [], []
+        for base, data in given:
+            try:
+                definitions.append((data, read_schedule(data, context.settings)))
+            except InvalidInput as error:
+                faults += error.under(base)
+        if faults:
+            raise InvalidInput(file, faults)
+        these: list[Any] = []
+        for data, definition in definitions:
+            name = inputs.alert_id(id or data.get("id") or new_id(definition))
+            kind = Alert if isinstance(definition, AlertDefinition) else Job
+            these.append(kind(id=name, user_id=data.get("user_id") or user, definition=definition))
+        async with context.database.transaction() as unit:
+            written = await create(unit, context.who, these, now())
+        return [(one, await context.gateway.tell(one)) for one in written]
+
+    done = run_command(work)
+    if as_json:
+        print_json(
+            [
+                {"id": one.id, "job_type": one.job_type, "version": one.schedule.version, "told": not problem}
+                for one, problem in done
+            ]
+        )
+        return
+    for one, problem in done:
+        print_lines(one.id)
+        say(
+            f"{one.schedule.definition.name}: "
+            + (f"saved; Temporal will be told later ({problem})" if problem else "running")
+        )
+
+
+def read_schedule(data: Any, settings: Any) -> Any:
+    """The definition a file holds, checked like a row and by the operator's own schemas."""
+    from starter.schemas import SchemaFolder
+    from storage.reading import read_row
+    from storage.tables import ScheduleRow
+
+    known = {"id", "user_id", "job_type", "name", "target", "task_params", "cron", "timezone", "enabled"}
+    if not isinstance(data, dict):
+        raise InvalidInput("schedule", [Fault("$", "expected an object", data)])
+    faults = [Fault(f"$.{name}", "unknown key") for name in sorted(set(data) - known)]
+    texts = ("job_type", "name", "cron", "timezone")
+    faults += [
+        Fault(f"$.{name}", "expected text", data[name]) for name in texts if not isinstance(data.get(name, ""), str)
+    ]
+    if faults:
+        raise InvalidInput("schedule", faults)
+    row = ScheduleRow(
+        id="new",
+        user_id="",
+        job_type=data.get("job_type", ""),
+        name=data.get("name", ""),
+        target=data.get("target"),
+        task_params=data.get("task_params"),
+        cron=data.get("cron", ""),
+        timezone=data.get("timezone") or settings.scheduler_timezone,
+        version=1,
+        state_version=0,
+    )
+    definition = read_row(row).definition
+    SchemaFolder(settings.alert_schema_dir).check(row.job_type, row.task_params)
+    return definition
+
+
+def update(
+    id: Id,
+    file: Annotated[str, typer.Argument(help="JSON as for 'add'; it replaces what is there.")],
+    as_json: Json = False,
+) -> None:
+    """Replace a schedule's definition.
+
+    Example: alerts schedules update closing-report new.json
+    """
+    from starter.context import now
+    from starter.writing import Refused, edit
+
+    given = inputs.definitions_in(file)
+    if len(given) != 1:
+        raise InvalidInput(file, [Fault("$", f"expected one schedule, found {len(given)}")])
+
+    async def work(context: Any) -> Any:
+        definition = read_schedule(given[0][1], context.settings)
+        async with context.database.transaction() as unit:
+            stored = await context.find(unit, id)
+            if stored.job_type != given[0][1].get("job_type"):
+                raise Refused(f"{id} is of type {stored.job_type}; delete it and add another")
+            written = await edit(unit, context.who, stored, definition, now(), enabled=given[0][1].get("enabled"))
+        return stored.version + (written is not None), await context.gateway.tell(written) if written else ""
+
+    version, problem = run_command(work)
+    _said(id, version, problem, as_json)
+
+
+def enable(id: Id, as_json: Json = False) -> None:
+    """Resume a schedule.
+
+    Example: alerts schedules enable closing-report
+    """
+    _enable(id, True, "", as_json)
+
+
+def disable(
+    id: Id, reason: Annotated[str, typer.Option(help="Why, for whoever looks.")] = "", as_json: Json = False
+) -> None:
+    """Pause a schedule.
+
+    Example: alerts schedules disable closing-report --reason holiday
+    """
+    _enable(id, False, reason, as_json)
+
+
+def _enable(id: str, enabled: bool, reason: str, as_json: bool) -> None:
+    from starter import writing
+    from starter.context import now
+
+    async def work(context: Any) -> Any:
+        async with context.database.transaction() as unit:
+            stored = await context.find(unit, id)
+            written = await writing.enable(unit, context.who, stored, enabled, now(), reason)
+        return stored.version + (written is not None), await context.gateway.tell(written) if written else ""
+
+    version, problem = run_command(work)
+    _said(id, version, problem, as_json)
+
+
+def delete(id: Id, as_json: Json = False) -> None:
+    """Delete a schedule; its runs stay.
+
+    Example: alerts schedules delete closing-report
+    """
+    from starter.context import now
+    from starter.writing import remove
+
+    async def work(context: Any) -> Any:
+        async with context.database.transaction() as unit:
+            written = await remove(unit, context.who, await context.find(unit, id), now())
+        return await context.gateway.tell(written)
+
+    problem = run_command(work)
+    if as_json:
+        print_json({"id": id, "deleted": True, "told": not problem})
+    else:
+        say(f"{id} deleted" + (f"; Temporal will be told later ({problem})" if problem else ""))
+
+
+def trigger(id: Id, as_json: Json = False) -> None:
+    """Run a schedule now.
+
+    Example: alerts schedules trigger closing-report
+    """
+    from starter.runs import order
+
+    async def work(context: Any) -> Any:
+        async with context.database.transaction() as unit:
+            stored = await context.find(unit, id)
+            run = await order(unit, stored.job_type, stored.user_id, stored)
+        return run, await context.gateway.start(run)
+
+    run, problem = run_command(work)
+    if as_json:
+        print_json({"run_id": run.run_id, "status": run.status, "told": not problem})
+        return
+    print_lines(run.run_id)
+    say(
+        "ordered"
+        + (f"; Temporal will be told later ({problem})" if problem else f"; see: alerts runs show {run.run_id}")
+    )
+
+
+def audit(id: Id, limit: Limit = 50, as_json: Json = False) -> None:
+    """List who changed a schedule, when, and from where.
+
+    Example: alerts schedules audit closing-report
+    """
+
+    async def work(context: Any) -> Any:
+        async with context.database.transaction() as unit:
+            return await unit.audit.of(id, limit)
+
+    found = run_command(work)
+    if as_json:
+        print_json([vars(one) for one in found])
+        return
+    rows = [
+        [short(one.at), one.actor, one.client, one.action, str(one.version or "-"), str(one.detail or "")]
+        for one in found
+    ]
+    print_table(["time", "who", "from", "what", "version", "detail"], rows, "nothing is recorded of it")
+
+
+def list_runs(
+    schedule: Annotated[str, typer.Option(help="Only of this schedule.")] = "",
+    type: Annotated[str, typer.Option("--type", help="Only this job type.")] = "",
+    status: Annotated[str, typer.Option(help="Only PENDING, RUNNING, COMPLETED, FAILED, CANCELLED or MISSED.")] = "",
+    limit: Limit = 50,
+    as_json: Json = False,
+) -> None:
+    """List runs, newest first.
+
+    Example: alerts runs list --status FAILED
+    """
+    from domain.job import JobType
+    from domain.run import RunStatus
+    from storage.runs import RunFilter
+
+    among(type, [*JobType, ""], "--type")
+    among(status.upper(), [*RunStatus, ""], "--status")
+    wanted = RunFilter(job_id=schedule or None, job_type=type or None, status=status.upper() or None)
+
+    async def work(context: Any) -> Any:
+        async with context.database.transaction() as unit:
+            return await unit.runs.page(wanted, None, limit)
+
+    found = run_command(work)
+    if as_json:
+        print_json([_run(one) for one in found])
+        return
+    rows = [
+        [
+            one.run_id,
+            one.job_type,
+            one.job_id or "-",
+            one.status.value,
+            short(one.scheduled_for),
+            short(one.finished_at),
+            one.error or "",
+        ]
+        for one in found
+    ]
+    print_table(["run", "type", "schedule", "status", "slot", "finished", "error"], rows, "nothing has run yet")
+
+
+def show_run(run: RunId, as_json: Json = False) -> None:
+    """Show one run with its result.
+
+    Example: alerts runs show 0a7c8a52-0f4e-4a7a-9f0e-0d3c5f1f2b11
+    """
+    from starter.context import NotFound
+
+    async def work(context: Any) -> Any:
+        async with context.database.transaction() as unit:
+            found = await unit.runs.get(run)
+        if found is None:
+            raise NotFound(run, "run", "alerts runs list")
+        return found
+
+    data = _run(run_command(work))
+    if as_json:
+        print_json(data)
+        return
+    print_table(["", run], [[name, str(plain(value))] for name, value in data.items()])
+
+
+def cancel(run: RunId, as_json: Json = False) -> None:
+    """Cancel a run that is pending or running.
+
+    Example: alerts runs cancel 0a7c8a52-0f4e-4a7a-9f0e-0d3c5f1f2b11
+    """
+    from starter import runs
+
+    async def work(context: Any) -> Any:
+        async with context.database.transaction() as unit:
+            found = await runs.cancel(unit, context, run)
+        return await context.gateway.cancel(found)
+
+    problem = run_command(work)
+    if as_json:
+        print_json({"run_id": run, "status": "CANCELLED", "told": not problem})
+    else:
+        say(f"{run} cancelled" + (f"; Temporal was not told: {problem}" if problem else ""))
+
+
+def stats(
+    hours: Annotated[float, typer.Option(min=0.01, help="Slots of the last so many hours.")] = 24.0,
+    user: Annotated[str, typer.Option(help="Only this user's.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Count runs by type and status.
+
+    Example: alerts runs stats --hours 168
+    """
+    from starter.context import now
+    from storage.runs import RunFilter
+
+    async def work(context: Any) -> Any:
+        async with context.database.transaction() as unit:
+            return await unit.runs.statistics(RunFilter(user or None, since=now() - timedelta(hours=hours)))
+
+    found = run_command(work)
+    if as_json:
+        print_json([vars(one) for one in found])
+        return
+    rows = [
+        [one.job_type, one.status, str(one.count), "-" if one.seconds is None else f"{one.seconds:.2f}"]
+        for one in found
+    ]
+    print_table(["type", "status", "runs", "mean seconds"], rows, "nothing ran in that time")
+
+
+def cleanup(
+    days: Annotated[float, typer.Option(min=0, help="Runs whose slot is older.")] = 90.0, as_json: Json = False
+) -> None:
+    """Delete ended runs older than so many days.
+
+    Example: alerts runs cleanup --days 30
+    """
+    from starter.context import now
+
+    async def work(context: Any) -> Any:
+        async with context.database.transaction() as unit:
+            return await unit.runs.clean(now() - timedelta(days=days))
+
+    count = run_command(work)
+    if as_json:
+        print_json({"deleted": count})
+    else:
+        say(f"{count} run{'s' if count != 1 else ''} deleted")
+
+
+def _said(id: str, version: int, problem: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"id": id, "version": version, "told": not problem})
+    else:
+        say(f"{id}: version {version}" + (f"; Temporal will be told later ({problem})" if problem else ""))
+
+
+def _row(one: Any) -> dict[str, Any]:
+    names = ("id", "user_id", "name", "job_type", "target", "cron", "timezone", "enabled", "version", "status", "reason",
+             "next_run_at", "created_at", "updated_at")  # fmt: skip
+    params = one.task_params if isinstance(one.task_params, dict | list | str) else str(one.task_params)
+    return {
+        **{name: getattr(one, name) for name in names},
+        "task_params": params,
+        "errors": [fault.as_json() for fault in one.faults],
+    }
+
+
+def _run(one: Any) -> dict[str, Any]:
+    return {name: value for name, value in vars(one).items() if name != "id"}

@@ -1,0 +1,68 @@
+"""Runs one command in a session of its own; failures that people can mend become exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+from domain.errors import Fault, InvalidInput
+from starter.cli.output import CONFLICT, FAILED, NOT_FOUND, Failure, say
+
+
+def among(value: str, known: list[Any], option: str) -> None:
+    if value not in known:
+        choices = ", ".join(str(one) for one in known if one)
+        raise InvalidInput("options", [Fault(option, f"expected one of {choices}", value)])
+
+
+def run_command(work: Any) -> Any:
+    """Runs one command in a session; known failures become exit codes."""
+    from starter.context import run, session
+
+    async def whole() -> Any:
+        waiting = asyncio.create_task(_say_when_slow())
+        try:
+            async with session() as context:
+                return await _awaited(work(context))
+        finally:
+            waiting.cancel()
+
+    try:
+        return run(whole())
+    except Exception as error:
+        code = code_of(error)
+        if code is None:
+            raise
+        raise Failure(str(error), code) from None
+
+
+async def _say_when_slow() -> None:
+    """People who wait for more than a second are told for what."""
+    await asyncio.sleep(1.0)
+    if sys.stderr.isatty():
+        say("waiting for Temporal …")
+
+
+async def _awaited(work: Coroutine[Any, Any, Any]) -> Any:
+    return await work
+
+
+def is_known(error: Exception) -> bool:
+    return code_of(error) is not None
+
+
+def code_of(error: Exception) -> int | None:
+    """The exit code of a failure that people can mend; None for any other."""
+    codes = {
+        "NotFound": NOT_FOUND,
+        "DuplicateAlert": CONFLICT,
+        "DefinitionConflict": CONFLICT,
+        "Refused": CONFLICT,
+        "AlertGone": FAILED,
+        "NoAnswer": FAILED,
+        "TemporalUnreachable": FAILED,
+        "DatabaseUnavailable": FAILED,
+    }
+    return codes.get(type(error).__name__)

@@ -1,0 +1,341 @@
+"""Commands on the installation: sync, status, doctor, config, db, keys."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+import typer
+
+from domain.errors import Fault, InvalidInput
+from starter.cli.output import FAILED, NOT_FOUND, Failure, plain, print_json, print_lines, print_table, say, short
+from starter.cli.session import run_command
+
+Json = Annotated[bool, typer.Option("--json", help="Data for programs, alone on stdout.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands."""
+    app.command("sync")(sync)
+    app.command("reload", hidden=True)(sync)
+    app.command("status")(status)
+    app.command("doctor")(doctor)
+    app.command("test-db", hidden=True)(doctor)
+    app.command("config")(config)
+    db = typer.Typer(help="The database's schema.", no_args_is_help=True)
+    for name, command in (("upgrade", upgrade), ("downgrade", downgrade), ("current", current)):
+        db.command(name)(command)
+    keys = typer.Typer(help="API keys: shown once, kept as a hash.", no_args_is_help=True)
+    keys.command("create")(create_key)
+    keys.command("list")(list_keys)
+    keys.command("revoke")(revoke_key)
+    app.add_typer(db, name="db")
+    app.add_typer(keys, name="keys")
+
+
+def sync(
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only show what would be done.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring every row of job_schedules to Temporal now, and show what differs.
+
+    Example: alerts sync --dry-run
+    """
+    from starter.context import now
+    from starter.reconciler.sweep import Reconciler, installation
+    from starter.schemas import SchemaFolder
+
+    async def work(context: Any) -> Any:
+        database, settings = context.database, context.settings
+        client = await context.gateway.client()
+        folder = SchemaFolder(settings.alert_schema_dir)
+        reconciler = Reconciler(
+            client,
+            database,
+            await installation(database, now()),
+            unmarked=not settings.temporal_address,
+            check=lambda stored: folder.check(stored.job_type, stored.task_params),
+        )
+        planned = await reconciler.plan(full=True, write=not dry_run)
+        failed = 0 if dry_run else await reconciler.apply(planned)
+        async with database.transaction() as unit:
+            from storage.schedules import Filter
+
+            invalid = await unit.schedules.page(Filter(invalid=True), None, 1000)
+        return planned, failed, {one.id: one for one in (*invalid, *planned.invalid)}
+
+    planned, failed, invalid = run_command(work)
+    if as_json:
+        actions = [vars(one) for one in planned.actions]
+        bad = [{"id": one.id, "errors": [fault.as_json() for fault in one.faults]} for one in invalid.values()]
+        print_json({"dry_run": dry_run, "rows": planned.rows, "actions": actions, "invalid": bad, "failed": failed})
+    else:
+        rows = [[one.kind.value, one.job_type, one.id, one.why] for one in planned.actions]
+        print_table(["action", "type", "id", "why"], rows, f"{planned.rows} rows, nothing to do")
+        for one in invalid.values():
+            say(f"cannot be used: {one.id}: " + "; ".join(str(fault) for fault in one.faults))
+        if rows:
+            say(
+                f"{len(rows)} to do"
+                if dry_run
+                else f"{len(rows) - failed} done" + (f", {failed} failed" if failed else "")
+            )
+    if failed:
+        raise Failure(f"{failed} of {len(planned.actions)} could not be done; see the log, and sync again", FAILED)
+
+
+def status(as_json: Json = False) -> None:
+    """Show how everything is: health, what there is, what it did.
+
+    Example: alerts status
+    """
+    from starter.context import now
+    from starter.health import Examiner, statistics
+
+    async def work(context: Any) -> Any:
+        health = await Examiner(context.database, context.gateway, 0).health(now())
+        return health, await statistics(context.database, now())
+
+    health, stats = run_command(work)
+    if as_json:
+        print_json({**health.as_json(), "stats": stats})
+    else:
+        print_lines(health.status.value)
+        rows = [[name, str(part.get("status", "-")), _figures(part)] for name, part in health.components.items()]
+        print_table(["component", "status", "figures"], rows)
+        for issue in health.issues:
+            say(f"{issue.level.value}: {issue.component}: {issue.message}; {issue.mend}")
+        say(", ".join(f"{count} alerts {state}" for state, count in stats["alerts"].items()) or "no alerts")
+    if health.status == "unhealthy":
+        raise typer.Exit(FAILED)
+
+
+def _figures(part: dict[str, Any]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in part.items() if key != "status")
+
+
+def doctor(as_json: Json = False) -> None:
+    """Check database, Temporal, search attributes, pollers, clock, schema and providers, and say how to mend each.
+
+    Example: alerts doctor
+    """
+    from starter.doctor import Doctor, Verdict
+    from storage.database import Database
+    from worker.settings import load_settings
+
+    settings = load_settings()
+
+    async def work() -> Any:
+        database = Database(settings.database)
+        try:
+            return await Doctor(settings, database).findings()
+        finally:
+            await database.close()
+
+    findings = asyncio.run(work())
+    if as_json:
+        print_json([vars(one) for one in findings])
+    else:
+        marks = {Verdict.OK: "ok", Verdict.NOTE: "note", Verdict.FAIL: "FAIL"}
+        print_table(
+            ["check", "", "found", "to mend"],
+            [[one.check, marks[one.verdict], one.found, one.mend] for one in findings],
+        )
+    failed = sum(one.verdict is Verdict.FAIL for one in findings)
+    if failed:
+        raise Failure(f"{failed} of {len(findings)} checks failed", FAILED)
+
+
+def config(as_json: Json = False) -> None:
+    """Show the configuration in force; secrets are masked.
+
+    Example: alerts config
+    """
+    from worker.settings import effective, load_settings
+
+    shown = effective(load_settings())
+    if as_json:
+        print_json(shown)
+        return
+    print_table(["variable", "value"], [[name, str(plain(value))] for name, value in shown.items()])
+
+
+def upgrade(as_json: Json = False) -> None:
+    """Migrate the database to the schema of this version.
+
+    Example: alerts db upgrade
+    """
+    _migrate("head", as_json)
+
+
+def downgrade(
+    revision: Annotated[str, typer.Argument(help="The revision to go back to, such as 0001, or 'base'.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Data that the older schema cannot hold is lost.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Migrate the database back; what the older schema cannot hold is lost.
+
+    Example: alerts db downgrade 0001 --yes
+    """
+    if not yes:
+        raise InvalidInput("options", [Fault("--yes", "is needed: data that the older schema cannot hold is lost")])
+    _migrate(revision, as_json)
+
+
+def current(as_json: Json = False) -> None:
+    """Show which schema the database has, and which this version needs.
+
+    Example: alerts db current
+    """
+    from storage.database import HEAD
+
+    async def work(database: Any) -> Any:
+        return await database.revision()
+
+    found = _with_database(work)
+    if as_json:
+        print_json({"schema": found, "needed": HEAD})
+    else:
+        say(f"schema {found or 'none'}, this version needs {HEAD}")
+    if found != HEAD:
+        raise typer.Exit(FAILED)
+
+
+def _migrate(revision: str, as_json: bool) -> None:
+    from storage.database import migrate
+
+    async def work(database: Any) -> Any:
+        if revision == "head":
+            await database.upgrade()
+        else:
+            await asyncio.to_thread(migrate, database.url, revision, down=True)
+        return await database.revision()
+
+    found = _with_database(work)
+    if as_json:
+        print_json({"schema": found})
+    else:
+        say(f"schema {found or 'none'}")
+
+
+def _with_database(work: Any) -> Any:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from storage.database import Database
+    from worker.settings import load_settings
+
+    settings = load_settings()
+
+    async def whole() -> Any:
+        database = Database(settings.database)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    try:
+        return asyncio.run(whole())
+    except (SQLAlchemyError, OSError) as error:
+        raise Failure(f"the database cannot be used: {getattr(error, 'orig', None) or error}", FAILED) from None
+    except Exception as error:
+        if type(error).__name__ != "CommandError":
+            raise
+        raise Failure(str(error), FAILED) from None
+
+
+def create_key(
+    name: Annotated[str, typer.Argument(help="What it is for, such as 'laptop'.")],
+    user: Annotated[str, typer.Option(help="Whose it is.")] = "local",
+    scope: Annotated[
+        list[str] | None, typer.Option(help="read, write, run or admin (repeat); default read, write, run.")
+    ] = None,
+    days: Annotated[float, typer.Option(min=0, help="Ends after so many days; 0 never.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Create an API key and show it, this once.
+
+    Example: alerts keys create laptop --user ann --scope read --scope write
+    """
+    from starter import keys
+    from starter.context import now
+
+    known = [one.value for one in keys.Scope]
+    wrong = [one for one in scope or [] if one not in known]
+    if wrong:
+        raise InvalidInput("options", [Fault("--scope", f"expected some of {', '.join(known)}", one) for one in wrong])
+    scopes = [keys.Scope(one) for one in scope or ("read", "write", "run")]
+
+    async def work(context: Any) -> Any:
+        async with context.database.transaction() as unit:
+            return await keys.create(unit, user, name, scopes, now(), days or None)
+
+    key, text = run_command(work)
+    if as_json:
+        print_json(
+            {
+                "id": key.id,
+                "user_id": key.user_id,
+                "scopes": list(key.scopes),
+                "expires_at": key.expires_at,
+                "key": text,
+            }
+        )
+        return
+    print_lines(text)
+    say(f"key {key.id} of {key.user_id} ({', '.join(key.scopes)}); it is not shown again")
+
+
+def list_keys(as_json: Json = False) -> None:
+    """List API keys, without their secrets.
+
+    Example: alerts keys list
+    """
+
+    async def work(context: Any) -> Any:
+        async with context.database.transaction() as unit:
+            return await unit.keys.list()
+
+    found = run_command(work)
+    if as_json:
+        print_json([{name: value for name, value in vars(one).items() if name != "secret_hash"} for one in found])
+        return
+    rows = [
+        [
+            one.id,
+            one.user_id,
+            one.name,
+            ", ".join(one.scopes),
+            short(one.created_at),
+            short(one.expires_at),
+            short(one.revoked_at),
+        ]
+        for one in found
+    ]
+    print_table(
+        ["id", "user", "name", "scopes", "created", "expires", "revoked"], rows, "no keys; alerts keys create NAME"
+    )
+
+
+def revoke_key(
+    id: Annotated[str, typer.Argument(help="The key's id, as 'alerts keys list' shows it.")], as_json: Json = False
+) -> None:
+    """End an API key at once.
+
+    Example: alerts keys revoke 3f9c2a5b7d10
+    """
+    from starter.context import now
+    from storage.audit import AuditEntry
+
+    async def work(context: Any) -> Any:
+        async with context.database.transaction() as unit:
+            revoked = await unit.keys.revoke(id, now())
+            if revoked:
+                await unit.audit.add(AuditEntry(now(), context.who.user_id, context.who.client, "revoked", "key", id))
+            return revoked
+
+    if not run_command(work):
+        raise Failure(f"there is no key '{id}' that is alive; see 'alerts keys list'", NOT_FOUND)
+    if as_json:
+        print_json({"id": id, "revoked": True})
+    else:
+        say(f"{id} revoked")
