@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any
 
@@ -78,6 +78,7 @@ class Stack:
             database,
             self.mark,
             unmarked=self.embedded,
+            full_every=timedelta(seconds=self.settings.reconcile_full_seconds),
             check=lambda stored: folder.check(stored.job_type, stored.task_params),
         )
         jobs = [self.reconciler.reconcile] if self.jobs else None

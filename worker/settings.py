@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     database_url: str = ""
     sql_echo: bool = False
     db_pool_size: int = Field(default=5, ge=1, le=200)
+    reconcile_full_seconds: float = Field(default=60.0, ge=1, le=86_400)
     db_max_overflow: int = Field(default=10, ge=0, le=200)
     scheduler_max_workers: int = Field(default=10, ge=1, le=500)
     scheduler_timezone: str = "UTC"

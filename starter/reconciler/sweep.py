@@ -34,7 +34,8 @@ from storage.schedules import StoredSchedule
 from workflows.reconcile import ReconcileWorkflow
 
 EVERY = timedelta(seconds=15)
-FULL_EVERY = timedelta(minutes=5)
+FULL_EVERY = timedelta(minutes=1)
+FULL_FOR_ROW = timedelta(milliseconds=30)  # with very many rows less often: five minutes for 10,000
 SCHEDULE = "reconcile"
 NOTE, FULL_NOTE, INSTALLATION = "reconciler", "reconciler-full", "installation"
 AT_ONCE = 20
@@ -71,10 +72,11 @@ class Reconciler:
         *,
         unmarked: bool = False,
         check: Check = lambda stored: None,
+        full_every: timedelta = FULL_EVERY,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.client, self.database, self.mark = client, database, mark
-        self.unmarked, self.check, self.clock = unmarked, check, clock
+        self.unmarked, self.check, self.clock, self.full_every = unmarked, check, clock, full_every
         self.applier = Applier(client, database, mark, clock)
         self.runs = RunKeeper(client, database, clock)
         self._one_at_a_time = asyncio.Lock()
@@ -169,7 +171,7 @@ class Reconciler:
     async def _full_is_due(self) -> bool:
         async with self.database.transaction() as work:
             last = await work.notes.get(FULL_NOTE)
-        return last is None or self.clock() - last[0] >= FULL_EVERY
+        return last is None or self.clock() - last[0] >= max(self.full_every, FULL_FOR_ROW * int(last[1]["rows"]))
 
     async def _report(self, planned: Plan, failed: int) -> ReconcileReport:
         async with self.database.transaction() as work:

@@ -232,7 +232,7 @@ async def test_versions_guard_every_write(any_database: Database) -> None:
             await work.schedules.add_all([make_alert(id="new"), make_alert()], START)
     async with any_database.transaction() as work:
         assert await work.schedules.get("new") is None
-        await work.schedules.replace(make_job(version=2, include_charts=True), 1, START)
+        await work.schedules.replace(make_job(version=2, report_type="portfolio_analysis"), 1, START)
     for attempt in (1, 3):
         with pytest.raises(DefinitionConflict, match="it is at version 2"):
             async with any_database.transaction() as work:
@@ -243,7 +243,7 @@ async def test_versions_guard_every_write(any_database: Database) -> None:
     async with any_database.transaction() as work:
         found = await work.schedules.get("j1")
         assert found is not None
-        assert found.job == make_job(version=2, include_charts=True)
+        assert found.job == make_job(version=2, report_type="portfolio_analysis")
         assert await work.schedules.get("j1", "alert") is None
         assert await work.schedules.delete("j1", 2)
         assert not await work.schedules.delete("j1")
