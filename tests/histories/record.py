@@ -27,7 +27,8 @@ from tests.workflows.support import World, serving, start
 from workflows.alert import AlertWorkflow
 from workflows.messages import AlertInput, PauseRequest, SnoozeRequest
 
-FOLDER = Path(__file__).parent / "v1"
+FOLDER = Path(__file__).parent
+NEWEST = "v2"
 Handle = WorkflowHandle[AlertWorkflow, Any]
 SECONDS = "* * * * * *"
 
@@ -42,6 +43,7 @@ class Scenario:
     drive: Callable[[Handle, World], Awaitable[None]]
     history_limit: int = 1000
     state: AlertState = AlertState()
+    version: str = "v1"
 
 
 async def until(check: Callable[[], bool]) -> None:
@@ -111,6 +113,58 @@ async def is_late(handle: Handle, world: World) -> None:
     await until(lambda: "late" in world.recorded)
 
 
+async def is_written_through(handle: Handle, world: World) -> None:
+    await handle.signal("pause", PauseRequest("lunch"))
+    await until(lambda: bool(world.disabled))
+    (alert,) = world.rows.values()
+    world.rows[alert.id] = Alert(id=alert.id, version=alert.version + 1, definition=alert.definition)
+    world.disabled.clear()
+    await handle.signal("definition_changed", {"version": alert.version + 1})
+    await until(lambda: "resumed" in world.recorded)
+    await handle.execute_update(AlertWorkflow.pause_update, PauseRequest())
+    await handle.signal(AlertWorkflow.snooze, SnoozeRequest(seconds=1.2))
+    await until(lambda: world.recorded.count("resumed") >= 2)
+
+
+async def finds_an_older_row(handle: Handle, world: World) -> None:
+    await handle.execute_update(AlertWorkflow.update_definition, {"name": "kept"})
+    (id,) = world.rows
+    await until(lambda: world.rows[id].version == 2)
+    world.rows[id] = Alert(id=id, version=1, definition=make_alert({"symbol": "X", "rule": "close > 7"}).definition)
+    await handle.signal("definition_changed")
+    await until(lambda: world.rows[id].definition.name == "kept")
+
+
+async def records_every_bar(handle: Handle, world: World) -> None:
+    await until(lambda: len(world.runs) >= 6)
+
+
+async def is_paused_without_database(handle: Handle, world: World) -> None:
+    world.database_down = True
+    await handle.signal("pause")
+    await handle.execute_update(AlertWorkflow.update_definition, {"name": "meanwhile"})
+    await asyncio.sleep(2)
+    world.database_down = False
+    await until(lambda: "paused" in world.recorded)
+
+
+async def is_edited_with_a_tick(handle: Handle, world: World) -> None:
+    for number in range(2, 12):
+        (alert,) = world.rows.values()
+        definition = make_alert({"symbol": "X", "rule": f"close > {number}", "cron": "0 0 1 1 *"}).definition
+        world.rows[alert.id] = Alert(id=alert.id, version=number, definition=definition)
+        await asyncio.gather(
+            handle.signal("definition_changed", {"version": number}), handle.execute_update(AlertWorkflow.evaluate_now)
+        )
+
+
+async def has_an_unreadable_row(handle: Handle, world: World) -> None:
+    world.unreadable = True
+    await handle.signal("definition_changed")
+    await handle.execute_update(AlertWorkflow.evaluate_now)
+    await until(lambda: bool(world.events))
+
+
 def alternating(at: Any) -> float:
     return 101.0 if at.minute % 2 else 99.0
 
@@ -143,6 +197,13 @@ def scenarios() -> list[Scenario]:
         Scenario("database-down", second, World(price=flipping, database_down=True), loses_its_database),
         Scenario("forming", {**second, "timeframe": "1m", "options": {"evaluate_on": "tick"}}, World(price=high), one_fire),
         Scenario("dead-channel", {**yearly, "notification_channels": ["webhook", "log"]}, World(price=high, refuse={"webhook"}), buries),
+        Scenario("written-through", yearly, World(price=high), is_written_through, version="v2"),
+        Scenario("older-row", yearly, World(price=high), finds_an_older_row, version="v2"),
+        Scenario("failed-runs", second, World(price=high, freshness=Freshness.REFUSED), is_refused, version="v2"),
+        Scenario("every-run", {**second, "options": {"record": "all"}}, World(price=lambda at: 99.0), records_every_bar, history_limit=25, version="v2"),
+        Scenario("paused-without-database", yearly, World(price=high), is_paused_without_database, version="v2"),
+        Scenario("edit-with-tick", yearly, World(price=high), is_edited_with_a_tick, version="v2"),
+        Scenario("unreadable-row", yearly, World(price=high), has_an_unreadable_row, version="v2"),
     ]  # fmt: skip
 
 
@@ -155,9 +216,11 @@ async def buries(handle: Handle, world: World) -> None:
     await until(lambda: bool(world.buried))
 
 
-def save(name: str, text: str) -> None:
+def save(version: str, name: str, text: str) -> None:
     """Writes a history without what says where and by whom it was recorded."""
-    (FOLDER / f"{name}.json").write_text(json.dumps(anonymous(json.loads(text)), indent=1) + "\n", encoding="utf-8")
+    folder = FOLDER / version
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(anonymous(json.loads(text)), indent=1) + "\n", encoding="utf-8")
 
 
 def anonymous(value: Any) -> Any:
@@ -180,11 +243,11 @@ async def record(client: Client, scenario: Scenario) -> None:
         handle = await start(client, given)
         await scenario.drive(handle, scenario.world)
         history = await client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id).fetch_history()
-        save(f"{scenario.name}.{handle.id}", history.to_json())
+        save(scenario.version, f"{scenario.name}.{handle.id}", history.to_json())
         async for one in client.list_workflows(f"WorkflowType = 'DeliveryWorkflow' AND StartTime > '{BEGAN}'"):
             if scenario.name in ("edge", "dead-channel"):
                 delivery = await client.get_workflow_handle(one.id).fetch_history()
-                save(f"delivery-{scenario.name}.{one.id}", delivery.to_json())
+                save(scenario.version, f"delivery-{scenario.name}.{one.id}", delivery.to_json())
                 break
         try:
             await handle.cancel()
@@ -197,10 +260,9 @@ BEGAN = "2000-01-01T00:00:00Z"
 
 
 async def main() -> None:
-    FOLDER.mkdir(exist_ok=True)
     async with await start_dev_server() as env:
         for scenario in scenarios():
-            if not sys.argv[1:] or scenario.name in sys.argv[1:]:
+            if scenario.version == NEWEST if not sys.argv[1:] else scenario.name in sys.argv[1:]:
                 await record(env.client, scenario)
 
 

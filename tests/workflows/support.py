@@ -56,6 +56,7 @@ class World:
     told: list[tuple[str, str]] = field(default_factory=list)
     buried: list[DeliveryTask] = field(default_factory=list)
     rows: dict[str, Alert] = field(default_factory=dict)
+    unreadable: bool = False
     disabled: set[str] = field(default_factory=set)
     runs: list[EvaluationRun] = field(default_factory=list)
     projection: AlertState | None = None
@@ -104,6 +105,8 @@ class World:
 
     @activity.defn(name=interface.LOAD_ALERT)
     async def load(self, alert_id: str) -> StoredDefinition:
+        if self.unreadable:
+            return StoredDefinition(None, readable=False)
         return StoredDefinition(self.rows.get(alert_id), alert_id not in self.disabled)
 
     @activity.defn(name=interface.SAVE_ALERT)

