@@ -32,15 +32,17 @@ format: $(STAMP) ## Format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## Compare tick shapes (about 100 s)
+bench: $(STAMP) ## Compare tick shapes, then few rows with many (about 6 minutes)
 	$(BIN)/python -m bench.ticks --sandbox
+	$(BIN)/python -m bench.rows
 
-histories: $(STAMP) ## Record the workflow histories anew that the replay tests use
+histories: $(STAMP) ## Record the newest version's workflow histories anew; those of released versions stay
 	$(BIN)/python -m tests.histories.record
 
-generated: $(STAMP) ## Write the JSON Schemas and the indicator catalogue anew
+generated: $(STAMP) ## Write the JSON Schemas, the indicator catalogue and the OpenAPI document anew
 	$(BIN)/python -m activities.catalogue
 	$(BIN)/python -m domain.schemas
+	$(BIN)/python -m starter.api.document
 
 clean: ## Remove the virtual environment, caches and the demo's data
 	rm -rf $(VENV) .alerts .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
