@@ -145,7 +145,20 @@ class Doctor:
         return found
 
     async def _clock(self) -> list[Finding]:
-        """Temporal's clock shows in the time it gives a schedule's next action; the database's in its own words."""
+        """The database tells its time; Temporal's shows in when it means to sweep next."""
+        return [*await self._database_clock(), *await self._temporal_clock()]
+
+    async def _temporal_clock(self) -> list[Finding]:
+        from starter.reconciler.sweep import EVERY, SCHEDULE
+
+        described = await (await self.gateway.client()).get_schedule_handle(SCHEDULE).describe()
+        coming = described.info.next_action_times
+        ahead = (coming[0] - datetime.now(UTC)).total_seconds() if coming else 0.0
+        if -MOST_SKEW_SECONDS <= ahead <= EVERY.total_seconds() + MOST_SKEW_SECONDS:
+            return [Finding("clock", Verdict.OK, f"Temporal sweeps next in {max(ahead, 0):.0f} s")]
+        return [Finding("clock", Verdict.FAIL, f"Temporal's next sweep is {ahead:.0f} s away", "let both follow NTP")]
+
+    async def _database_clock(self) -> list[Finding]:
         async with self.database.engine.connect() as connection:
             if self.database.engine.dialect.name != "postgresql":
                 return [Finding("clock", Verdict.OK, "the database has this machine's clock")]

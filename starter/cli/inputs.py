@@ -86,6 +86,42 @@ def read_all(path: str, overrides: dict[str, Any] | None = None) -> list[AlertDe
     return found
 
 
+def read_schedule(data: Any, folder: Any, timezone: str = "UTC") -> Any:
+    """The schedule a file holds, checked like a row and by the operator's own schemas.
+
+    Raises:
+        InvalidInput: with every fault.
+    """
+    from storage.reading import read_row
+    from storage.tables import ScheduleRow
+
+    known = {"id", "user_id", "job_type", "name", "target", "task_params", "cron", "timezone", "enabled"}
+    if not isinstance(data, dict):
+        raise InvalidInput("schedule", [Fault("$", "expected an object", data)])
+    faults = [Fault(f"$.{name}", "unknown key") for name in sorted(set(data) - known)]
+    texts = ("job_type", "name", "cron", "timezone")
+    faults += [
+        Fault(f"$.{name}", "expected text", data[name]) for name in texts if not isinstance(data.get(name, ""), str)
+    ]
+    if faults:
+        raise InvalidInput("schedule", faults)
+    row = ScheduleRow(
+        id="new",
+        user_id="",
+        job_type=data.get("job_type", ""),
+        name=data.get("name", ""),
+        target=data.get("target"),
+        task_params=data.get("task_params"),
+        cron=data.get("cron", ""),
+        timezone=data.get("timezone") or timezone,
+        version=1,
+        state_version=0,
+    )
+    definition = read_row(row).definition
+    folder.check(row.job_type, row.task_params)
+    return definition
+
+
 def merged(data: Any, overrides: dict[str, Any]) -> Any:
     """What the file says with what the options say over it."""
     if not overrides:

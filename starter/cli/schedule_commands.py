@@ -65,7 +65,7 @@ def list_schedules(
         [
             one.id,
             one.job_type,
-            one.name,
+            one.schedule.definition.name if one.schedule else one.name,
             f"{one.cron or '(default)'} {one.timezone}",
             "yes" if one.enabled else "no",
             str(one.version),
@@ -110,6 +110,7 @@ def add(
     from domain.definition import AlertDefinition
     from domain.job import Job
     from starter.context import now
+    from starter.schemas import SchemaFolder
     from starter.writing import create, new_id
 
     given = inputs.definitions_in(file)
@@ -120,7 +121,14 @@ def add(
         definitions, faults = [], []
         for base, data in given:
             try:
-                definitions.append((data, read_schedule(data, context.settings)))
+                definitions.append(
+                    (
+                        data,
+                        inputs.read_schedule(
+                            data, SchemaFolder(context.settings.alert_schema_dir), context.settings.scheduler_timezone
+                        ),
+                    )
+                )
             except InvalidInput as error:
                 faults += error.under(base)
         if faults:
@@ -151,39 +159,6 @@ def add(
         )
 
 
-def read_schedule(data: Any, settings: Any) -> Any:
-    """The definition a file holds, checked like a row and by the operator's own schemas."""
-    from starter.schemas import SchemaFolder
-    from storage.reading import read_row
-    from storage.tables import ScheduleRow
-
-    known = {"id", "user_id", "job_type", "name", "target", "task_params", "cron", "timezone", "enabled"}
-    if not isinstance(data, dict):
-        raise InvalidInput("schedule", [Fault("$", "expected an object", data)])
-    faults = [Fault(f"$.{name}", "unknown key") for name in sorted(set(data) - known)]
-    texts = ("job_type", "name", "cron", "timezone")
-    faults += [
-        Fault(f"$.{name}", "expected text", data[name]) for name in texts if not isinstance(data.get(name, ""), str)
-    ]
-    if faults:
-        raise InvalidInput("schedule", faults)
-    row = ScheduleRow(
-        id="new",
-        user_id="",
-        job_type=data.get("job_type", ""),
-        name=data.get("name", ""),
-        target=data.get("target"),
-        task_params=data.get("task_params"),
-        cron=data.get("cron", ""),
-        timezone=data.get("timezone") or settings.scheduler_timezone,
-        version=1,
-        state_version=0,
-    )
-    definition = read_row(row).definition
-    SchemaFolder(settings.alert_schema_dir).check(row.job_type, row.task_params)
-    return definition
-
-
 def update(
     id: Id,
     file: Annotated[str, typer.Argument(help="JSON as for 'add'; it replaces what is there.")],
@@ -194,6 +169,7 @@ def update(
     Example: alerts schedules update closing-report new.json
     """
     from starter.context import now
+    from starter.schemas import SchemaFolder
     from starter.writing import Refused, edit
 
     given = inputs.definitions_in(file)
@@ -201,7 +177,9 @@ def update(
         raise InvalidInput(file, [Fault("$", f"expected one schedule, found {len(given)}")])
 
     async def work(context: Any) -> Any:
-        definition = read_schedule(given[0][1], context.settings)
+        definition = inputs.read_schedule(
+            given[0][1], SchemaFolder(context.settings.alert_schema_dir), context.settings.scheduler_timezone
+        )
         async with context.database.transaction() as unit:
             stored = await context.find(unit, id)
             if stored.job_type != given[0][1].get("job_type"):

@@ -156,17 +156,33 @@ def _values(values: dict[str, float | None]) -> str:
 
 
 def validate(
-    files: Annotated[list[str], typer.Argument(help="Definition files (JSON), or '-' for stdin.")],
+    files: Annotated[
+        list[str] | None, typer.Argument(help="Files (JSON) of alerts or schedules, or '-'; none: the configuration.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check definition files: every fault at once, with path, value and what was expected.
+    """Check definition files, the configuration and own schemas: every fault at once, with path, value and expectation.
 
     Example: alerts validate examples/*.json
     """
+    from starter.schemas import SchemaFolder
+    from worker.settings import load_settings
+
     faults: list[Fault] = []
+    files = files or []
+    try:
+        settings = load_settings()
+        folder = SchemaFolder(settings.alert_schema_dir)
+        if broken := folder.faults():
+            raise InvalidInput("ALERT_SCHEMA_DIR", broken)
+    except InvalidInput as error:
+        faults += error.faults
+        folder = SchemaFolder(None)
+        if not as_json:
+            print_faults(error)
     for file in files:
         try:
-            inputs.read_all(file)
+            _check_file(file, folder)
         except InvalidInput as error:
             faults += error.under(f"{file}:$") if len(files) > 1 else error.faults
             if not as_json:
@@ -174,9 +190,24 @@ def validate(
     if as_json:
         print_json({"valid": not faults, "errors": [fault.as_json() for fault in faults]})
     elif not faults:
-        say(f"{len(files)} file{'s' if len(files) != 1 else ''} valid")
+        say(f"{len(files)} file{'s' if len(files) != 1 else ''} valid" if files else "the configuration is valid")
     if faults:
         raise typer.Exit(INVALID)
+
+
+def _check_file(file: str, folder: Any) -> None:
+    """Each definition of a file: a schedule when it names its ``job_type``, else an alert."""
+    faults: list[Fault] = []
+    for base, data in inputs.definitions_in(file):
+        try:
+            if isinstance(data, dict) and "job_type" in data:
+                inputs.read_schedule(data, folder)
+            else:
+                folder.check("alert", read_definition(data).as_json())
+        except InvalidInput as error:
+            faults += error.under(base)
+    if faults:
+        raise InvalidInput(file, faults)
 
 
 def explain_cron(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -53,6 +53,14 @@ class Plan:
     actions: list[Action]
     invalid: list[StoredSchedule]
     changes: dict[int, str]
+
+
+@dataclass(frozen=True)
+class Read:
+    """Rows other programs wrote: the hashes of those that can be used, and the others."""
+
+    hashes: dict[str, str]
+    invalid: list[StoredSchedule]
 
 
 async def installation(database: Database, now: datetime) -> str:
@@ -108,16 +116,17 @@ class Reconciler:
         ids = list(dict.fromkeys(changes.values()))
         if full:
             running = await observe.everything(self.client, self.mark, unmarked=self.unmarked)
-            invalid = await self._read(None, write)
+            read = await self._read(None, write)
             async with self.database.transaction() as work:
                 rows = await work.schedules.briefs()
         else:
-            invalid = await self._read(ids, write)
+            read = await self._read(ids, write)
             async with self.database.transaction() as work:
                 rows = await work.schedules.briefs(ids)
             known = {row.id: row for row in rows}
             running = await observe.these(self.client, {row_id: known.get(row_id) for row_id in ids})
-        return Plan(full, len(rows), plan(rows, running, self.clock()), invalid, changes)
+        rows = [replace(row, hash=read.hashes.get(row.id, row.hash)) for row in rows]
+        return Plan(full, len(rows), plan(rows, running, self.clock()), read.invalid, changes)
 
     async def apply(self, planned: Plan) -> int:
         """Does the actions, some at once; returns how many failed. Changes whose action failed are kept for the next sweep."""
@@ -145,9 +154,9 @@ class Reconciler:
             )
         return len(failed)
 
-    async def _read(self, ids: Sequence[str] | None, write: bool) -> list[StoredSchedule]:
-        """Reads what other programs wrote; returns what cannot be used."""
-        invalid = []
+    async def _read(self, ids: Sequence[str] | None, write: bool) -> Read:
+        """Reads what other programs wrote."""
+        read = Read({}, [])
         async with self.database.transaction() as work:
             for stored in await work.schedules.unread(ids):
                 faults = stored.faults
@@ -156,17 +165,18 @@ class Reconciler:
                         self.check(stored)
                     except InvalidInput as error:
                         faults = error.faults
+                if not faults and stored.schedule is not None:
+                    read.hashes[stored.id] = stored.schedule.definition.digest
                 if faults:
-                    invalid.append(stored)
+                    read.invalid.append(stored)
                     log.warning(
                         "row cannot be used", action="reconcile", id=stored.id, faults=[str(one) for one in faults]
                     )
                 if not write:
                     continue
-                digest = None if faults or stored.schedule is None else stored.schedule.definition.digest
-                await work.schedules.mark(stored.id, stored.version, digest, faults)
+                await work.schedules.mark(stored.id, stored.version, read.hashes.get(stored.id), faults)
                 await _audit(work, stored, faults, self.clock())
-        return invalid
+        return read
 
     async def _full_is_due(self) -> bool:
         async with self.database.transaction() as work:

@@ -254,10 +254,12 @@ async def test_a_change_that_could_not_be_applied_is_tried_again(
 
 async def test_dry_run_changes_nothing(home: Installation) -> None:
     await home.insert("d1")
-    planned = await home.reconciler.plan(full=True, write=False)
-    assert planned.actions == []  # it is not read yet, so it is only announced
-    planned = await home.reconciler.plan(full=False, write=True)
-    assert [one.kind for one in planned.actions] == ["create"]
+    await home.insert("d2", "{}")
+    for full in (True, False):
+        planned = await home.reconciler.plan(full=full, write=False)
+        assert [(one.kind, one.id) for one in planned.actions] == [("create", "d1")]
+        assert [one.id for one in planned.invalid] == ["d2"]
+    assert (await home.row("d1")).definition_hash is None
     handle = home.client.get_workflow_handle("alert-d1")
     with pytest.raises(Exception, match="not found"):
         await handle.describe()
