@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -41,6 +42,7 @@ class OnBars:
         done: dict[str, Any] = {}
         failed: dict[str, str] = {}
         for symbol in params.symbols:
+            await asyncio.sleep(0)  # alerts of the same process take their turn between two tickers
             try:
                 if params.operation == "indicators":
                     keys = params.indicators or ("rsi(14)", "sma(20)")
@@ -104,6 +106,7 @@ class OnBars:
         rows: dict[str, Values] = {}
         failed: dict[str, str] = {}
         for symbol in symbols:
+            await asyncio.sleep(0)
             try:
                 rows[symbol] = await self._values(symbol, frame, keys)
             except JobFailed as error:

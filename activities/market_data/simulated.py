@@ -7,8 +7,10 @@ volatility and pull change every few minutes (calm, trend, storm). Numbers come 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -90,21 +92,26 @@ class SimulatedMarket:
 
     async def fetch(self, request: BarRequest) -> FetchedBars:
         """The bars asked for; the last is not final while it forms."""
-        return FetchedBars(self.bars(request))
+        found = []
+        for bar in self._each(request):
+            found.append(bar)
+            await asyncio.sleep(0)  # a daily bar is 86,400 steps: others take their turn between two
+        return FetchedBars(tuple(found))
 
     def bars(self, request: BarRequest) -> tuple[Bar, ...]:
         """The same without a loop, for tests and replays."""
+        return tuple(self._each(request))
+
+    def _each(self, request: BarRequest) -> Iterator[Bar]:
         length = timeframe.duration(request.timeframe)
         opened = timeframe.floor(request.timeframe, request.start)
         if opened < request.start:
             opened += length
         if opened < ORIGIN:
             raise ProviderRefused(self.name, "the simulated market begins on 2020-01-01")
-        found = []
         while opened < request.end and opened < request.now:
-            found.append(self._bar(request.symbol, opened, opened + length, request.now))
+            yield self._bar(request.symbol, opened, opened + length, request.now)
             opened += length
-        return tuple(found)
 
     def _bar(self, symbol: str, opened: datetime, closes: datetime, now: datetime) -> Bar:
         until = min(closes, now.replace(microsecond=0))

@@ -69,7 +69,7 @@ class Notifier:
                 str(error),
                 type=ErrorType.CHANNEL_UNAVAILABLE,
                 next_retry_delay=error.retry_after,
-                non_retryable=activity.info().attempt > self.retries,
+                non_retryable=activity.in_activity() and activity.info().attempt > self.retries,
             ) from None
         async with self.database.transaction() as work:
             await work.deliveries.sent(task.event_id, task.channel, self.clock())

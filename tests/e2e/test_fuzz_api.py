@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
+from activities.market_data.csv_file import CsvFolder
 from starter.api.app import create_app
 from starter.api.server import serving
 from starter.gateway import Gateway
@@ -37,6 +38,7 @@ expected-statuses = [400, 401, 403, 404, 406, 415, 422, 428]
 """
 
 
+# use_after_free: a run that DELETE cancels stays to be looked at; that other things are gone is tested in tests/api
 @pytest.mark.e2e
 @pytest.mark.timeout(420)
 async def test_nothing_the_document_allows_breaks_the_api(
@@ -51,13 +53,13 @@ async def test_nothing_the_document_allows_breaks_the_api(
         api_rate_limit="10000000/minute",
     )
     database = Database(url)
-    async with installed(dev_server.client, url, tmp_path) as home:
+    async with installed(dev_server.client, url, tmp_path, providers=[CsvFolder(tmp_path, "UTC")]) as home:
         app = create_app(settings, database, Gateway(settings, database))
         async with serving(app, "127.0.0.1", 0) as address:
             (tmp_path / "schemathesis.toml").write_text(CONFIG.format(examples=os.environ.get("FUZZ_EXAMPLES", "36")))
             process = await asyncio.create_subprocess_exec(
-                binary("schemathesis"), "run", f"{address}/openapi.json", "-H", f"Authorization: Bearer {key}", "--checks", "all",
-                "--phases", "examples,coverage,fuzzing,stateful", "--no-color", "--report", "json,har", "--report-dir", "report",
+                binary("schemathesis"), "run", f"{address}/openapi.json", "-H", f"Authorization: Bearer {key}", "--checks", "all", "--exclude-checks", "use_after_free",
+                "--phases", "examples,coverage,fuzzing,stateful", "--no-color", "--request-timeout", "60", "--report", "json,har", "--report-dir", "report",
                 cwd=tmp_path, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
             )  # fmt: skip
             output = (await process.communicate())[0].decode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -66,10 +66,12 @@ class Installation:
 
 
 @asynccontextmanager
-async def installed(client: Client, url: str, folder: Path, **options: Any) -> AsyncIterator[Installation]:
+async def installed(
+    client: Client, url: str, folder: Path, *, providers: Sequence[Any] | None = None, **options: Any
+) -> AsyncIterator[Installation]:
     """Workers run inside; sweeps are made by the test, so that it knows when."""
     settings = Settings(database_url=url, alerts_home=folder, alerts_providers=("simulated",))
-    services = build_services(settings, [SimulatedMarket(7)])
+    services = build_services(settings, providers or [SimulatedMarket(7)])
     reconciler = Reconciler(client, services.database, await installation(services.database, now()), **options)
     try:
         async with running_workers(client, services, SandboxedWorkflowRunner(), jobs=[reconciler.reconcile]):
