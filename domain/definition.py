@@ -22,6 +22,7 @@ from domain.zones import zone
 
 SCHEMA_VERSION = 1
 MAX_LEVELS = 4 * MAX_DEPTH
+MOST_TAG_BYTES = 1900
 CHANNEL = re.compile(r"(log|notify|telegram|email|webhook(:[a-z0-9][a-z0-9_-]{0,62})?)")
 CHANNEL_HINT = "expected log, notify, telegram, email, webhook or webhook:<name>"
 SYMBOL = r"^[A-Za-z0-9^][A-Za-z0-9.\-=/:^_]{0,31}$"
@@ -124,6 +125,8 @@ class AlertDefinition(Model):
     def _short_tags(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if any(not 0 < len(tag) <= 64 for tag in value):
             raise ValueError("each tag must have 1 to 64 characters")
+        if len(json.dumps(value)) > MOST_TAG_BYTES:
+            raise ValueError("the tags are too long together; Temporal holds 2 kB of them")
         return tuple(dict.fromkeys(value))
 
     @field_validator("rule")

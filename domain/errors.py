@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 
@@ -20,8 +21,12 @@ class Fault:
         return f"{self.path}: {self.message}{shown}"
 
     def as_json(self) -> dict[str, Any]:
-        """``{"path", "message", "value"}`` for programs."""
-        return {"path": self.path, "message": self.message, "value": self.value}
+        """``{"path", "message", "value"}`` for programs; what is no plain JSON is shown as Python would."""
+        value = self.value
+        is_plain = (
+            value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and isfinite(value))
+        )
+        return {"path": self.path, "message": self.message, "value": value if is_plain else _short(value)}
 
 
 class InvalidInput(ValueError):

@@ -23,7 +23,8 @@ class ActionKind(StrEnum):
 
 @dataclass(frozen=True)
 class Row:
-    """What counts of a row. ``is_over``: an alert that expired or is done, and was not edited since.
+    """What counts of a row. ``is_over``: an alert that expired or is done, and was not edited since. ``is_inactive``: its
+    state as last recorded is that of an alert that is paused or over.
 
     ``hash`` is None while a row cannot be read: what runs of it goes on as it is.
     """
@@ -34,6 +35,7 @@ class Row:
     hash: str | None
     enabled: bool
     is_over: bool = False
+    is_inactive: bool = False
 
     @property
     def is_alert(self) -> bool:
@@ -104,7 +106,7 @@ def _for_row(row: Row, there: Running | None, now: datetime) -> Action | None:
 
     if there is None:
         if row.is_alert and not row.enabled:
-            return None
+            return None if row.is_inactive else action(ActionKind.PAUSE, "was disabled while it was not in Temporal")
         if row.is_over:
             return None
         return action(ActionKind.CREATE, "is not in Temporal")

@@ -13,6 +13,7 @@ from starter import writing
 from starter.context import Context, NoAnswer, NotFound, answered, now
 from starter.schemas import SchemaFolder
 from starter.writing import Refused, Written
+from storage.audit import AuditEntry
 from storage.schedules import ALERT, StoredSchedule
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ async def add(context: Context, alerts: list[Alert]) -> list[Placed]:
         DuplicateAlert: when an id is taken; nothing is written.
     """
     for alert in alerts:
-        SchemaFolder(context.settings.alert_schema_dir).check(ALERT, alert.definition.as_json())
+        SchemaFolder(context.settings.alert_schema_dir).check_definition(alert.definition)
     async with context.database.transaction() as work:
         written = await writing.create(work, context.who, alerts, now())
     return [await _placed(context, one) for one in written]
@@ -59,7 +60,7 @@ async def update(context: Context, alert_id: str, changes: dict[str, Any]) -> Pl
     async with context.database.transaction() as work:
         stored = await context.find(work, alert_id, ALERT)
         definition = edited(stored.alert.definition, changes)
-        SchemaFolder(context.settings.alert_schema_dir).check(ALERT, definition.as_json())
+        SchemaFolder(context.settings.alert_schema_dir).check_definition(definition)
         written = await writing.edit(work, context.who, stored, definition, now())
     if written is None:
         return Placed(stored.alert, running=True, problem="nothing changed")
@@ -130,18 +131,20 @@ async def send(context: Context, alert_id: str, update: str, *arguments: Any) ->
     Raises:
         NotFound, AlertGone, NoAnswer, TemporalUnreachable, or ``Refused`` with the validator's reason.
     """
-    from temporalio.client import WorkflowUpdateFailedError
+    from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 
     handle = await _handle(context, alert_id)
     try:
         with _reaching(alert_id):
             return await answered(alert_id, handle.execute_update(update, args=list(arguments), result_type=dict))
+    except WorkflowUpdateRPCTimeoutOrCancelledError:
+        raise NoAnswer(alert_id) from None
     except WorkflowUpdateFailedError as error:
         raise Refused(str(error.cause or error)) from None
 
 
-async def snooze(context: Context, alert_id: str, until: str) -> None:
-    """Pauses until a time.
+async def snooze(context: Context, alert_id: str, until: str, reason: str = "") -> None:
+    """Pauses until a time; a state of the workflow, not an edit of its row, but written to the audit log.
 
     Raises:
         NotFound, AlertGone, NoAnswer, TemporalUnreachable.
@@ -151,6 +154,9 @@ async def snooze(context: Context, alert_id: str, until: str) -> None:
     handle = await _handle(context, alert_id)
     with _reaching(alert_id):
         await answered(alert_id, handle.signal("snooze", SnoozeRequest(until=until)))
+    who, detail = context.who, {"until": until, "reason": reason}
+    async with context.database.transaction() as work:
+        await work.audit.add(AuditEntry(now(), who.user_id, who.client, "snoozed", "schedule", alert_id, None, detail))
 
 
 async def acknowledge(context: Context, alert_id: str) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
 TELL_SECONDS = 5.0
-CONNECT_SECONDS = 5.0
+CONNECT_SECONDS = 3.0
 AWAY_SECONDS = 3.0
 log = structlog.get_logger(__name__)
 
@@ -96,9 +96,10 @@ class Gateway:
             return "Temporal did not answer in time"
         except TemporalUnreachable as error:
             return str(error)
-        except RPCError as error:
-            log.warning("Temporal not told", action="tell", id=name, error=error.message[:300])
-            return f"Temporal: {error.message}"
+        except Exception as error:  # the write is done, whatever this is: the reconciler delivers it
+            text = error.message if isinstance(error, RPCError) else f"{type(error).__name__}: {error}"
+            log.warning("Temporal not told", action="tell", id=name, error=text[:300])
+            return "Temporal was not told"
         return ""
 
     async def _tell(self, written: Written) -> None:

@@ -19,6 +19,7 @@ from storage.runs import RunFilter
 from worker.client import TemporalUnreachable
 
 CHECK_SECONDS = 3.0
+READY_SECONDS = 1.0
 SWEEP_LATE = timedelta(minutes=2)
 DAY = timedelta(days=1)
 POLLER_SEEN = timedelta(minutes=3)
@@ -61,6 +62,7 @@ class Examiner:
     def __init__(self, database: Database, gateway: Gateway, keep_seconds: float) -> None:
         self.database, self.gateway, self.keep_seconds = database, gateway, keep_seconds
         self._kept: tuple[float, Health] | None = None
+        self._ready: tuple[float, list[str]] | None = None
         self._one_at_a_time = asyncio.Lock()
 
     async def health(self, now: datetime) -> Health:
@@ -74,9 +76,13 @@ class Examiner:
 
     async def ready(self) -> list[str]:
         """What is missing for work: nothing, when the database has its schema and Temporal answers."""
-        health = Health(Level.HEALTHY)
-        await asyncio.gather(self._database(health), self._temporal(health))
-        return [f"{one.component}: {one.message}" for one in health.issues if one.level is Level.UNHEALTHY]
+        async with self._one_at_a_time:  # anybody may ask, as often as they like
+            if self._ready is None or time.monotonic() - self._ready[0] >= READY_SECONDS:
+                health = Health(Level.HEALTHY)
+                await asyncio.gather(self._database(health), self._temporal(health))
+                bad = [f"{one.component}: {one.message}" for one in health.issues if one.level is Level.UNHEALTHY]
+                self._ready = (time.monotonic(), bad)
+            return self._ready[1]
 
     async def _examine(self, now: datetime) -> Health:
         health = Health(Level.HEALTHY)
@@ -84,7 +90,12 @@ class Examiner:
         broken = {one.component for one in health.issues}
         wanted = False
         if "database" not in broken:
-            wanted = await self._rows(health, now)
+            try:
+                wanted = await asyncio.wait_for(self._rows(health, now), 3 * CHECK_SECONDS)
+            except Exception as error:
+                text = f"cannot be read ({type(error).__name__})"
+                health.issues.append(Issue("database", Level.UNHEALTHY, text, "check DATABASE_URL and the server"))
+                health.components["database"] = {"status": Level.UNHEALTHY}
         if "temporal" not in broken:
             await self._workers(health, now, wanted)
         levels = {one.level for one in health.issues}

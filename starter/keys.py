@@ -9,6 +9,7 @@ import zlib
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from domain.errors import Fault, InvalidInput
 from storage.access import ApiKey
 from storage.audit import AuditEntry
 from storage.database import UnitOfWork
@@ -27,9 +28,26 @@ class Scope(StrEnum):
 
 
 async def create(
-    work: UnitOfWork, user_id: str, name: str, scopes: list[Scope], now: datetime, days: float | None = None
+    work: UnitOfWork,
+    user_id: str,
+    name: str,
+    scopes: list[Scope],
+    now: datetime,
+    days: float | None = None,
+    actor: str = "",
 ) -> tuple[ApiKey, str]:
-    """A new key and its text, which is never to be had again: ``mak_<id>_<secret>_<checksum>``."""
+    """A new key and its text, which is never to be had again: ``mak_<id>_<secret>_<checksum>``.
+
+    Raises:
+        InvalidInput: without a user or a name of sensible length.
+    """
+    faults = [
+        Fault(f"$.{field}", f"expected 1 to {most} characters", value)
+        for field, value, most in (("user_id", user_id, 64), ("name", name, 200))
+        if not 1 <= len(value) <= most
+    ]
+    if faults:
+        raise InvalidInput("key", faults)
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(_SECRET_BYTES).replace("_", "-")
     key = ApiKey(
         id=key_id,
@@ -42,7 +60,7 @@ async def create(
     )
     await work.keys.add(key)
     detail = {"name": name, "scopes": list(key.scopes)}
-    await work.audit.add(AuditEntry(now, user_id, "cli", "created", "key", key_id, None, detail))
+    await work.audit.add(AuditEntry(now, actor or user_id, "cli", "created", "key", key_id, None, detail))
     body = f"{PREFIX}_{key_id}_{secret}"
     return key, f"{body}_{_checksum(body)}"
 

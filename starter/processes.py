@@ -79,7 +79,7 @@ class Stack:
             self.mark,
             unmarked=self.embedded,
             full_every=timedelta(seconds=self.settings.reconcile_full_seconds),
-            check=lambda stored: folder.check(stored.job_type, stored.task_params),
+            check=lambda stored: folder.check_definition(stored.schedule.definition) if stored.schedule else None,
         )
         jobs = [self.reconciler.reconcile] if self.jobs else None
         await self.exits.enter_async_context(running_workers(self.client, self.services, jobs=jobs))
@@ -114,6 +114,7 @@ async def fresh_alerts(stack: Stack, alerts: Sequence[Alert], seen_until: dateti
     for alert in alerts:
         async with stack.services.database.transaction() as work:
             await work.schedules.delete(alert.id)
-            alert = await work.never_before(alert)
-            await work.schedules.add(alert, now())
-        await start_afresh(stack.client, alert, AlertState(last_bar_close=seen_until), stack.mark)
+            fresh = await work.never_before(alert)
+            await work.schedules.add(fresh, now())
+        assert isinstance(fresh, Alert)
+        await start_afresh(stack.client, fresh, AlertState(last_bar_close=seen_until), stack.mark)

@@ -11,7 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from domain.definition import AlertDefinition
 from domain.errors import Fault, InvalidInput
+from domain.job import JobDefinition, JobType
 
 NAME = re.compile(r"([a-z_]+)\.v(\d+)\.json")
 
@@ -38,6 +40,17 @@ class SchemaFolder:
         ]
         if faults:
             raise InvalidInput("definition", faults)
+
+    def check_definition(self, definition: AlertDefinition | JobDefinition) -> None:
+        """The same of the full form, whatever short form was written.
+
+        Raises:
+            InvalidInput: as ``check``.
+        """
+        if isinstance(definition, JobDefinition):
+            self.check(definition.job_type, definition.task_params())
+        else:
+            self.check(JobType.ALERT, definition.as_json())
 
     def newest(self, job_type: str) -> Path | None:
         """The file with the highest version of a type."""

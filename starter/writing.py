@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -51,18 +51,19 @@ def new_id(definition: AlertDefinition | JobDefinition) -> str:
 
 
 async def create(
-    work: UnitOfWork, who: Who, these: Sequence[Alert | Job], now: datetime, *, enabled: bool = True
+    work: UnitOfWork, who: Who, these: Sequence[Alert | Job], now: datetime, *, disabled: Collection[str] = ()
 ) -> list[Written]:
-    """Writes all or none.
+    """Writes all or none; those whose id is in ``disabled`` do not run yet.
 
     Raises:
         DuplicateAlert: when an id is taken.
     """
-    fresh: list[Alert | Job] = [await work.never_before(one) if isinstance(one, Alert) else one for one in these]
-    await work.schedules.add_all(fresh, now, enabled=enabled)
+    fresh: list[Alert | Job] = [await work.never_before(one) for one in these]
+    await work.schedules.add_all(fresh, now, disabled=disabled)
     for one in fresh:
-        await _audit(work, who, "created", one.id, one.version, now, {"name": one.definition.name, "enabled": enabled})
-    return [Written(ActionKind.CREATE, one.id, job_type(one), one, enabled) for one in fresh]
+        detail = {"name": one.definition.name, "enabled": one.id not in disabled}
+        await _audit(work, who, "created", one.id, one.version, now, detail)
+    return [Written(ActionKind.CREATE, one.id, job_type(one), one, one.id not in disabled) for one in fresh]
 
 
 async def edit(
@@ -84,7 +85,8 @@ async def edit(
     before = stored.schedule.definition if stored.schedule else None
     if before == definition and wanted is stored.enabled:
         return None
-    given: dict[str, Any] = {"id": stored.id, "user_id": stored.user_id, "version": stored.version + 1}
+    number = stored.version if isinstance(stored.version, int) else 0  # SQLite lets any program write anything
+    given: dict[str, Any] = {"id": stored.id, "user_id": stored.user_id, "version": number + 1}
     one = (
         Alert(**given, definition=definition)
         if isinstance(definition, AlertDefinition)
@@ -125,7 +127,8 @@ async def remove(
         DefinitionConflict: when it has another version than the one given.
     """
     await work.schedules.delete(stored.id, expected_version)
-    await _audit(work, who, "deleted", stored.id, stored.version, now, {"name": stored.name})
+    version = stored.version if isinstance(stored.version, int) else 0
+    await _audit(work, who, "deleted", stored.id, version, now, {"name": stored.name})
     return Written(ActionKind.DELETE, stored.id, stored.job_type)
 
 

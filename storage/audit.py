@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.tables import AuditRow
@@ -39,11 +39,21 @@ class AuditLog:
         self.session.add(AuditRow(**values))
         await self.session.flush()
 
-    async def of(self, object_id: str, limit: int = 100) -> list[AuditEntry]:
-        """The newest entries on an object, newest first."""
-        rows = await self.session.scalars(
-            select(AuditRow).where(AuditRow.object_id == object_id).order_by(AuditRow.id.desc()).limit(limit)
-        )
+    async def newest_version(self, object_id: str) -> int:
+        """The highest version an object of that id ever had; 0 when there is none."""
+        found = await self.session.scalar(select(func.max(AuditRow.version)).where(AuditRow.object_id == object_id))
+        return int(found or 0)
+
+    async def of(
+        self, object_id: str, limit: int = 100, *, before: int | None = None, since: datetime | None = None
+    ) -> list[AuditEntry]:
+        """The newest entries on an object, newest first: below a number, and not from before ``since``."""
+        statement = select(AuditRow).where(AuditRow.object_id == object_id).order_by(AuditRow.id.desc()).limit(limit)
+        if before is not None:
+            statement = statement.where(AuditRow.id < before)
+        if since is not None:
+            statement = statement.where(AuditRow.at >= since)
+        rows = await self.session.scalars(statement)
         return [
             AuditEntry(
                 row.at,

@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from domain.alert import Alert
+from domain.job import Job
 from storage.access import Answers, ApiKeys
 from storage.audit import AuditLog
 from storage.bars import Bars
@@ -46,12 +47,10 @@ class UnitOfWork:
         self.answers = Answers(session)
         self.notes = Notes(session)
 
-    async def never_before(self, alert: Alert) -> Alert:
-        """The alert with a version that no alert of its id ever had: a deleted one's events must not swallow its own."""
-        last = await self.events.newest_version(alert.id)
-        if last == 0:
-            return alert
-        return Alert(id=alert.id, user_id=alert.user_id, version=last + 1, definition=alert.definition)
+    async def never_before(self, one: Alert | Job) -> Alert | Job:
+        """The same with a version that nothing of its id ever had: a deleted one's events and ETags are not its own."""
+        last = max(await self.events.newest_version(one.id), await self.audit.newest_version(one.id))
+        return one if last == 0 else one.model_copy(update={"version": last + 1})  # what is cached is of the definition
 
 
 class Database:
@@ -118,7 +117,12 @@ def migrate(url: str, revision: str, *, down: bool = False) -> None:
         command.upgrade(config, revision)
 
 
+def _readable(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
+
+
 def _tune_sqlite(connection: Any, _record: Any) -> None:
+    connection.driver_connection.text_factory = _readable  # another program may have written anything
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.alert import AlertEvent, EventKind, Status
@@ -46,6 +46,28 @@ class Events:
         if kinds:
             statement = statement.where(EventRow.kind.in_(kinds))
         return [_event(row) for row in await self.session.scalars(statement)]
+
+    async def page(
+        self,
+        alert_id: str,
+        kinds: Sequence[str],
+        before: tuple[datetime, str] | None,
+        limit: int,
+        since: datetime | None = None,
+    ) -> list[tuple[datetime, AlertEvent]]:
+        """Events with when they were recorded, newest first, recorded before a (time, id); ``since`` bounds the other end."""
+        order = (EventRow.recorded_at.desc(), EventRow.id.desc())
+        statement = select(EventRow).where(EventRow.alert_id == alert_id).order_by(*order).limit(limit)
+        if kinds:
+            statement = statement.where(EventRow.kind.in_(kinds))
+        if before is not None:
+            at, event_id = before
+            statement = statement.where(
+                or_(EventRow.recorded_at < at, and_(EventRow.recorded_at == at, EventRow.id < event_id))
+            )
+        if since is not None:
+            statement = statement.where(EventRow.recorded_at >= since)
+        return [(row.recorded_at, _event(row)) for row in await self.session.scalars(statement)]
 
     async def newest_version(self, alert_id: str) -> int:
         """The highest version that has an event; 0 when there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -26,6 +27,8 @@ def read_row(row: ScheduleRow) -> Alert | Job:
             "$.id", "expected letters, digits, '_', '.', ':' and '-', beginning with a letter or digit", row.id
         )
         raise InvalidInput("schedule", [fault])
+    if not isinstance(row.user_id, str) or not 1 <= len(row.user_id) <= 64:
+        raise InvalidInput("schedule", [Fault("$.user_id", "expected 1 to 64 characters", repr(row.user_id)[:80])])
     numbers = [
         Fault(f"$.{name}", "expected a whole number", getattr(row, name))
         for name in ("version", "state_version")
@@ -34,6 +37,12 @@ def read_row(row: ScheduleRow) -> Alert | Job:
     if numbers:
         raise InvalidInput("schedule", numbers)
     params: Any = row.task_params
+    try:
+        json.dumps([params, row.name, row.target], ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise InvalidInput("schedule", [Fault("$.task_params", "holds half of a surrogate pair")]) from None
+    except (TypeError, ValueError):
+        pass  # told by what reads it
     if isinstance(params, Unreadable):
         raise InvalidInput("schedule", [Fault("$.task_params", "is no JSON", params.text[:200])])
     if row.job_type == JobType.ALERT:

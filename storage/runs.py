@@ -52,6 +52,25 @@ class Runs:
         row = await self.session.scalar(select(RunRow).where(RunRow.job_id == job_id, RunRow.scheduled_for == slot))
         return _run(row) if row else None
 
+    async def slots(self, job_id: str, slots: Sequence[datetime]) -> set[datetime]:
+        """Those of the slots that have a run."""
+        found = await self.session.scalars(
+            select(RunRow.scheduled_for).where(RunRow.job_id == job_id, RunRow.scheduled_for.in_(slots))
+        )
+        return set(found)
+
+    async def reopen(self, run_id: str, now: datetime, snapshot: dict[str, Any]) -> bool:
+        """A MISSED run whose slot came after all, late; False when it is none."""
+        return await self._move(
+            run_id,
+            (RunStatus.MISSED,),
+            status=RunStatus.PENDING.value,
+            enqueued_at=now,
+            finished_at=None,
+            error=None,
+            job_snapshot=snapshot,
+        )
+
     async def get(self, run_id: str) -> Run | None:
         """The run, if any."""
         row = await self.session.scalar(

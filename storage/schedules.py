@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 import structlog
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import CursorResult, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.alert import Alert, AlertState, Reason, Status
@@ -93,7 +95,7 @@ class StoredSchedule:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which rows a list wants; None wants all. ``invalid`` wants only those that cannot be read."""
+    """Which rows a list wants; None wants all. ``invalid`` wants only those that cannot be read, ``is_job`` no alerts."""
 
     user_id: str | None = None
     job_type: str | None = None
@@ -101,6 +103,7 @@ class Filter:
     status: str | None = None
     target: str | None = None
     invalid: bool | None = None
+    is_job: bool = False
 
 
 class Schedules:
@@ -115,9 +118,9 @@ class Schedules:
         Raises:
             DuplicateAlert: when the id is taken.
         """
-        await self.add_all([one], now, enabled=enabled)
+        await self.add_all([one], now, disabled=() if enabled else (one.id,))
 
-    async def add_all(self, these: Sequence[Alert | Job], now: datetime, *, enabled: bool = True) -> None:
+    async def add_all(self, these: Sequence[Alert | Job], now: datetime, *, disabled: Collection[str] = ()) -> None:
         """Inserts new definitions in batches, all or none.
 
         Raises:
@@ -126,6 +129,9 @@ class Schedules:
         for start in range(0, len(these), 500):
             batch = these[start : start + 500]
             ids = [one.id for one in batch]
+            twice = [name for name, count in Counter(ids).items() if count > 1]
+            if twice:
+                raise DuplicateAlert(twice[0])
             taken = await self.session.scalar(select(ScheduleRow.id).where(ScheduleRow.id.in_(ids)).limit(1))
             if taken is not None:
                 raise DuplicateAlert(taken)
@@ -134,14 +140,17 @@ class Schedules:
                     "id": one.id,
                     "user_id": one.user_id,
                     "job_type": job_type(one),
-                    "enabled": enabled,
+                    "enabled": one.id not in disabled,
                     "created_at": now,
                     "updated_at": now,
                     **columns(one),
                 }
                 for one in batch
             ]
-            await self.session.execute(insert(ScheduleRow), rows)
+            try:
+                await self.session.execute(insert(ScheduleRow), rows)
+            except IntegrityError:  # somebody was quicker between the look and the write
+                raise DuplicateAlert(", ".join(ids)[:100]) from None
 
     async def replace(
         self, one: Alert | Job, expected_version: int, now: datetime, *, enabled: bool | None = None
@@ -191,6 +200,8 @@ class Schedules:
             value = getattr(wanted, name)
             if value is not None:
                 statement = statement.where(getattr(ScheduleRow, name) == value)
+        if wanted.is_job:
+            statement = statement.where(ScheduleRow.job_type != ALERT)
         if wanted.invalid is not None:
             statement = statement.where(
                 ScheduleRow.errors.is_not(None) if wanted.invalid else ScheduleRow.errors.is_(None)
@@ -333,8 +344,9 @@ def _brief(
 ) -> Row:
     if not isinstance(version, int) or not isinstance(state_version, int):
         digest, version, state_version = None, 0, 0
-    ended = status == Status.INACTIVE and reason in (Reason.EXPIRED, Reason.DONE)
-    return Row(schedule_id, kind, version, digest, bool(enabled), ended and state_version >= version)
+    inactive = status == Status.INACTIVE
+    ended = inactive and reason in (Reason.EXPIRED, Reason.DONE)
+    return Row(schedule_id, kind, version, digest, bool(enabled), ended and state_version >= version, inactive)
 
 
 def _batches(items: list[T], size: int = 500) -> Iterable[list[T]]:
@@ -350,3 +362,5 @@ def _stored(row: ScheduleRow) -> StoredSchedule:
         return StoredSchedule(row, read_row(row))
     except InvalidInput as error:
         return StoredSchedule(row, None, error.faults)
+    except ValueError as error:  # what SQLite lets in and no check of ours foresaw
+        return StoredSchedule(row, None, (Fault("$", f"cannot be read: {error}"[:500]),))

@@ -19,8 +19,27 @@ def _cast(column: str, cast: str) -> str:
     return cast if column == "task_params" else ""
 
 
+# Times are texts in SQLite: lists are ordered by them, so that each must be spelled alike, whoever wrote it.
+_TIMES = ("created_at", "updated_at")
+_DIGIT = "[0-9]"
+_SPELLED = "-".join((_DIGIT * 4, _DIGIT * 2, _DIGIT * 2)) + " " + ":".join((_DIGIT * 2,) * 3) + "." + _DIGIT * 6
+_NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
+_SET = ", ".join(f"{one} = coalesce(strftime('%Y-%m-%d %H:%M:%f', NEW.{one}), {_NOW}) || '000'" for one in _TIMES)
+_IS_SPELLED = " AND ".join(f"(typeof(NEW.{one}) = 'text' AND NEW.{one} GLOB '{_SPELLED}')" for one in _TIMES)
+_NORMAL_TIMES = f"UPDATE job_schedules SET {_SET} WHERE id = NEW.id AND NOT ({_IS_SPELLED})"
+# What another program inserts under an id that was there before must not look older than what still runs of it.
+_LAST = (
+    "greatest(coalesce((SELECT max(version) FROM audit_log WHERE object_id = NEW.id), 0), "
+    "coalesce((SELECT max(version) FROM alert_events WHERE alert_id = NEW.id), 0))"
+)
+_SQLITE_LAST = _LAST.replace("greatest", "max")
 SQLITE_CREATE = (
-    """CREATE TRIGGER job_schedules_inserted AFTER INSERT ON job_schedules BEGIN
+    f"""CREATE TRIGGER job_schedules_timed AFTER UPDATE OF created_at, updated_at ON job_schedules BEGIN
+  {_NORMAL_TIMES};
+END""",
+    f"""CREATE TRIGGER job_schedules_inserted AFTER INSERT ON job_schedules BEGIN
+  {_NORMAL_TIMES};
+  UPDATE job_schedules SET version = {_SQLITE_LAST} + 1 WHERE id = NEW.id AND NEW.version = 1 AND {_SQLITE_LAST} > 0;
   INSERT INTO job_schedule_changes (schedule_id) VALUES (NEW.id);
 END""",
     f"""CREATE TRIGGER job_schedules_updated AFTER UPDATE OF {", ".join(WRITTEN)} ON job_schedules
@@ -30,7 +49,7 @@ WHEN {_any_differs(WRITTEN, "IS NOT")} BEGIN
   UPDATE job_schedules SET definition_hash = NULL, errors = NULL
     WHERE id = NEW.id AND NEW.definition_hash IS OLD.definition_hash AND ({_any_differs(_DEFINITION, "IS NOT")});
   INSERT INTO job_schedule_changes (schedule_id) VALUES (NEW.id);
-END""",  # noqa: S608 - names of ours only
+END""",
     """CREATE TRIGGER job_schedules_deleted AFTER DELETE ON job_schedules BEGIN
   INSERT INTO job_schedule_changes (schedule_id) VALUES (OLD.id);
 END""",
@@ -39,9 +58,18 @@ END""",
 END""",
 )
 SQLITE_DROP = tuple(
-    f"DROP TRIGGER IF EXISTS job_schedules_{name}" for name in ("inserted", "updated", "deleted", "renamed")
+    f"DROP TRIGGER IF EXISTS job_schedules_{name}" for name in ("inserted", "updated", "deleted", "renamed", "timed")
 )
 POSTGRES_CREATE = (
+    f"""CREATE FUNCTION job_schedules_numbered() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.version = 1 THEN
+    NEW.version := {_LAST} + 1;
+  END IF;
+  RETURN NEW;
+END $$""",
+    "CREATE TRIGGER job_schedules_numbered BEFORE INSERT ON job_schedules FOR EACH ROW "
+    "EXECUTE FUNCTION job_schedules_numbered()",
     f"""CREATE FUNCTION job_schedules_versioned() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF ({_any_differs(WRITTEN, "IS DISTINCT FROM", "::text")}) AND NEW.version = OLD.version THEN
@@ -70,7 +98,7 @@ BEGIN
     INSERT INTO job_schedule_changes (schedule_id) VALUES (NEW.id);
   END IF;
   RETURN NULL;
-END $$""",  # noqa: S608 - names of ours only
+END $$""",
     "CREATE TRIGGER job_schedules_versioned BEFORE UPDATE ON job_schedules FOR EACH ROW "
     "EXECUTE FUNCTION job_schedules_versioned()",
     "CREATE TRIGGER job_schedules_changed AFTER INSERT OR UPDATE OR DELETE ON job_schedules FOR EACH ROW "
@@ -81,6 +109,8 @@ POSTGRES_DROP = (
     "ALTER TABLE job_schedules ALTER COLUMN id DROP DEFAULT",
     "DROP TRIGGER IF EXISTS job_schedules_changed ON job_schedules",
     "DROP TRIGGER IF EXISTS job_schedules_versioned ON job_schedules",
+    "DROP TRIGGER IF EXISTS job_schedules_numbered ON job_schedules",
+    "DROP FUNCTION IF EXISTS job_schedules_numbered()",
     "DROP FUNCTION IF EXISTS job_schedules_changed()",
     "DROP FUNCTION IF EXISTS job_schedules_versioned()",
 )

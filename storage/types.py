@@ -85,7 +85,10 @@ class UtcDateTime(TypeDecorator[datetime]):
         """From the database, aware again."""
         if value is None:
             return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        try:
+            return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        except OverflowError:
+            return None
 
 
 class Json(TypeDecorator[Any]):

@@ -167,10 +167,28 @@ def effective(settings: Settings) -> dict[str, Any]:
         elif isinstance(value, SecretStr):
             shown[name.upper()] = MASK if value.get_secret_value() else ""
         elif name == "database_url":
-            shown[name.upper()] = re.sub(r"(?<=:)[^:@/]+(?=@)", MASK, settings.database)
+            shown[name.upper()] = _masked_database(settings.database)
+        elif isinstance(value, str):
+            shown[name.upper()] = re.sub(r"(?<=//)[^/@]*@", f"{MASK}@", value)
         else:
             shown[name.upper()] = str(value) if isinstance(value, Path) else value
     return shown
+
+
+def _masked_database(url: str) -> str:
+    """The address without its password and its options, which may hold one; all of it masked when it cannot be read."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        return MASK
+    if parsed.username and ":" in parsed.username:
+        return MASK
+    if parsed.password:
+        parsed = parsed.set(password=MASK)
+    return parsed.set(query={}).render_as_string(hide_password=False)
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:

@@ -37,7 +37,7 @@ with workflow.unsafe.imports_passed_through():
         TaskQueue,
     )
     from domain import rearm, ticks
-    from domain.alert import AlertEvent, EventKind, new_event
+    from domain.alert import AlertEvent, AlertState, EventKind, new_event
     from workflows import search_attributes
     from workflows.alert_messages import AlertMessages
     from workflows.delivery import DeliveryWorkflow
@@ -48,7 +48,8 @@ MOST_SETTLING = 8
 SOON = timedelta(milliseconds=1)
 # behaviours that came after the first recorded histories
 FAILED_RUNS, OLDER_ROW, SETTLED_FIRST = "failed-runs", "older-row", "settled-first"
-STAMPED, WRITTEN_WHILE_PAUSED = "stamped", "written-while-paused"
+STAMPED, WRITTEN_WHILE_PAUSED, MEMORY_KEPT = "stamped", "written-while-paused", "memory-kept"
+MOST_UNPROJECTED = 100
 ACTIVITY_FAILED = (ActivityError, ApplicationError, TemporalTimeout)  # a local activity's failure comes bare
 
 
@@ -276,12 +277,21 @@ class AlertWorkflow(AlertMessages):
                 kinds = tuple(event.kind.value for event in events)
                 status, reason = self.state.status.value, self.state.reason
                 self._ran(EvaluationRun(snapshot.bar_close, status, reason, kinds, snapshot.values), due=every)
+            self._remember(before)
             if events and result.as_of - snapshot.bar_close > limit:
                 events = [replace(e, late=e.kind is EventKind.TRIGGERED) for e in events]
                 self.late += [event for event in events if event.late]
             self._note(events)
         if result.forming is not None:
             self._take(rearm.step_forming(self.alert, self.state, result.forming))
+
+    def _remember(self, before: AlertState) -> None:
+        """SQL is told of the memory when it moves, and now and then when it does not: a lost workflow comes back with it."""
+        state, self.unprojected = self.state, self.unprojected + 1
+        moved = state.sides != before.sides or before.last_bar_close is None
+        counting = self.alert.definition.rearm.persistence > 1 and state.persistence_count != before.persistence_count
+        if (moved or counting or self.unprojected >= MOST_UNPROJECTED) and workflow.patched(MEMORY_KEPT):
+            self.projection_due, self.unprojected = True, 0
 
     def _ran(self, run: EvaluationRun, *, due: bool) -> None:
         """Notes an evaluation for ``job_schedule_runs``; what cannot be written for long is dropped, oldest first."""

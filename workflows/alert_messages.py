@@ -57,6 +57,7 @@ class AlertMessages:
         self.runs = list(given.runs)
         self.runs_due = bool(given.runs)
         self.pause_reason = ""
+        self.unprojected = 0
         self.ticked_at: datetime | None = None
         self.jitter: timedelta | None = None
         self.to_tell: list[AlertEvent] = []

@@ -85,6 +85,7 @@ class JobRunner:
         await work.schedules.schedule_next(stored.id, following)
         run = self._new(stored, slot, given, RunStatus.PENDING)
         await work.runs.add([run])
+        await work.runs.reopen(run.run_id, self.clock(), run.job_snapshot)
         kept = await work.runs.of_slot(stored.id, slot)
         if kept is None or kept.job_snapshot.get("workflow_id") != given.workflow_id or kept.status not in OPEN:
             return OpenedRun(None, "the slot has its run already")

@@ -50,6 +50,10 @@ class Principal:
         return self.is_admin or scope in self.scopes
 
 
+class _Gone(Exception):
+    """The client hung up before its request was whole."""
+
+
 class Guard:
     """The outermost layer."""
 
@@ -75,6 +79,8 @@ class Guard:
         try:
             await self._check(scope, extra)
             body = await self._body(scope, receive)
+        except _Gone:
+            return  # half a request is none
         except Exception as error:
             found = translate(error)
             if found is None:
@@ -123,7 +129,7 @@ class Guard:
         while size < self.most_bytes + MOST_DRAINED:  # what is too large is read to its end, or its sender sees a reset
             message = await receive()
             if message["type"] != "http.request":
-                break
+                raise _Gone
             size += len(message.get("body", b""))
             if size <= self.most_bytes:
                 parts.append(message.get("body", b""))
@@ -140,7 +146,7 @@ class Guard:
 
 def _refuse_unstorable(body: bytes) -> None:
     """NUL and half surrogate pairs are valid JSON, but no database keeps them."""
-    if b"\\u" not in body and b"\x00" not in body:
+    if b"\\u" not in body and b"\x00" not in body and b"\xed" not in body:
         return
     try:
         text = json.dumps(json.loads(body), ensure_ascii=False)
@@ -189,6 +195,11 @@ def context_of(request: Request) -> Context:
         gateway=gateway,
         owner=None if principal.is_admin else principal.user_id,
     )
+
+
+def whose(context: Context, user_id: str | None) -> str | None:
+    """Whose objects a list has: the key's user's, or for an admin those asked for, or all."""
+    return user_id if context.owner is None else context.owner
 
 
 def owner_wanted(request: Request, user_id: str | None) -> str:

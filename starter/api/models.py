@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -24,6 +25,17 @@ EXAMPLE_ALERT: JsonDict = {"symbol": "AAPL", "rule": "rsi(14) > 70 and close > 1
 def _whole(value: Any) -> Any:
     """``3.0`` is an integer in JSON Schema."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _printable(value: Any) -> Any:
+    """What another program wrote, as an answer can hold it."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {_printable(str(key)): _printable(item) for key, item in value.items()}
+    return [_printable(item) for item in value] if isinstance(value, list) else value
 
 
 class In(BaseModel):
@@ -94,13 +106,13 @@ class ScheduleOut(BaseModel):
     def of(cls, stored: StoredSchedule) -> ScheduleOut:
         """From the row."""
         faults = [fault.as_json() for fault in stored.faults]
-        params = stored.task_params
+        params = _printable(stored.task_params) if stored.schedule is None else stored.task_params
         return cls(
             id=stored.id,
             user_id=stored.user_id,
-            name=stored.name,
-            job_type=stored.job_type,
-            target=stored.target,
+            name=_printable(stored.name),
+            job_type=_printable(stored.job_type),
+            target=_printable(stored.target),
             task_params=params if isinstance(params, dict | list | str) else str(params),
             cron=stored.cron,
             timezone=stored.timezone,
@@ -111,7 +123,7 @@ class ScheduleOut(BaseModel):
             next_run_at=stored.next_run_at,
             created_at=stored.created_at,
             updated_at=stored.updated_at,
-            errors=faults or stored.errors or [],
+            errors=_printable(faults or stored.errors or []),
         )
 
 
@@ -328,15 +340,17 @@ class RunPage(BaseModel):
 
 
 class Events(BaseModel):
-    """The newest events, newest first."""
+    """One page of events, those recorded last first."""
 
     items: list[EventOut]
+    next_cursor: str | None
 
 
 class AuditPage(BaseModel):
-    """The newest changes, newest first."""
+    """One page of changes, newest first."""
 
     items: list[AuditOut]
+    next_cursor: str | None
 
 
 class RunStatistics(BaseModel):

@@ -68,6 +68,8 @@ def next_time_cursor(page: list[StoredSchedule], limit: int) -> str | None:
     if len(page) <= limit:
         return None
     last = page[limit - 1]
+    if last.created_at is None:
+        return None
     return cursor_of(last.created_at.isoformat(), last.id)
 
 

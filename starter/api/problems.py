@@ -86,9 +86,12 @@ def respond(error: ProblemError, instance: str | None = None) -> JSONResponse:
         type=f"/problems/{error.kind}",
         title=HTTPStatus(error.status).phrase,
         status=error.status,
-        detail=error.detail,
+        detail=_text(error.detail),
         instance=instance,
-        errors=[FieldError(path=one.path, message=one.message, value=_shown(one.value)) for one in error.faults],
+        errors=[
+            FieldError(path=_text(one.path), message=_text(one.message), value=_shown(one.value))
+            for one in error.faults
+        ],
     )
     return JSONResponse(
         body.model_dump(mode="json", exclude_none=True), error.status, headers=error.headers, media_type=MEDIA_TYPE
@@ -178,10 +181,15 @@ def _fault(detail: Any) -> Fault:
     return Fault(path, message, None if detail["type"] == "missing" else detail.get("input"))
 
 
+def _text(text: str) -> str:
+    """Without halves of surrogate pairs, which no answer can hold."""
+    return text.encode(errors="replace").decode()
+
+
 def _shown(value: Any) -> Any:
     """The value as it can be shown: short, and valid JSON."""
     if isinstance(value, str):
-        return value[:200].encode(errors="replace").decode()
+        return _text(value[:200])
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, bool) or value is None:

@@ -47,7 +47,12 @@ async def serving(app: FastAPI, host: str, port: int) -> AsyncIterator[str]:
     """The API, answering inside the block; yields its address."""
     listening = bind(host, port)
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=GRACE_SECONDS
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listening]))

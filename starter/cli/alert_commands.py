@@ -76,7 +76,10 @@ def add(
     definitions = inputs.read_all(what, overrides) if from_file else [read_definition(inputs.merged(what, overrides))]
     if id is not None and len(definitions) > 1:
         raise Failure(f"{what} holds {len(definitions)} definitions; --id goes with one", INVALID)
-    made = [Alert(id=inputs.alert_id(id) if id else new_id(one), user_id=user, definition=one) for one in definitions]
+    made = [
+        Alert(id=inputs.alert_id(id) if id else new_id(one), user_id=inputs.user(user), definition=one)
+        for one in definitions
+    ]
     placed = run_command(lambda context: alerts.add(context, made))
     if as_json:
         print_json([_placed(one) for one in placed] if len(placed) > 1 else _placed(placed[0]))

@@ -16,6 +16,7 @@ from domain.definition import AlertDefinition, read_definition
 from domain.errors import Fault, InvalidInput
 from starter.cli.output import INVALID, Failure
 
+MOST_USER = 64
 ID = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,62}$")
 
 
@@ -99,15 +100,19 @@ def read_schedule(data: Any, folder: Any, timezone: str = "UTC") -> Any:
     if not isinstance(data, dict):
         raise InvalidInput("schedule", [Fault("$", "expected an object", data)])
     faults = [Fault(f"$.{name}", "unknown key") for name in sorted(set(data) - known)]
-    texts = ("job_type", "name", "cron", "timezone")
+    texts = ("job_type", "name", "cron", "timezone", "id", "user_id", "target")
     faults += [
         Fault(f"$.{name}", "expected text", data[name]) for name in texts if not isinstance(data.get(name, ""), str)
     ]
+    if not isinstance(data.get("enabled", True), bool):
+        faults.append(Fault("$.enabled", "expected true or false", data["enabled"]))
+    if len(str(data.get("user_id", ""))) > MOST_USER:
+        faults.append(Fault("$.user_id", f"expected at most {MOST_USER} characters", data["user_id"]))
     if faults:
         raise InvalidInput("schedule", faults)
     row = ScheduleRow(
         id="new",
-        user_id="",
+        user_id="new",
         job_type=data.get("job_type", ""),
         name=data.get("name", ""),
         target=data.get("target"),
@@ -118,7 +123,7 @@ def read_schedule(data: Any, folder: Any, timezone: str = "UTC") -> Any:
         state_version=0,
     )
     definition = read_row(row).definition
-    folder.check(row.job_type, row.task_params)
+    folder.check_definition(definition)
     return definition
 
 
@@ -149,6 +154,17 @@ def alert_id(text: str) -> str:
     """
     if not ID.match(text):
         raise Failure(f"'{text}' is no id; use lower-case letters, digits, '-', '_' and '.', at most 63", INVALID)
+    return text
+
+
+def user(text: str) -> str:
+    """Whose something is.
+
+    Raises:
+        InvalidInput: when it is no name of sensible length.
+    """
+    if not 1 <= len(text) <= MOST_USER:
+        raise InvalidInput("options", [Fault("--user", f"expected 1 to {MOST_USER} characters", text)])
     return text
 
 

@@ -134,12 +134,15 @@ def add(
         if faults:
             raise InvalidInput(file, faults)
         these: list[Any] = []
+        disabled: list[str] = []
         for data, definition in definitions:
             name = inputs.alert_id(id or data.get("id") or new_id(definition))
             kind = Alert if isinstance(definition, AlertDefinition) else Job
-            these.append(kind(id=name, user_id=data.get("user_id") or user, definition=definition))
+            these.append(kind(id=name, user_id=data.get("user_id") or inputs.user(user), definition=definition))
+            if data.get("enabled") is False:
+                disabled.append(name)
         async with context.database.transaction() as unit:
-            written = await create(unit, context.who, these, now())
+            written = await create(unit, context.who, these, now(), disabled=disabled)
         return [(one, await context.gateway.tell(one)) for one in written]
 
     done = run_command(work)
@@ -371,7 +374,7 @@ def cancel(run: RunId, as_json: Json = False) -> None:
 
 
 def stats(
-    hours: Annotated[float, typer.Option(min=0.01, help="Slots of the last so many hours.")] = 24.0,
+    hours: Annotated[float, typer.Option(min=0.01, max=876_000, help="Slots of the last so many hours.")] = 24.0,
     user: Annotated[str, typer.Option(help="Only this user's.")] = "",
     as_json: Json = False,
 ) -> None:
@@ -398,7 +401,8 @@ def stats(
 
 
 def cleanup(
-    days: Annotated[float, typer.Option(min=0, help="Runs whose slot is older.")] = 90.0, as_json: Json = False
+    days: Annotated[float, typer.Option(min=0, max=36_500, help="Runs whose slot is older.")] = 90.0,
+    as_json: Json = False,
 ) -> None:
     """Delete ended runs older than so many days.
 

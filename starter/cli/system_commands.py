@@ -54,7 +54,7 @@ def sync(
             database,
             await installation(database, now()),
             unmarked=not settings.temporal_address,
-            check=lambda stored: folder.check(stored.job_type, stored.task_params),
+            check=lambda stored: folder.check_definition(stored.schedule.definition) if stored.schedule else None,
         )
         planned = await reconciler.plan(full=True, write=not dry_run)
         failed = 0 if dry_run else await reconciler.apply(planned)
@@ -249,7 +249,7 @@ def create_key(
     scope: Annotated[
         list[str] | None, typer.Option(help="read, write, run or admin (repeat); default read, write, run.")
     ] = None,
-    days: Annotated[float, typer.Option(min=0, help="Ends after so many days; 0 never.")] = 0,
+    days: Annotated[float, typer.Option(min=0, max=36_500, help="Ends after so many days; 0 never.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Create an API key and show it, this once.
@@ -267,7 +267,7 @@ def create_key(
 
     async def work(context: Any) -> Any:
         async with context.database.transaction() as unit:
-            return await keys.create(unit, user, name, scopes, now(), days or None)
+            return await keys.create(unit, user, name, scopes, now(), days or None, context.who.user_id)
 
     key, text = run_command(work)
     if as_json:

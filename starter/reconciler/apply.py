@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 from temporalio.client import Client, ScheduleAlreadyRunningError, ScheduleUpdate, ScheduleUpdateInput
 from temporalio.service import RPCError, RPCStatusCode
 
+from domain import rearm
+from domain.alert import AlertState
 from domain.cron import next_fire
 from domain.job import Job, JobType
 from domain.reconcile import Action, ActionKind
@@ -35,6 +37,11 @@ class Applier:
             return
         async with self.database.transaction() as work:
             stored = await work.schedules.get(action.id, action.job_type)
+            if stored is not None and (
+                stored.schedule is None or stored.schedule.definition.digest != stored.definition_hash
+            ):
+                digest = stored.schedule.definition.digest if stored.schedule else None  # a hash that was copied along
+                await work.schedules.mark(stored.id, stored.version, digest, stored.faults)
         if stored is None or stored.schedule is None:
             return  # gone or spoilt meanwhile: the next sweep sees it
         if action.job_type == JobType.ALERT:
@@ -47,10 +54,19 @@ class Applier:
     async def _alert(self, action: Action, stored: StoredSchedule) -> None:
         if action.kind is not ActionKind.CREATE and await registration.tell(self.client, action.id, reason=action.note):
             return
-        if stored.enabled:
+        if not stored.enabled:
+            await self._remember_pause(stored)
+        else:
             await registration.ensure_running(
                 self.client, registration.restored(stored, self.clock()), self.installation
             )
+
+    async def _remember_pause(self, stored: StoredSchedule) -> None:
+        """An alert that is disabled while nothing runs of it: the bars that close until it is enabled are not its own."""
+        alert, now = stored.alert, self.clock()
+        state, _ = rearm.pause(alert, stored.state_under(alert) or AlertState(), now)
+        async with self.database.transaction() as work:
+            await work.schedules.project(alert.id, alert.version, state, None, None, alert.definition.memory_key)
 
     async def _job(self, stored: StoredSchedule) -> None:
         job, now = stored.job, self.clock()

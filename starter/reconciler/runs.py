@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import structlog
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import (
     SearchAttributePair,
@@ -23,8 +26,7 @@ from domain.cron import next_fire
 from domain.job import LIMITS, JobType
 from domain.run import Run, RunStatus
 from storage.database import Database
-from storage.runs import RunFilter
-from storage.schedules import Filter
+from storage.schedules import Filter, StoredSchedule
 from workflows.jobs import WORKFLOWS
 from workflows.search_attributes import ALERT_USER_ID, JOB_TYPE
 
@@ -32,6 +34,8 @@ PATIENCE = timedelta(seconds=20)
 LOOK_BACK = timedelta(days=1)
 MOST_MISSED = 100
 PAGE = 500
+MISSED_NOTE = "missed"
+log = structlog.get_logger(__name__)
 
 
 def run_workflow_id(run_id: str) -> str:
@@ -68,35 +72,46 @@ class RunKeeper:
         self.clock = clock
 
     async def deliver(self) -> int:
-        """Starts PENDING runs that were ordered while Temporal could not be told; returns how many."""
+        """Starts PENDING runs that were ordered while Temporal could not be told; returns how many were looked at."""
         async with self.database.transaction() as work:
             waiting = await work.runs.waiting(self.clock() - PATIENCE)
         for run in waiting:
-            ended = await self._ended(run)
-            if ended is None and run.job_snapshot.get("workflow_id") in (None, run_workflow_id(run.run_id)):
-                await start_run(self.client, run)
-            elif ended:
-                await self._close(run, f"its workflow has {ended} before the run began")
+            await self._guarded(run, self._deliver(run))
         return len(waiting)
+
+    async def _deliver(self, run: Run) -> None:
+        ended = await self._ended(run)
+        if ended:
+            await self._close(run, f"its workflow has {ended} before the run began")
+        elif ended is None and run.job_snapshot.get("workflow_id") in (None, run_workflow_id(run.run_id)):
+            await start_run(self.client, run)
+        elif ended is None:
+            await self._close(run, "Temporal knows nothing of it")
 
     async def close_stuck(self) -> int:
         """Closes RUNNING runs whose workflow is over: their worker died before it could say so."""
-        closed = 0
         async with self.database.transaction() as work:
             running = await work.runs.running(self.clock() - PATIENCE)
         for run in running:
-            limits = LIMITS[JobType(run.job_type)]
-            longest = (limits.timeout + limits.apart) * limits.tries + PATIENCE
-            ended = await self._ended(run)
-            began = run.started_at or run.enqueued_at or run.scheduled_for
-            if ended:
-                await self._close(run, f"stuck: its workflow has {ended} without writing a result")
-            elif ended is None and self.clock() - began > longest:
-                await self._close(run, "stuck: Temporal knows nothing of it")
-            else:
-                continue
-            closed += 1
-        return closed
+            await self._guarded(run, self._close_stuck(run))
+        return len(running)
+
+    async def _close_stuck(self, run: Run) -> None:
+        ended = await self._ended(run)
+        began = run.started_at or run.enqueued_at or run.scheduled_for
+        if ended:
+            await self._close(run, f"stuck: its workflow has {ended} without writing a result")
+        elif ended is None and self.clock() - began > longest(JobType(run.job_type)):
+            await self._close(run, "stuck: Temporal knows nothing of it")
+
+    async def _guarded(self, run: Run, work: Coroutine[Any, Any, None]) -> None:
+        """One run that cannot be helped keeps none of the others from it."""
+        try:
+            await work
+        except Exception as error:
+            log.warning(
+                "run not looked after", action="runs", run_id=run.run_id, error=f"{type(error).__name__}: {error}"[:300]
+            )
 
     async def _ended(self, run: Run) -> str | None:
         """How the run's workflow ended; empty while it runs, None when there is none."""
@@ -116,51 +131,64 @@ class RunKeeper:
             await work.runs.finish(run.run_id, RunStatus.FAILED, self.clock(), error=why)
 
     async def write_missed(self) -> int:
-        """Writes a MISSED row for each slot of the last day that has no run and is outside the catch-up window."""
-        now, written = self.clock(), 0
-        for kind in JobType:
-            if kind is JobType.ALERT:
-                continue
-            after = None
-            while True:
-                async with self.database.transaction() as work:
-                    page = await work.schedules.page(Filter(job_type=kind, enabled=True), after, PAGE)
-                    for stored in page:
-                        if stored.schedule is None:
-                            continue
-                        options = stored.job.definition.options
-                        since = max(stored.updated_at, now - LOOK_BACK)
-                        until = now - timedelta(seconds=options.catchup) - LIMITS[kind].timeout
-                        if until <= since:
-                            continue
-                        seen = {
-                            run.scheduled_for
-                            for run in await work.runs.page(
-                                RunFilter(job_id=stored.id, since=since), None, 24 * 60 + MOST_MISSED
-                            )
-                        }
-                        definition, zone = stored.job.definition, ZoneInfo(stored.job.definition.timezone)
-                        runs: list[Run] = []
-                        slot = next_fire(definition.parsed_cron, zone, since)
-                        while slot <= until and len(runs) < MOST_MISSED:
-                            if slot not in seen:
-                                runs.append(
-                                    Run(
-                                        run_id=str(uuid.uuid5(RUNS, f"{stored.id}|{slot.isoformat()}")),
-                                        job_type=stored.job_type,
-                                        job_id=stored.id,
-                                        user_id=stored.user_id,
-                                        status=RunStatus.MISSED,
-                                        scheduled_for=slot,
-                                        finished_at=now,
-                                        job_snapshot=snapshot_of(stored, ""),
-                                        error=f"no run began within {options.catchup:g} s of its slot",
-                                    )
-                                )
-                            slot = next_fire(definition.parsed_cron, zone, slot)
-                        await work.runs.add(runs)
-                        written += len(runs)
-                if len(page) < PAGE:
-                    break
-                after = (page[-1].created_at, page[-1].id)
+        """Writes a MISSED row for each slot that no run began for in time, since this was done last; a day at most."""
+        now, written, after = self.clock(), 0, None
+        async with self.database.transaction() as work:
+            last = await work.notes.get(MISSED_NOTE)
+        looked_until = max(last[0] if last else now - LOOK_BACK, now - LOOK_BACK)
+        while True:
+            async with self.database.transaction() as work:
+                page = await work.schedules.page(Filter(enabled=True, is_job=True), after, PAGE)
+            for stored in page:
+                await asyncio.sleep(0)  # alerts of the same process take their turn
+                try:
+                    written += await self._write_missed(stored, looked_until, now)
+                except Exception as error:  # one odd row stops no other
+                    text = f"{type(error).__name__}: {error}"[:300]
+                    log.warning("slots not looked after", action="runs", id=stored.id, error=text)
+            if len(page) < PAGE or page[-1].created_at is None:
+                break
+            after = (page[-1].created_at, page[-1].id)
+        async with self.database.transaction() as work:
+            await work.notes.put(MISSED_NOTE, now, {"written": written})
         return written
+
+    async def _write_missed(self, stored: StoredSchedule, looked_until: datetime, now: datetime) -> int:
+        if stored.schedule is None:
+            return 0
+        definition = stored.job.definition
+        options, zone = definition.options, ZoneInfo(definition.timezone)
+        patience = timedelta(seconds=options.catchup + options.jitter) + longest(JobType(stored.job_type))
+        since = max(looked_until - patience, stored.updated_at or now - LOOK_BACK)
+        slots: list[datetime] = []
+        slot = next_fire(definition.parsed_cron, zone, since)
+        while slot <= now - patience and len(slots) < MOST_MISSED:
+            slots.append(slot)
+            slot = next_fire(definition.parsed_cron, zone, slot)
+        if not slots:
+            return 0
+        async with self.database.transaction() as work:
+            seen = await work.runs.slots(stored.id, slots)
+            runs = [
+                Run(
+                    run_id=str(uuid.uuid5(RUNS, f"{stored.id}|{one.isoformat()}")),
+                    job_type=stored.job_type,
+                    job_id=stored.id,
+                    user_id=stored.user_id,
+                    status=RunStatus.MISSED,
+                    scheduled_for=one,
+                    finished_at=now,
+                    job_snapshot=snapshot_of(stored, ""),
+                    error=f"no run began within {options.catchup:g} s of its slot",
+                )
+                for one in slots
+                if one not in seen
+            ]
+            await work.runs.add(runs)
+        return len(runs)
+
+
+def longest(job_type: JobType) -> timedelta:
+    """How long a run of a type may take with all its tries."""
+    limits = LIMITS[job_type]
+    return (limits.timeout + limits.apart) * limits.tries + PATIENCE

@@ -188,7 +188,7 @@ class Reconciler:
             invalid = await work.schedules.invalid()
             report = ReconcileReport(planned.full, planned.rows, dict(summary(planned.actions)), invalid, failed)
             await work.notes.put(NOTE, self.clock(), vars(report))
-            if planned.full and not failed:
+            if planned.full:
                 await work.notes.put(FULL_NOTE, self.clock(), vars(report))
         if planned.actions or failed:
             log.info("reconciled", action="reconcile", **vars(report))
@@ -198,11 +198,13 @@ class Reconciler:
 async def _audit(work: UnitOfWork, stored: StoredSchedule, faults: Sequence[Fault], now: datetime) -> None:
     """Another program wrote the row, unless whoever did has said so already."""
     version = stored.version if isinstance(stored.version, int) else None
-    newest = await work.audit.of(stored.id, 1)
+    newest = await work.audit.of(str(stored.id), 1)
     if newest and newest[0].version == version and version is not None:
         return
     detail = {"faults": [str(one) for one in faults]} if faults else {}
-    await work.audit.add(AuditEntry(now, stored.user_id, "sql", "written", "schedule", stored.id[:64], version, detail))
+    await work.audit.add(
+        AuditEntry(now, str(stored.user_id)[:120], "sql", "written", "schedule", str(stored.id)[:64], version, detail)
+    )
 
 
 async def _beat() -> None:

@@ -43,7 +43,7 @@ async def test_an_alert_is_patched_paused_and_resumed(api: Api) -> None:
     assert [one["action"] for one in audit] == ["resumed", "paused", "edited", "edited", "created"]
     assert audit[1]["detail"]["reason"] == "earnings"
     assert (await api.bob.post("/api/alerts/a/pause")).status_code == 404
-    assert (await api.ann.get("/api/alerts/a/history")).json() == {"items": []}
+    assert (await api.ann.get("/api/alerts/a/history")).json() == {"items": [], "next_cursor": None}
     assert (await api.ann.delete("/api/alerts/a", headers={"If-Match": '"5"'})).status_code == 204
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tests.api.conftest import Api
+from tests.storage.test_contract import sql
 
 ALERT = {"job_type": "alert", "name": "hot", "task_params": {"rule": "AAPL > 150"}}
 REPORT = {
@@ -243,3 +244,71 @@ async def test_a_run_by_hand_is_accepted_looked_at_and_cancelled(api: Api) -> No
         ("screener", "PENDING", 1),
     }
     assert (await api.ann.get("/api/runs", params={"since": "9999-12-31T23:59:59Z"})).status_code == 422
+
+
+async def test_what_was_before_under_an_id_is_its_owners(api: Api) -> None:
+    await api.ann.post("/api/alerts", json={"id": "reused", "expression": "AAPL > 1"})
+    await api.ann.post("/api/alerts/reused/pause", json={"reason": "private"})
+    await api.ann.delete("/api/alerts/reused", headers={"If-Match": "*"})
+    made = await api.bob.post("/api/alerts", json={"id": "reused", "expression": "AAPL > 2"})
+    assert made.json()["version"] > 2  # an ETag of the one before is no ETag of this one
+    audit = (await api.bob.get("/api/schedules/reused/audit")).json()["items"]
+    assert [(one["actor"], one["action"]) for one in audit] == [("bob", "created")]
+    assert (await api.bob.get("/api/alerts/reused/history")).json()["items"] == []
+    assert len((await api.admin.get("/api/schedules/reused/audit")).json()["items"]) == 4
+    page = (await api.admin.get("/api/schedules/reused/audit", params={"limit": 3})).json()
+    rest = (
+        await api.admin.get("/api/schedules/reused/audit", params={"limit": 3, "cursor": page["next_cursor"]})
+    ).json()
+    assert (len(page["items"]), len(rest["items"]), rest["next_cursor"]) == (3, 1, None)
+
+
+async def test_texts_no_database_can_hold_are_refused_and_spoil_nothing(api: Api) -> None:
+    for raw in (
+        b'{"expression":"A > 1","tags":["\xed\xa0\x80"]}',
+        b'{"expression":"A\xed\xa0\x80 > 1"}',
+        b'{"expression":"A > 1","name":"\\ud800"}',
+    ):
+        answer = await api.ann.post("/api/alerts", content=raw, headers={"Content-Type": "application/json"})
+        assert answer.status_code in (400, 422), answer.text
+    assert (await api.ann.post("/api/alerts", json={"expression": "A > 1", "name": "í 한 😀"})).status_code == 201
+    await sql(
+        api.database,
+        "INSERT INTO job_schedules (id, user_id, task_params) VALUES ('odd', 'ann', :p)",
+        p='{"rule": "A > 1", "tags": ["\\ud800"]}',
+    )
+    listed = await api.ann.get("/api/schedules")
+    assert listed.status_code == 200
+    (odd,) = [one for one in listed.json()["items"] if one["id"] == "odd"]
+    assert odd["errors"]
+
+
+async def test_one_id_at_once_is_one_object(api: Api) -> None:
+    body = {**ALERT, "id": "race"}
+    answers = await asyncio.gather(
+        *(api.ann.post("/api/schedules", json=body, headers={"Idempotency-Key": "k"}) for _ in range(8))
+    )
+    assert {one.status_code for one in answers} == {201}, [one.text for one in answers]
+    without = await asyncio.gather(*(api.ann.post("/api/schedules", json={**ALERT, "id": "race2"}) for _ in range(8)))
+    assert sorted(one.status_code for one in without) == [201] + [409] * 7
+
+
+async def test_pauses_and_resumes_at_once_need_no_precondition(api: Api) -> None:
+    await api.ann.post("/api/alerts", json={"id": "a", "expression": "A > 1"})
+    answers = await asyncio.gather(*(api.ann.post(f"/api/alerts/a/{'pause' if n % 2 else 'resume'}") for n in range(8)))
+    assert {one.status_code for one in answers} == {200}, [one.text for one in answers]
+
+
+async def test_backups_are_for_admins(api: Api) -> None:
+    backup = {"job_type": "backup", "task_params": {"keep": 1}, "cron": "@daily", "id": "bk", "user_id": "ann"}
+    assert (await api.ann.post("/api/schedules", json={**backup, "user_id": None})).status_code == 403
+    assert (await api.admin.post("/api/schedules", json=backup)).status_code == 201
+    assert (await api.ann.post("/api/schedules/bk/trigger")).status_code == 403
+    assert (await api.ann.delete("/api/schedules/bk", headers={"If-Match": "*"})).status_code == 403
+
+
+async def test_tags_that_temporal_cannot_hold_are_refused(api: Api) -> None:
+    answer = await api.ann.post(
+        "/api/alerts", json={"expression": "A > 1", "tags": ["ы" * 60 + str(n) for n in range(20)]}
+    )
+    assert (answer.status_code, answer.json()["errors"][0]["path"]) == (422, "$.tags")

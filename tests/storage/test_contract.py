@@ -454,3 +454,31 @@ async def test_every_list_has_its_index(any_database: Database) -> None:
         )
     assert found >= {(name, "created_at", "id") for name in ("user_id", "job_type", "status", "target")}
     assert found >= {(name, "id") for name in ("user_id", "job_id", "job_type", "status")} | {("created_at", "id")}
+
+
+async def test_rows_of_other_programs_keep_their_place_in_pages(any_database: Database) -> None:
+    """Whatever way a time is written: pages neither lose rows nor repeat them."""
+    await sql(
+        any_database,
+        "INSERT INTO job_schedules (id, task_params) VALUES ('s0', '{}'), ('s1', '{}'), ('s2', '{}'), ('s3', '{}'), ('s4', '{}')",
+    )
+    if any_database.engine.dialect.name == "sqlite":
+        for id, created in (
+            ("t0", "'2026-01-05T10:00:00Z'"),
+            ("t1", "1767600000"),
+            ("t2", "'once'"),
+            ("t3", "'2026-01-05 10:00'"),
+        ):
+            await sql(
+                any_database,
+                f"INSERT INTO job_schedules (id, task_params, created_at) VALUES ('{id}', '{{}}', {created})",
+            )
+        await sql(any_database, "UPDATE job_schedules SET created_at = '2026-01-05T11:00:00+00:00' WHERE id = 't3'")
+    seen, after = [], None
+    async with any_database.transaction() as work:
+        total = len(await work.schedules.page(Filter(), None, 100))
+        while page := await work.schedules.page(Filter(), after, 2):
+            seen += [one.id for one in page]
+            assert len(seen) <= total
+            after = (page[-1].created_at, page[-1].id)
+    assert len(seen) == len(set(seen)) == total

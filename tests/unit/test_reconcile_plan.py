@@ -38,7 +38,8 @@ def there(
 CASES = [
     ("agreed", row(), there(), None),
     ("missing", row(), None, "create"),
-    ("disabled and missing", row(enabled=False), None, None),
+    ("disabled and missing", Row("x", "alert", 3, "h", False, False, True), None, None),
+    ("disabled while missing", row(enabled=False), None, "pause"),
     ("over and missing", row(over=True), None, None),
     ("unreadable and missing", row(hash=None), None, None),
     ("unreadable goes on as it was", row(version=4, hash=None), there(), None),

@@ -50,6 +50,7 @@ class World:
     refuse: set[str] = field(default_factory=set)
     events: dict[str, AlertEvent] = field(default_factory=dict)
     recorded: list[str] = field(default_factory=list)
+    noted: set[str] = field(default_factory=set)
     evaluations: list[EvaluateInput] = field(default_factory=list)
     fetches: int = 0
     fetch_fails: bool = True
@@ -97,7 +98,8 @@ class World:
         if self.database_down:
             raise ApplicationError("database is down")
         for event in given.events:
-            if event.id not in self.events:
+            if event.id not in self.noted:  # a delivery may have put the event there first
+                self.noted.add(event.id)
                 self.recorded.append(event.kind.value)
             self.events.setdefault(event.id, event)
         self.projection = given.state

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from domain.alert import Alert
 from domain.definition import AlertDefinition, edited, read_definition
 from starter import alerts, writing
-from starter.api.access import context_of, needs, owner_wanted
+from starter.api.access import context_of, needs, owner_wanted, whose
 from starter.api.models import (
     AlertFields,
     AlertOut,
@@ -25,17 +25,18 @@ from starter.api.models import (
     PauseIn,
     PreviewIn,
 )
-from starter.api.paging import Cursor, Limit, next_time_cursor, read_time_cursor
+from starter.api.paging import Cursor, Limit, cursor_of, next_time_cursor, read_time_cursor
 from starter.api.routes.schedules import ETAG, LOCATION, Id, IdempotencyKey, IfMatch, Status, changed, created, deleted
 from starter.api.writes import Outcome, etag, expected_version, perform
-from starter.context import now
+from starter.context import NoAnswer, now
 from starter.keys import Scope
 from starter.schemas import SchemaFolder
 from storage.database import UnitOfWork
-from storage.schedules import ALERT, Filter
+from storage.schedules import ALERT, DefinitionConflict, Filter
+from worker.client import TemporalUnreachable
 
 router = APIRouter(prefix="/alerts", tags=["alerts"])
-STORED_BARS, MOST_EVENTS = 5000, 5000
+STORED_BARS, MOST_EVENTS, TRIES = 5000, 5000, 10
 Kind = Literal[
     "triggered", "rearmed", "suppressed", "late", "data_stale", "paused", "resumed", "updated", "expired", "error"
 ]
@@ -54,11 +55,12 @@ async def create(request: Request, body: NewAlert, idempotency_key: IdempotencyK
     context = context_of(request)
     definition = read_definition({"timezone": context.settings.scheduler_timezone, **_named(body)})
     user_id = owner_wanted(request, body.user_id)
-    SchemaFolder(context.settings.alert_schema_dir).check(ALERT, definition.as_json())
+    SchemaFolder(context.settings.alert_schema_dir).check_definition(definition)
     alert = Alert(id=body.id or writing.new_id(definition), user_id=user_id, definition=definition)
 
     async def change(work: UnitOfWork) -> Outcome:
-        written = await writing.create(work, context.who, [alert], now(), enabled=body.enabled)
+        disabled = () if body.enabled else (alert.id,)
+        written = await writing.create(work, context.who, [alert], now(), disabled=disabled)
         return await created(work, context, alert.id, tuple(written), AlertOut, "alerts")
 
     return await perform(request, context, change, idempotency_key)
@@ -76,7 +78,7 @@ async def listing(
 ) -> AlertPage:
     """Alerts, oldest first, with their state as last recorded."""
     context = context_of(request)
-    wanted = Filter(context.owner or user_id, ALERT, enabled, status, symbol)
+    wanted = Filter(whose(context, user_id), ALERT, enabled, status, symbol)
     async with context.database.transaction() as work:
         page = await work.schedules.page(wanted, read_time_cursor(cursor), limit + 1)
     return AlertPage(items=[AlertOut.of(one) for one in page[:limit]], next_cursor=next_time_cursor(page, limit))
@@ -137,7 +139,7 @@ async def update(request: Request, id: Id, body: AlertFields, if_match: IfMatch 
         stored = await context.find(work, id, ALERT)
         expected_version(if_match, stored)
         definition = edited(stored.alert.definition, body.given())
-        SchemaFolder(context.settings.alert_schema_dir).check(ALERT, definition.as_json())
+        SchemaFolder(context.settings.alert_schema_dir).check_definition(definition)
         written = await writing.edit(work, context.who, stored, definition, now())
         return await changed(work, context, id, (written,) if written else (), AlertOut)
 
@@ -153,24 +155,31 @@ async def delete(request: Request, id: Id, if_match: IfMatch = None) -> Response
 
 
 @router.post("/{id}/pause", response_model=AlertOut, operation_id="pauseAlert", dependencies=[needs(Scope.WRITE)])
-async def pause(request: Request, id: Id, body: PauseIn | None = None) -> JSONResponse:
-    """Stops evaluating, until resumed or for some seconds."""
+async def pause(
+    request: Request, id: Id, body: PauseIn | None = None, idempotency_key: IdempotencyKey = None
+) -> JSONResponse:
+    """Stops evaluating, until resumed, or for some seconds: then Temporal must be there."""
     given = body or PauseIn()
     if given.seconds is not None:
         context = context_of(request)
-        await alerts.snooze(context, id, (now() + timedelta(seconds=given.seconds)).isoformat())
+        await alerts.snooze(context, id, (now() + timedelta(seconds=given.seconds)).isoformat(), given.reason)
         return JSONResponse(AlertOut.of(await context.alert(id)).model_dump(mode="json"))
-    return await _enable(request, id, False, given.reason)
+    return await _enable(request, id, False, given.reason, idempotency_key)
 
 
 @router.post("/{id}/resume", response_model=AlertOut, operation_id="resumeAlert", dependencies=[needs(Scope.WRITE)])
-async def resume(request: Request, id: Id) -> JSONResponse:
+async def resume(request: Request, id: Id, idempotency_key: IdempotencyKey = None) -> JSONResponse:
     """Goes on evaluating; bars that closed meanwhile are left out."""
     context = context_of(request)
     stored = await context.alert(id)
-    if stored.enabled and stored.reason == "snoozed":
-        await alerts.send(context, id, "resume")
-    return await _enable(request, id, True, "")
+    answer = await _enable(request, id, True, "", idempotency_key)
+    if stored.enabled:  # enabled already, but perhaps snoozed, which Temporal alone knows for sure
+        try:
+            await alerts.send(context, id, "resume")
+        except (NoAnswer, TemporalUnreachable, alerts.AlertGone):
+            if stored.reason == "snoozed":
+                raise
+    return answer
 
 
 @router.post("/{id}/evaluate", response_model=Params, operation_id="evaluateAlert", dependencies=[needs(Scope.RUN)])
@@ -191,18 +200,23 @@ async def history(
     id: Id,
     kind: Annotated[list[Kind] | None, Query(max_length=10)] = None,
     limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> Events:
-    """What happened to it, newest first."""
-    if kind is None:
-        kind = []
+    """What happened to it, newest first. What was before it, under the same id, admins alone see."""
     context = context_of(request)
     async with context.database.transaction() as work:
-        await context.find(work, id, ALERT)
-        events = await work.events.of_alert(id, kinds=list(kind), limit=limit, newest_first=True)
-    return Events(items=[EventOut.of(event) for event in events])
+        stored = await context.find(work, id, ALERT)
+        since = None if context.owner is None else stored.created_at
+        page = await work.events.page(id, list(kind or []), read_time_cursor(cursor), limit + 1, since)
+    more = None
+    if len(page) > limit:
+        at, last = page[limit - 1]
+        more = cursor_of(at.isoformat(), last.id)
+    return Events(items=[EventOut.of(event) for _, event in page[:limit]], next_cursor=more)
 
 
-async def _enable(request: Request, id: str, enabled: bool, reason: str) -> JSONResponse:
+async def _enable(request: Request, id: str, enabled: bool, reason: str, key: str | None) -> JSONResponse:
+    """No precondition is asked for, so an edit in between is no reason to refuse."""
     context = context_of(request)
 
     async def change(work: UnitOfWork) -> Outcome:
@@ -210,7 +224,12 @@ async def _enable(request: Request, id: str, enabled: bool, reason: str) -> JSON
         written = await writing.enable(work, context.who, stored, enabled, now(), reason)
         return await changed(work, context, id, (written,) if written else (), AlertOut)
 
-    return await perform(request, context, change)
+    for _ in range(TRIES):
+        try:
+            return await perform(request, context, change, key)
+        except DefinitionConflict:
+            continue
+    raise writing.Refused(f"{id} is being edited all the time; try again")
 
 
 def _named(body: AlertFields) -> dict[str, Any]:

@@ -13,13 +13,14 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator
 from domain.errors import Fault, InvalidInput
 from domain.job import JobType, ReportParams, ScreenerParams, read_job
 from starter import runs
-from starter.api.access import context_of, needs
+from starter.api.access import context_of, needs, whose
 from starter.api.models import JobName, Params, RunCountOut, RunOut, RunPage, RunStatistics
 from starter.api.paging import Cursor, Limit, cursor_of, read_row_cursor
 from starter.api.routes.schedules import LOCATION, IdempotencyKey, ordered
 from starter.api.writes import Outcome, perform
 from starter.context import Context
 from starter.keys import Scope
+from starter.schemas import SchemaFolder
 from storage.database import UnitOfWork
 from storage.runs import RunFilter
 
@@ -142,7 +143,8 @@ EXAMPLES = {
 async def _run_once(request: Request, job_type: JobType, body: Params, key: str | None) -> JSONResponse:
     context = context_of(request)
     try:
-        read_job(job_type, body, cron="@daily")
+        definition = read_job(job_type, body, cron="@daily")
+        SchemaFolder(context.settings.alert_schema_dir).check_definition(definition)
     except InvalidInput as error:
         faults = [Fault(one.path.replace("$.task_params", "$", 1), one.message, one.value) for one in error.faults]
         raise InvalidInput(job_type, faults) from None
@@ -165,4 +167,4 @@ def _filter(
     for name, at in (("since", since), ("until", until)):
         if at is not None and not 1970 <= at.year <= 9000:
             raise InvalidInput("the request", [Fault(f"query.{name}", "expected a year from 1970 to 9000", str(at))])
-    return RunFilter(context.owner or user_id, job_id, job_type, status, since, until)
+    return RunFilter(whose(context, user_id), job_id, job_type, status, since, until)

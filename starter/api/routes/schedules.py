@@ -9,12 +9,13 @@ from fastapi.responses import JSONResponse
 
 from domain.alert import Alert
 from domain.definition import AlertDefinition
-from domain.job import Job, JobDefinition
+from domain.job import Job, JobDefinition, JobType
 from domain.run import Run
 from starter import writing
-from starter.api.access import context_of, needs, owner_wanted
+from starter.api.access import context_of, needs, owner_wanted, whose
 from starter.api.models import AuditOut, AuditPage, JobName, NewSchedule, RunOut, ScheduleIn, ScheduleOut, SchedulePage
-from starter.api.paging import Cursor, Limit, next_time_cursor, read_time_cursor
+from starter.api.paging import Cursor, Limit, cursor_of, next_time_cursor, read_row_cursor, read_time_cursor
+from starter.api.problems import ProblemError
 from starter.api.writes import Outcome, etag, expected_version, perform
 from starter.context import Context, now
 from starter.keys import Scope
@@ -51,9 +52,10 @@ async def create(request: Request, body: NewSchedule, idempotency_key: Idempoten
     user_id = owner_wanted(request, body.user_id)
     definition = definition_in(body, context.settings)
     one = made(body.id or writing.new_id(definition), user_id, definition)
+    for_admins_alone(context, body.job_type)
 
     async def change(work: UnitOfWork) -> Outcome:
-        written = await writing.create(work, context.who, [one], now(), enabled=body.enabled)
+        written = await writing.create(work, context.who, [one], now(), disabled=() if body.enabled else (one.id,))
         return await created(work, context, one.id, tuple(written))
 
     return await perform(request, context, change, idempotency_key)
@@ -78,7 +80,7 @@ async def listing(
 ) -> SchedulePage:
     """Schedules, oldest first."""
     context = context_of(request)
-    wanted = Filter(context.owner or user_id, job_type, enabled, status, target, invalid)
+    wanted = Filter(whose(context, user_id), job_type, enabled, status, target, invalid)
     async with context.database.transaction() as work:
         page = await work.schedules.page(wanted, read_time_cursor(cursor), limit + 1)
     return SchedulePage(items=[ScheduleOut.of(one) for one in page[:limit]], next_cursor=next_time_cursor(page, limit))
@@ -117,6 +119,7 @@ async def replace(request: Request, id: Id, body: ScheduleIn, if_match: IfMatch 
     async def change(work: UnitOfWork) -> Outcome:
         stored = await context.find(work, id)
         expected_version(if_match, stored)
+        for_admins_alone(context, stored.job_type)
         if stored.job_type != body.job_type:
             raise writing.Refused(f"{id} is of type {stored.job_type}; delete it and make another")
         definition = definition_in(body, context.settings)
@@ -152,6 +155,7 @@ async def trigger(request: Request, id: Id, idempotency_key: IdempotencyKey = No
 
     async def change(work: UnitOfWork) -> Outcome:
         stored = await context.find(work, id)
+        for_admins_alone(context, stored.job_type)
         return ordered(await order(work, stored.job_type, stored.user_id, stored))
 
     return await perform(request, context, change, idempotency_key)
@@ -163,13 +167,15 @@ async def trigger(request: Request, id: Id, idempotency_key: IdempotencyKey = No
     operation_id="listScheduleChanges",
     dependencies=[needs(Scope.READ)],
 )
-async def audit(request: Request, id: Id, limit: Limit = 50) -> AuditPage:
-    """Who changed it, when, and from where."""
+async def audit(request: Request, id: Id, limit: Limit = 50, cursor: Cursor = None) -> AuditPage:
+    """Who changed it, when, and from where; newest first. What was before it, under the same id, admins alone see."""
     context = context_of(request)
     async with context.database.transaction() as work:
-        await context.find(work, id)
-        entries = await work.audit.of(id, limit)
-    return AuditPage(items=[AuditOut.of(one) for one in entries])
+        stored = await context.find(work, id)
+        since = None if context.owner is None else stored.created_at
+        page = await work.audit.of(id, limit + 1, before=read_row_cursor(cursor), since=since)
+    more = cursor_of(str(page[limit - 1].id)) if len(page) > limit else None
+    return AuditPage(items=[AuditOut.of(one) for one in page[:limit]], next_cursor=more)
 
 
 def definition_in(body: ScheduleIn, settings: Settings) -> AlertDefinition | JobDefinition:
@@ -180,7 +186,7 @@ def definition_in(body: ScheduleIn, settings: Settings) -> AlertDefinition | Job
     """
     row = ScheduleRow(
         id="new",
-        user_id="",
+        user_id="new",
         job_type=body.job_type,
         name=body.name,
         target=body.target,
@@ -191,8 +197,14 @@ def definition_in(body: ScheduleIn, settings: Settings) -> AlertDefinition | Job
         state_version=0,
     )
     definition = read_row(row).definition
-    SchemaFolder(settings.alert_schema_dir).check(body.job_type, body.task_params)
+    SchemaFolder(settings.alert_schema_dir).check_definition(definition)
     return definition
+
+
+def for_admins_alone(context: Context, job_type: str) -> None:
+    """Backups are the whole installation's, and so is what they remove."""
+    if job_type == JobType.BACKUP and context.owner is not None:
+        raise ProblemError(403, "forbidden", "backups are for admin keys")
 
 
 def made(id: str, user_id: str, definition: AlertDefinition | JobDefinition) -> Alert | Job:
@@ -231,6 +243,7 @@ async def deleted(request: Request, id: str, if_match: str | None, job_type: str
     async def change(work: UnitOfWork) -> Outcome:
         stored = await context.find(work, id, job_type)
         version = expected_version(if_match, stored)
+        for_admins_alone(context, stored.job_type)
         return Outcome(204, written=(await writing.remove(work, context.who, stored, now(), version),))
 
     answer = await perform(request, context, change)
