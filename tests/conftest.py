@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import sysconfig
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,9 +60,10 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Cluster]:
+def cluster() -> Iterator[postgres.Cluster]:
     """A real PostgreSQL server on which each test gets databases of its own."""
-    with postgres.server(tmp_path_factory.mktemp("postgres")) as url:
+    # not in pytest's folder: a second session would close that to the user the server runs as
+    with tempfile.TemporaryDirectory(prefix="alerts-postgres-") as folder, postgres.server(Path(folder) / "data") as url:
         yield postgres.Cluster(url)
 
 

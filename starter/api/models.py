@@ -21,6 +21,25 @@ JobName = Literal["alert", "report", "screener", "notification", "data_processin
 Params = dict[str, Any]
 EXAMPLE_ALERT: JsonDict = {"symbol": "AAPL", "rule": "rsi(14) > 70 and close > 150", "timeframe": "1h"}
 
+EXAMPLE_ROW: JsonDict = {
+    "id": "aapl-3f9c2a5b",
+    "user_id": "ann",
+    "name": "AAPL is hot",
+    "job_type": "alert",
+    "target": "AAPL",
+    "task_params": EXAMPLE_ALERT,
+    "cron": "0 * * * *",
+    "timezone": "UTC",
+    "enabled": True,
+    "version": 1,
+    "status": "ARMED",
+    "reason": "created",
+    "next_run_at": "2026-01-05T16:00:01Z",
+    "created_at": "2026-01-05T14:30:00Z",
+    "updated_at": "2026-01-05T14:30:00Z",
+    "errors": [],
+}
+
 
 def _whole(value: Any) -> Any:
     """``3.0`` is an integer in JSON Schema."""
@@ -85,6 +104,8 @@ class NewSchedule(ScheduleIn):
 class ScheduleOut(BaseModel):
     """A row of ``job_schedules``. ``errors`` says why a row that another program wrote cannot be used."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_ROW]})
+
     id: str
     user_id: str
     name: str
@@ -129,6 +150,26 @@ class ScheduleOut(BaseModel):
 
 class AlertOut(ScheduleOut):
     """An alert with what was last recorded of its state."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    **EXAMPLE_ROW,
+                    "symbol": "AAPL",
+                    "timeframe": "1h",
+                    "rule": "rsi(14) > 70 and close > 150",
+                    "definition": EXAMPLE_ALERT,
+                    "status": "TRIGGERED",
+                    "reason": "fired",
+                    "last_bar_close": "2026-01-05T15:30:00Z",
+                    "last_values": {"close": 151.2, "rsi(14)": 71.4},
+                    "triggered_at": "2026-01-05T15:30:00Z",
+                    "trigger_count": 1,
+                }
+            ]
+        }
+    )
 
     symbol: str
     timeframe: str
@@ -245,6 +286,28 @@ class PreviewIn(In):
 class RunOut(BaseModel):
     """A row of ``job_schedule_runs``."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "run_id": "293a1564-43fe-46e2-a98c-3e881b391ce5",
+                    "job_type": "report",
+                    "job_id": "closing",
+                    "user_id": "ann",
+                    "status": "COMPLETED",
+                    "scheduled_for": "2026-01-05T21:30:00Z",
+                    "enqueued_at": "2026-01-05T21:30:00Z",
+                    "started_at": "2026-01-05T21:30:00Z",
+                    "finished_at": "2026-01-05T21:30:02Z",
+                    "job_snapshot": {"version": 1, "cron": "0 30 16 * * 1-5", "timezone": "America/New_York"},
+                    "result": {"report_type": "daily_summary", "symbols": {"AAPL": {"close": 151.2, "change_1": 0.8}}},
+                    "error": None,
+                    "worker_id": "7@worker",
+                }
+            ]
+        }
+    )
+
     run_id: str
     job_type: str
     job_id: str | None
@@ -281,6 +344,28 @@ class RunCountOut(BaseModel):
 
 class EventOut(BaseModel):
     """Something that happened to an alert."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "ca96bb8dbb890c241cd51417322bf0aa",
+                    "alert_id": "aapl-3f9c2a5b",
+                    "version": 1,
+                    "kind": "triggered",
+                    "at": "2026-01-05T15:30:00Z",
+                    "status": "TRIGGERED",
+                    "reason": "fired",
+                    "bar_close": "2026-01-05T15:30:00Z",
+                    "values": {"close": 151.2},
+                    "trigger_count": 1,
+                    "late": False,
+                    "count": 1,
+                    "detail": "",
+                }
+            ]
+        }
+    )
 
     id: str
     alert_id: str

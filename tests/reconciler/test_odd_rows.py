@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from domain.run import RunStatus
@@ -17,15 +15,6 @@ from tests.reconciler.support import Installation, end_all, installed
 from tests.reconciler.test_reconciler import _at, _projected, _swept, _version
 
 NEVER = '{"symbol": "X", "rule": "close > 99999999"}'
-
-
-@pytest.fixture
-async def home(dev_server: WorkflowEnvironment, any_database: Database, tmp_path: Path) -> AsyncIterator[Installation]:
-    async with installed(
-        dev_server.client, any_database.engine.url.render_as_string(hide_password=False), tmp_path
-    ) as found:
-        yield found
-    await end_all(dev_server.client)
 
 
 async def test_a_row_deleted_and_inserted_anew_is_the_new_one(home: Installation) -> None:

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from temporalio.client import WorkflowExecutionStatus
-from temporalio.testing import WorkflowEnvironment
 
 from storage.database import Database
 from storage.runs import RunFilter
-from tests.reconciler.support import Installation, end_all, installed
+from tests.reconciler.support import Installation
 from workflows.messages import PauseRequest
-
-
-@pytest.fixture
-async def home(dev_server: WorkflowEnvironment, any_database: Database, tmp_path: Path) -> AsyncIterator[Installation]:
-    async with installed(
-        dev_server.client, any_database.engine.url.render_as_string(hide_password=False), tmp_path
-    ) as found:
-        yield found
-    await end_all(dev_server.client)
 
 
 async def test_an_insert_an_update_a_disable_and_a_delete_follow(home: Installation) -> None:

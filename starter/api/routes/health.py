@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 import starter.health as checks
 from starter.api.access import context_of, needs
@@ -26,7 +26,46 @@ class IssueOut(BaseModel):
 
 
 class HealthOut(BaseModel):
-    """The installation as a whole; ``components`` has figures of each part."""
+    """The installation as a whole; ``components`` has figures of each part: ``database``, ``temporal``, ``reconciler``,
+    ``runs``, ``notifications`` and ``workers``, each with its own ``status``.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "status": "degraded",
+                    "service": "market-alerts",
+                    "environment": "production",
+                    "timestamp": "2026-01-05T15:30:00Z",
+                    "issues": [
+                        {
+                            "component": "definitions",
+                            "level": "degraded",
+                            "message": "1 row cannot be used",
+                            "mend": "see 'alerts schedules list --invalid' and mend them",
+                        }
+                    ],
+                    "components": {
+                        "database": {"status": "healthy", "kind": "postgresql", "schema": "0002", "latency_ms": 1.2},
+                        "temporal": {"status": "healthy", "namespace": "default", "latency_ms": 3.4},
+                        "reconciler": {
+                            "status": "healthy",
+                            "last_sweep_at": "2026-01-05T15:29:55+00:00",
+                            "waiting_changes": 0,
+                            "invalid_rows": 1,
+                        },
+                        "runs": {"status": "healthy", "failed_last_hour": 0, "stuck": 0},
+                        "notifications": {"status": "healthy", "dead_last_day": 0},
+                        "workers": {
+                            "status": "healthy",
+                            "pollers": {"alerts": 2, "market-data": 2, "notifications": 2, "jobs": 2},
+                        },
+                    },
+                }
+            ]
+        }
+    )
 
     status: State
     service: str
@@ -38,6 +77,20 @@ class HealthOut(BaseModel):
 
 class StatsOut(BaseModel):
     """What there is and what it did; an admin key sees all users'."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "schedules": {"alert": {"enabled": 12, "disabled": 1}, "report": {"enabled": 1, "disabled": 0}},
+                    "alerts": {"ARMED": 10, "TRIGGERED": 2, "INACTIVE": 1},
+                    "runs_last_day": {"alert": {"COMPLETED": {"count": 40, "mean_seconds": 0.02}}},
+                    "deliveries": {"SENT": 40},
+                    "as_of": "2026-01-05T15:30:00Z",
+                }
+            ]
+        }
+    )
 
     schedules: dict[str, dict[str, int]]
     alerts: dict[str, int]

@@ -1,0 +1,21 @@
+"""One installation a test, on each kind of database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from temporalio.testing import WorkflowEnvironment
+
+from storage.database import Database
+from tests.reconciler.support import Installation, end_all, installed
+
+
+@pytest.fixture
+async def home(dev_server: WorkflowEnvironment, any_database: Database, tmp_path: Path) -> AsyncIterator[Installation]:
+    async with installed(
+        dev_server.client, any_database.engine.url.render_as_string(hide_password=False), tmp_path
+    ) as found:
+        yield found
+    await end_all(dev_server.client)
