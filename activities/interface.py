@@ -55,7 +55,7 @@ DELIVER_RETRY = RetryPolicy(
 )
 RECONCILE_TIMEOUT = timedelta(minutes=5)
 RECONCILE_HEARTBEAT = timedelta(seconds=30)
-JOB_HEARTBEAT = timedelta(seconds=30)
+JOB_HEARTBEAT = timedelta(seconds=15)  # a cancellation arrives with an answer to one
 MAX_SNAPSHOTS = 200
 
 

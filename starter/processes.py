@@ -12,7 +12,7 @@ from typing import Any
 from activities.market_data.provider import BarProvider
 from domain.alert import Alert, AlertState
 from starter.context import now
-from starter.reconciler.sweep import Reconciler, ensure_schedule, installation
+from starter.reconciler.sweep import Reconciler, ensure_schedule, installation, keep_schedule
 from starter.registration import start_afresh
 from starter.schemas import SchemaFolder
 from worker.client import connect
@@ -102,6 +102,8 @@ async def resume_alerts(stack: Stack) -> int:
     """Brings every row to Temporal, now and from now on; returns how many alerts run."""
     await stack.reconciler.sweep(full=True)
     await ensure_schedule(stack.client)
+    keeping = asyncio.create_task(keep_schedule(stack.client, stack.stop))
+    stack.exits.callback(keeping.cancel)
     async with stack.services.database.transaction() as work:
         return sum(row.is_alert and row.enabled and not row.is_over for row in await work.schedules.briefs())
 

@@ -63,7 +63,10 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 def cluster() -> Iterator[postgres.Cluster]:
     """A real PostgreSQL server on which each test gets databases of its own."""
     # not in pytest's folder: a second session would close that to the user the server runs as
-    with tempfile.TemporaryDirectory(prefix="alerts-postgres-") as folder, postgres.server(Path(folder) / "data") as url:
+    with (
+        tempfile.TemporaryDirectory(prefix="alerts-postgres-") as folder,
+        postgres.server(Path(folder) / "data") as url,
+    ):
         yield postgres.Cluster(url)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from temporalio.client import (
     ScheduleSpec,
     ScheduleUpdate,
 )
+from temporalio.service import RPCError
 
 from activities.interface import RECONCILE, ReconcileReport, TaskQueue
 from domain.errors import Fault, InvalidInput
@@ -39,7 +41,7 @@ FULL_FOR_ROW = timedelta(milliseconds=30)  # with very many rows less often: fiv
 SCHEDULE = "reconcile"
 NOTE, FULL_NOTE, INSTALLATION = "reconciler", "reconciler-full", "installation"
 AT_ONCE = 20
-BEAT_SECONDS = 5.0
+BEAT_SECONDS, KEEP_SECONDS = 5.0, 60.0
 Check = Callable[[StoredSchedule], None]
 log = structlog.get_logger(__name__)
 
@@ -213,8 +215,8 @@ async def _beat() -> None:
         await asyncio.sleep(BEAT_SECONDS)
 
 
-async def ensure_schedule(client: Client) -> None:
-    """The Schedule that sweeps every 15 s; made, or mended where somebody changed it."""
+async def ensure_schedule(client: Client, *, mend: bool = True) -> None:
+    """The Schedule that sweeps every 15 s; made, or mended where somebody changed or paused it."""
     made = Schedule(
         action=ScheduleActionStartWorkflow(
             ReconcileWorkflow.run,
@@ -230,4 +232,16 @@ async def ensure_schedule(client: Client) -> None:
     try:
         await client.create_schedule(SCHEDULE, made, trigger_immediately=True)
     except ScheduleAlreadyRunningError:
-        await client.get_schedule_handle(SCHEDULE).update(lambda _: ScheduleUpdate(made))
+        if mend:
+            await client.get_schedule_handle(SCHEDULE).update(lambda _: ScheduleUpdate(made))
+
+
+async def keep_schedule(client: Client, stop: asyncio.Event, every: float = KEEP_SECONDS) -> None:
+    """Makes the Schedule again when somebody deleted it; until ``stop``."""
+    while not stop.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), every)
+        try:
+            await ensure_schedule(client, mend=False)
+        except RPCError as error:
+            log.warning("no sweeps scheduled", action="reconcile", error=error.message[:300])

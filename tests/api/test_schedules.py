@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
-from tests.api.conftest import Api
+from starter.api.app import create_app
+from starter.keys import Scope
+from storage.database import Database
+from tests.api.conftest import Api, client_of, key_of
 from tests.storage.test_contract import sql
+from worker.settings import Settings
 
 ALERT = {"job_type": "alert", "name": "hot", "task_params": {"rule": "AAPL > 150"}}
 REPORT = {
@@ -312,3 +317,20 @@ async def test_tags_that_temporal_cannot_hold_are_refused(api: Api) -> None:
         "/api/alerts", json={"expression": "A > 1", "tags": ["ы" * 60 + str(n) for n in range(20)]}
     )
     assert (answer.status_code, answer.json()["errors"][0]["path"]) == (422, "$.tags")
+
+
+async def test_who_asks_too_often_is_told_when_to_come_back(any_database: Database, tmp_path: Path) -> None:
+    settings = Settings(alerts_home=tmp_path, temporal_address="127.0.0.1:1", api_rate_limit="3/minute")
+    app = create_app(settings, any_database)
+    key = await key_of(any_database, "ann", Scope.READ)
+    first, second = client_of(app, key), client_of(app, await key_of(any_database, "bob", Scope.READ))
+    for left in (2, 1, 0):
+        answer = await first.get("/api/schedules")
+        assert (answer.status_code, answer.headers["RateLimit-Remaining"]) == (200, str(left))
+    refused = await first.get("/api/schedules")
+    assert (refused.status_code, refused.json()["type"]) == (429, "/problems/too-many-requests")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    assert (await second.get("/api/schedules")).status_code == 200
+    assert (await first.get("/healthz")).status_code == 200
+    strangers = client_of(app, "mak_wrong_key_x")
+    assert [(await strangers.get("/api/schedules")).status_code for _ in range(4)] == [401, 401, 401, 429]

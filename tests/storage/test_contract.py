@@ -26,6 +26,8 @@ from storage.schedules import DefinitionConflict, DuplicateAlert, Filter
 from storage.tables import Base
 from tests.conftest import START, closes, make_alert
 from tests.postgres import Cluster
+from worker.settings import Settings
+from worker.wiring import build_database
 
 SECOND = timedelta(seconds=1)
 
@@ -482,3 +484,16 @@ async def test_rows_of_other_programs_keep_their_place_in_pages(any_database: Da
             assert len(seen) <= total
             after = (page[-1].created_at, page[-1].id)
     assert len(seen) == len(set(seen)) == total
+
+
+async def test_the_pool_is_as_large_as_the_settings_say(postgres_url: str) -> None:
+    settings = Settings(database_url=postgres_url, db_pool_size=2, db_max_overflow=1)
+    database = build_database(settings)
+    assert database.engine.pool.size() == 2  # type: ignore[attr-defined]
+    async with database.engine.connect(), database.engine.connect(), database.engine.connect():
+        assert database.engine.pool.checkedout() == 3  # type: ignore[attr-defined]
+        assert database.engine.pool.overflow() == 1  # type: ignore[attr-defined]
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3), database.engine.connect():
+                pass
+    await database.close()
