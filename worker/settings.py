@@ -186,9 +186,7 @@ def _masked_database(url: str) -> str:
         return MASK
     if parsed.username and ":" in parsed.username:
         return MASK
-    if parsed.password:
-        parsed = parsed.set(password=MASK)
-    return parsed.set(query={}).render_as_string(hide_password=False)
+    return parsed.set(query={}).render_as_string(hide_password=True)
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:

@@ -49,6 +49,7 @@ SOON = timedelta(milliseconds=1)
 # behaviours that came after the first recorded histories
 FAILED_RUNS, OLDER_ROW, SETTLED_FIRST = "failed-runs", "older-row", "settled-first"
 STAMPED, WRITTEN_WHILE_PAUSED, MEMORY_KEPT = "stamped", "written-while-paused", "memory-kept"
+KEPT_FIRST = "kept-first"
 MOST_UNPROJECTED = 100
 ACTIVITY_FAILED = (ActivityError, ApplicationError, TemporalTimeout)  # a local activity's failure comes bare
 
@@ -322,6 +323,9 @@ class AlertWorkflow(AlertMessages):
         if self.alert.definition.notification_channels:
             for event in told:
                 await self._deliver(event)
+        elif told and workflow.patched(KEPT_FIRST):
+            # what SQL is told must be in the history: a worker that dies in between would forget it, and fire anew
+            await workflow.sleep(SOON)
         if not self.state.is_over and not self.state.is_paused and self.due is None:
             self.due = self._next_due()
         moved = (self.state.status.value, self.alert.version) != self.shown[:2]  # some moves are silent

@@ -175,7 +175,7 @@ def test_commands_that_need_no_server(home: Home, tmp_path: Path) -> None:
     )
     config = json.loads(shown.stdout)
     assert "hush" not in shown.stdout + shown.stderr
-    assert (config["DB_POOL_SIZE"], config["DATABASE_URL"]) == (7, "postgresql://ann:********@db.example/alerts")
+    assert (config["DB_POOL_SIZE"], config["DATABASE_URL"]) == (7, "postgresql://ann:***@db.example/alerts")
     wrong = home.run("config", DB_POOL_SIZE="many", SCHEDULER_TIMEZONE="Mars/Base", TRADING_ENV="casino")
     assert wrong.returncode == 2
     assert all(name in wrong.stderr for name in ("DB_POOL_SIZE", "SCHEDULER_TIMEZONE", "TRADING_ENV"))

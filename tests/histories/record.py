@@ -203,6 +203,7 @@ def scenarios() -> list[Scenario]:
         Scenario("every-run", {**second, "options": {"record": "all"}}, World(price=lambda at: 99.0), records_every_bar, history_limit=25, version="v2"),
         Scenario("paused-without-database", yearly, World(price=high), is_paused_without_database, version="v2"),
         Scenario("edit-with-tick", yearly, World(price=high), is_edited_with_a_tick, version="v2"),
+        Scenario("kept-first", {**second, "notification_channels": []}, World(price=flipping), fires, version="v2"),
         Scenario("unreadable-row", yearly, World(price=high), has_an_unreadable_row, version="v2"),
     ]  # fmt: skip
 

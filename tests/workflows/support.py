@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -62,6 +62,7 @@ class World:
     runs: list[EvaluationRun] = field(default_factory=list)
     projection: AlertState | None = None
     settle: int = 0
+    on_record: Callable[[RecordInput], Awaitable[None]] | None = None
 
     @activity.defn(name=interface.EVALUATE)
     async def evaluate(self, wanted: EvaluateInput) -> EvaluateResult:
@@ -97,6 +98,8 @@ class World:
     async def record(self, given: RecordInput) -> None:
         if self.database_down:
             raise ApplicationError("database is down")
+        if self.on_record is not None:
+            await self.on_record(given)
         for event in given.events:
             if event.id not in self.noted:  # a delivery may have put the event there first
                 self.noted.add(event.id)

@@ -12,6 +12,7 @@ import pytest
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 
+from activities.interface import RecordInput
 from domain.alert import Alert, EventKind
 from tests.conftest import binary, make_alert
 from tests.workflows.support import World, serving, start
@@ -268,3 +269,28 @@ async def test_history_is_small(dev_server: WorkflowEnvironment) -> None:
     fired = [e.event_id for e in events if e.HasField("timer_fired_event_attributes")]
     assert (fired[-1] - fired[0]) / (len(fired) - 1) <= 7
     assert timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("channels", [[], ["log"]])
+async def test_a_fire_is_in_the_history_before_sql_is_told(
+    dev_server: WorkflowEnvironment, channels: list[str]
+) -> None:
+    """Else a worker that dies in between forgets it, and an edit meanwhile makes the same bar fire under another id."""
+    world, kept = World(price=lambda at: 101.0), list[bool]()
+    async with serving(dev_server.client, world):
+
+        async def look(given: RecordInput) -> None:
+            if any(event.kind is EventKind.TRIGGERED for event in given.events):
+                seen = [event async for event in handle.fetch_history_events()]
+                kept.append(any(event.HasField("marker_recorded_event_attributes") for event in seen))
+
+        world.on_record = look
+        handle = await start(dev_server.client, quiet("kept", notification_channels=channels))
+        await handle.execute_update(AlertWorkflow.evaluate_now)
+
+        async def looked() -> bool:
+            return bool(kept)
+
+        await eventually(looked)
+        await handle.cancel()
+    assert kept == [True]

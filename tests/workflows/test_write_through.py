@@ -36,12 +36,12 @@ async def test_a_pause_is_an_edit_of_the_row_and_the_row_is_followed(dev_server:
         await handle.signal("definition_changed", DefinitionChanged(4, "by the row"))
         await eventually(lambda: _is(lambda: world.recorded == ["paused", "resumed", "paused"]))
         assert [event.detail for event in world.events.values()] == ["lunch", "", "by the row"]
-        described = await handle.describe()
-        assert (await described.memo())["definition"] == {
-            "version": 4,
-            "hash": newer.definition.digest,
-            "enabled": False,
-        }
+        stamp = {"version": 4, "hash": newer.definition.digest, "enabled": False}
+
+        async def stamped() -> bool:
+            return bool((await (await handle.describe()).memo())["definition"] == stamp)
+
+        await eventually(stamped)
         await handle.cancel()
 
 
