@@ -62,12 +62,13 @@ class Evaluation:
         series = own.series
         others_series = {frame: answer.series for frame, answer in others.items() if answer.series is not None}
         since = _since(wanted)
-        first = _first_new(series, wanted, since)
-        until = self._until(series, others)
-        cut = series.bars[first : min(first + MAX_SNAPSHOTS, until)]
-        snapshots = tuple(
-            self._snapshot(wanted, operands, series, others_series, first + offset) for offset in range(len(cut))
-        )
+        new = [
+            index
+            for index in range(_first_new(series, wanted, since), self._until(series, others))
+            if not wanted.market_hours_only or _in_session(series, series.bars[index])
+        ]
+        cut = new[:MAX_SNAPSHOTS]
+        snapshots = tuple(self._snapshot(wanted, operands, series, others_series, index) for index in cut)
         forming = None
         if wanted.forming and series.forming is not None:
             forming = self._snapshot(wanted, operands, _with_forming(series), others_series, len(series.bars))
@@ -78,9 +79,10 @@ class Evaluation:
             snapshots,
             forming,
             ready_at=settling.ready_at,
-            more=first + len(cut) < until,
+            more=len(cut) < len(new),
             source=series.provider,
             skipped_until=None if since == wanted.after else since,
+            next_close=own.next_close,
         )
 
     def _until(self, series: Series, others: dict[str, Answer]) -> int:
@@ -89,7 +91,8 @@ class Evaluation:
         for frame, answer in others.items():
             if answer.freshness is Freshness.SETTLING and answer.series is not None:
                 coming = answer.series.last_close(frame, answer.as_of)
-                until = min(until, bisect_left(series.bars, coming, key=_close))
+                if coming is not None:
+                    until = min(until, bisect_left(series.bars, coming, key=_close))
         return until
 
     @activity.defn(name=FETCH)
@@ -123,9 +126,8 @@ class Evaluation:
         since = _since(wanted)
         need = Need(wanted.symbol, wanted.timeframe, windows.pop(wanted.timeframe), since, forming=wanted.forming)
         own = await self.market.bars(need, limit=limit)
-        newest = own.series.newest_close if own.series else None
         others = {
-            frame: await self.market.bars(Need(wanted.symbol, frame, window, since, newest), limit=limit)
+            frame: await self.market.bars(Need(wanted.symbol, frame, window, since), limit=limit)
             for frame, window in windows.items()
         }
         return own, others
@@ -213,7 +215,12 @@ def _first_new(series: Series, wanted: EvaluateInput, since: datetime | None) ->
 
 def _with_forming(series: Series) -> Series:
     assert series.forming is not None
-    return Series(series.provider, (*series.bars, series.forming), series.begins_history, series.reach)
+    bars = (*series.bars, series.forming)
+    return Series(series.provider, bars, series.begins_history, series.reach, market=series.market)
+
+
+def _in_session(series: Series, bar: Bar) -> bool:
+    return series.market is None or series.market.is_open(bar.open_time, bar.close_time)
 
 
 def _close(bar: Bar) -> datetime:

@@ -85,6 +85,7 @@ class EvaluateInput:
     lookback: int | None = None
     newest_only: bool = False
     forming: bool = False
+    market_hours_only: bool = False
 
 
 class Freshness(StrEnum):
@@ -101,7 +102,8 @@ class EvaluateResult:
     """Snapshots of each new closed bar, ascending. ``as_of`` is the market's time (a replay has its own).
 
     ``more`` says that the batch was cut and the next should be asked for at once. ``skipped_until`` is set when the outage
-    was too long to catch up with: bars that closed before it are not evaluated.
+    was too long to catch up with: bars that closed before it are not evaluated. ``next_close`` is when the market's next bar
+    closes, where its hours are known.
     """
 
     freshness: Freshness
@@ -113,6 +115,7 @@ class EvaluateResult:
     source: str = ""
     problem: str = ""
     skipped_until: datetime | None = None
+    next_close: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from temporalio import activity, workflow
 with workflow.unsafe.imports_passed_through():
     from activities.indicators import compute
     from activities.market_data.provider import BarRequest
-    from activities.market_data.simulated import SimulatedMarket
+    from activities.market_data.providers.simulated import SimulatedMarket
     from domain.expression import parse
     from domain.operand import IndicatorOperand
 

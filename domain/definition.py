@@ -53,7 +53,7 @@ class Options(Model):
     evaluate_on: Literal["close", "tick"] = "close"
     expires_at: AwareDatetime | None = None
     max_triggers: int | None = Field(default=None, ge=1)
-    market_hours_only: Literal[False] = False
+    market_hours_only: bool = False
     catchup: Literal["all", "latest"] = "all"
     jitter: float | None = Field(default=None, ge=0, le=300)
     record: Literal["changes", "all"] = "changes"
@@ -360,8 +360,6 @@ def _message(detail: Any) -> str:
     name = detail["loc"][-1] if detail["loc"] else ""
     if name == "symbol" and detail["type"] == "string_pattern_mismatch":
         return "expected a ticker such as AAPL, BTC-USD or EURUSD=X"
-    if name == "market_hours_only":
-        return "market_hours_only is not available in this version; leave it out or false"
     if name in ("include_charts", "min_market_cap", "max_pe_ratio"):
         return f"{name} is not available in this version; leave it out"
     if name == "screener_set":

@@ -18,15 +18,23 @@ SHORTEST_LATENESS = timedelta(minutes=2)
 _TICK = timedelta(microseconds=1)
 
 
-def next_tick(definition: AlertDefinition, state: AlertState, after: datetime) -> datetime:
+def next_tick(
+    definition: AlertDefinition, state: AlertState, after: datetime, next_close: datetime | None = None
+) -> datetime:
     """The cron fire to wait for, strictly after ``after``, jitter not included (aware UTC).
+
+    ``next_close`` is when the market's next bar closes, where that is known: sessions, early closes and holidays are in it.
 
     Raises:
         LookupError: when the cron never fires again.
     """
     earliest = after
     closes_on_grid = timeframe.is_intraday(definition.timeframe)
-    if closes_on_grid and definition.options.evaluate_on == "close" and state.last_bar_close is not None:
+    if next_close is not None and (state.last_bar_close is None or next_close > state.last_bar_close):
+        forming = definition.options.evaluate_on == "tick"
+        sees = next_close - timeframe.duration(definition.timeframe) if forming else next_close
+        earliest = max(after, sees - _TICK)
+    elif closes_on_grid and definition.options.evaluate_on == "close" and state.last_bar_close is not None:
         earliest = max(after, timeframe.close_after(definition.timeframe, state.last_bar_close) - _TICK)
     return next_fire(definition.parsed_cron, ZoneInfo(definition.timezone), earliest)
 

@@ -20,10 +20,11 @@ from storage.bars import Bars
 from storage.deliveries import Deliveries
 from storage.events import Events
 from storage.notes import Notes
+from storage.records import Records
 from storage.runs import Runs
 from storage.schedules import Schedules
 
-HEAD = "0002"
+HEAD = "0003"
 MIGRATIONS = Path(__file__).with_name("migrations")
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -46,6 +47,7 @@ class UnitOfWork:
         self.keys = ApiKeys(session)
         self.answers = Answers(session)
         self.notes = Notes(session)
+        self.records = Records(session)
 
     async def never_before(self, one: Alert | Job) -> Alert | Job:
         """The same with a version that nothing of its id ever had: a deleted one's events and ETags are not its own."""

@@ -202,7 +202,7 @@ class BarRow(Base):
 
     symbol: Mapped[str] = mapped_column(String(64), primary_key=True)
     timeframe: Mapped[str] = mapped_column(String(8), primary_key=True)
-    adjustment: Mapped[str] = mapped_column(String(16), primary_key=True)
+    adjustment: Mapped[str] = mapped_column(String(40), primary_key=True)
     open_time: Mapped[datetime] = mapped_column(primary_key=True)
     close_time: Mapped[datetime]
     open: Mapped[float | None] = mapped_column(Float)

@@ -8,21 +8,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from domain.errors import Fault, InvalidInput
 from domain.zones import zone
+from worker.provider_settings import SECRET_KEYS, ProviderSettings, is_http
 
-
-def _is_http(text: str) -> bool:
-    return bool(re.match(r"https?://[^/\s]+", text))
-
-
-PROVIDERS = ("yahoo", "binance", "csv", "simulated")
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-class Settings(BaseSettings):
+class Settings(ProviderSettings):
     """Every variable the product reads; names are the fields in upper case."""
 
     model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)
@@ -52,16 +47,6 @@ class Settings(BaseSettings):
     api_max_body: int = Field(default=1_048_576, ge=1024, le=100_000_000)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
-    alerts_providers: Annotated[tuple[str, ...], NoDecode] = ("yahoo", "binance")
-    alerts_csv_folder: Path = Path("bars")
-    alerts_csv_timezone: str = "UTC"
-    alerts_simulated_seed: int = 7
-    yahoo_base_url: str = "https://query2.finance.yahoo.com"
-    binance_base_url: str = "https://api.binance.com"
-    data_timeout: float = Field(default=10.0, gt=0, le=60)
-    data_max_retries: int = Field(default=2, ge=0, le=10)
-    data_default_lookback: int = Field(default=250, ge=1, le=50_000)
-
     notification_enabled: bool = True
     notification_service_url: str = ""
     notification_timeout: float = Field(default=10.0, gt=0, le=60)
@@ -70,30 +55,20 @@ class Settings(BaseSettings):
     alert_webhooks: Annotated[dict[str, SecretStr], NoDecode] = Field(default_factory=dict)
     alert_webhook_secret: SecretStr = SecretStr("")
 
-    @field_validator("alerts_providers", mode="before")
-    @classmethod
-    def _split_names(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            value = tuple(name.strip().lower() for name in value.split(",") if name.strip())
-        unknown = [name for name in value if name not in PROVIDERS]
-        if unknown or not value:
-            raise ValueError(f"expected some of {', '.join(PROVIDERS)}, separated by commas")
-        return value
-
     @field_validator("alert_webhooks", mode="before")
     @classmethod
     def _split_pairs(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
         pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
-        if any(not name.strip() or not _is_http(target.strip()) for name, _, target in pairs):
+        if any(not name.strip() or not is_http(target.strip()) for name, _, target in pairs):
             raise ValueError("expected name=URL pairs, separated by commas, each URL with http:// or https://")
         return {name.strip(): target.strip() for name, _, target in pairs}
 
-    @field_validator("yahoo_base_url", "binance_base_url", "notification_service_url")
+    @field_validator("notification_service_url")
     @classmethod
     def _an_address(cls, value: str) -> str:
-        if value and not _is_http(value):
+        if value and not is_http(value):
             raise ValueError("expected an address that begins with http:// or https://")
         return value
 
@@ -124,7 +99,7 @@ class Settings(BaseSettings):
             raise ValueError("expected a rate such as 1200/minute")
         return value
 
-    @field_validator("alerts_csv_timezone", "scheduler_timezone")
+    @field_validator("scheduler_timezone")
     @classmethod
     def _known_timezone(cls, value: str) -> str:
         zone(value)
@@ -154,7 +129,7 @@ class Settings(BaseSettings):
 
 
 MASK = "********"
-SECRET = {"alert_webhook_url", "alert_webhooks", "alert_webhook_secret", "database_url"}
+SECRET = {"alert_webhook_url", "alert_webhooks", "alert_webhook_secret", "database_url", *SECRET_KEYS}
 
 
 def effective(settings: Settings) -> dict[str, Any]:

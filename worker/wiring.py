@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from activities.evaluation import Evaluation
 from activities.events import EventStore
@@ -15,12 +16,18 @@ from activities.jobs.executor import Executor
 from activities.jobs.notice import Announcer
 from activities.jobs.on_bars import OnBars
 from activities.jobs.runner import JobRunner
-from activities.market_data.binance import Binance
-from activities.market_data.csv_file import CsvFolder
+from activities.market_data.calendars import Calendars
 from activities.market_data.provider import BarProvider
+from activities.market_data.providers.alpha_vantage import AlphaVantage
+from activities.market_data.providers.base import HttpProvider
+from activities.market_data.providers.binance import Binance
+from activities.market_data.providers.csv_file import CsvFolder
+from activities.market_data.providers.finnhub import Finnhub
+from activities.market_data.providers.interactive_brokers import InteractiveBrokers
+from activities.market_data.providers.polygon import Polygon
+from activities.market_data.providers.simulated import SimulatedMarket
+from activities.market_data.providers.yahoo import Yahoo
 from activities.market_data.service import MarketData
-from activities.market_data.simulated import SimulatedMarket
-from activities.market_data.yahoo import Yahoo
 from activities.notifications.channel import Channel
 from activities.notifications.delivery import Notifier
 from activities.notifications.http_channels import NotificationService, Unconfigured, WebhookChannel
@@ -28,6 +35,10 @@ from activities.notifications.log_channel import LogChannel
 from domain.job import JobType
 from storage.database import Database
 from worker.settings import Settings
+
+VENDOR_CLASSES: dict[str, type[HttpProvider]] = {
+    one.name: one for one in (Yahoo, Binance, AlphaVantage, Finnhub, Polygon, InteractiveBrokers)
+}
 
 
 @dataclass(frozen=True)
@@ -52,7 +63,7 @@ class Services:
 def build_services(settings: Settings, providers: Sequence[BarProvider] | None = None) -> Services:
     """Services for one process; ``providers`` replaces the configured ones (demo, replay)."""
     database = build_database(settings)
-    market = MarketData(providers or build_providers(settings), database, retries=settings.data_max_retries)
+    market = build_market(settings, database, providers)
     notifier = Notifier(
         database,
         build_channels(settings),
@@ -99,17 +110,28 @@ def build_executors(
 
 def build_providers(settings: Settings) -> list[BarProvider]:
     """The enabled providers in order of priority."""
-    made: dict[str, BarProvider] = {}
-    for name in settings.alerts_providers:
-        if name == "yahoo":
-            made[name] = Yahoo(settings.yahoo_base_url, settings.data_timeout)
-        elif name == "binance":
-            made[name] = Binance(settings.binance_base_url, settings.data_timeout)
+    made: list[BarProvider] = []
+    for name in settings.in_order:
+        if name in VENDOR_CLASSES:
+            made.append(VENDOR_CLASSES[name](settings.vendor(name)))
         elif name == "csv":
-            made[name] = CsvFolder(settings.alerts_csv_folder, settings.alerts_csv_timezone)
+            made.append(CsvFolder(settings.alerts_csv_folder, settings.alerts_csv_timezone))
         elif name == "simulated":
-            made[name] = SimulatedMarket(settings.alerts_simulated_seed)
-    return list(made.values())
+            made.append(SimulatedMarket(settings.alerts_simulated_seed))
+    return made
+
+
+def build_market(
+    settings: Settings, database: Database | None, providers: Sequence[BarProvider] | None = None
+) -> MarketData:
+    """The cache over the providers, with the calendars of their markets."""
+    return MarketData(
+        providers or build_providers(settings),
+        database if settings.data_cache_enabled else None,
+        retries=settings.data_max_retries,
+        calendars=Calendars(default=settings.alerts_default_market, overrides=settings.alerts_markets),
+        ttl=timedelta(seconds=settings.data_cache_ttl),
+    )
 
 
 def build_channels(settings: Settings) -> dict[str, Channel]:

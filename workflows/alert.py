@@ -142,7 +142,7 @@ class AlertWorkflow(AlertMessages):
         now, definition = workflow.now(), self.alert.definition
         if self.jitter is None:
             self.jitter = ticks.jitter(definition, self.alert.id, now)
-        due = ticks.next_tick(definition, self.state, now) + self.jitter
+        due = ticks.next_tick(definition, self.state, now, self.next_close) + self.jitter
         expires_at = definition.options.expires_at
         return due if expires_at is None else min(due, max(expires_at, now))
 
@@ -157,6 +157,7 @@ class AlertWorkflow(AlertMessages):
             if result is None:
                 break
             self._step_all(result)
+            self.next_close = result.next_close
             if not result.more:
                 self._settle(result)
                 break
@@ -193,6 +194,7 @@ class AlertWorkflow(AlertMessages):
             lookback=definition.options.lookback,
             newest_only=definition.options.catchup == "latest",
             forming=definition.options.evaluate_on == "tick",
+            market_hours_only=definition.options.market_hours_only,
         )
         try:
             result: EvaluateResult = await workflow.execute_local_activity(
@@ -408,6 +410,7 @@ class AlertWorkflow(AlertMessages):
                 settle_at=self.settle_at,
                 settled=self.settled,
                 market_lag=self.market_lag,
+                next_close=self.next_close,
                 reload=self.reload,
                 history_limit=self.history_limit,
                 enabled=self.enabled,
@@ -433,7 +436,6 @@ class AlertWorkflow(AlertMessages):
             self.reload = reload
             workflow.logger.warning("definition not settled", extra={"action": "settle_definition"})
             return
-        edited_meanwhile = self.alert is not sent
         edited_meanwhile = self.alert is not sent
         if not found.readable:
             return  # the last definition that could be read goes on; the row says what is wrong with it

@@ -51,6 +51,7 @@ class AlertMessages:
         self.settle_at = given.settle_at
         self.settled = given.settled
         self.market_lag = given.market_lag
+        self.next_close = given.next_close
         self.reload = given.reload
         self.enabled = given.enabled
         self.remembered = given.remembered
@@ -90,7 +91,7 @@ class AlertMessages:
         if (old.cron, old.timezone, old.options) != (new.cron, new.timezone, new.options):
             self.due = self.jitter = None
         if not new.keeps_state_of(old):
-            self.previous = self.state
+            self.previous, self.next_close = self.state, None
             self.settle_at = workflow.now()  # the new rule is judged at once, not at the next tick
 
     def _edited_to(self, definition: AlertDefinition) -> Alert:

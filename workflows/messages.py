@@ -34,6 +34,7 @@ class AlertInput:
     settle_at: datetime | None = None
     settled: int = 0
     market_lag: timedelta = timedelta(0)
+    next_close: datetime | None = None
     reload: bool = False
     history_limit: int = 1000
     enabled: bool = True

@@ -1,60 +1,120 @@
-"""One GET to a vendor, with every way it can go wrong sorted into unavailable or refused."""
+"""One GET to a vendor, with every way it can go wrong sorted by what is to be done about it (R-302)."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
-from activities.market_data.provider import ProviderRefused, ProviderUnavailable
+from activities.market_data.gate import Gate
+from activities.market_data.provider import (
+    ProviderError,
+    ProviderMisconfigured,
+    ProviderNoPlan,
+    ProviderQuota,
+    ProviderRefused,
+    ProviderUnavailable,
+)
 
 USER_AGENT = "Mozilla/5.0 (compatible; market-alerts)"
 LONGEST_WAIT = timedelta(days=3)
+MOST_BYTES = 64 * 1024 * 1024
+JSON_TYPES = ("json", "javascript", "text/plain", "")
+
+
+@dataclass(frozen=True)
+class VendorSettings:
+    """What an operator may set for one vendor. ``timeout`` is of a whole answer, in seconds; ``rates`` as in ``5/minute``."""
+
+    base_url: str
+    key: str = ""
+    timeout: float = 10.0
+    rates: str = ""
+    priority: int = 0
 
 
 class VendorClient:
     """A vendor's HTTP side. Messages never hold the URL, which may carry a key."""
 
-    def __init__(self, name: str, base_url: str, timeout: float) -> None:
+    def __init__(
+        self, name: str, settings: VendorSettings, gate: Gate, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.name = name
+        self.gate = gate
+        self.timeout = settings.timeout
         self.http = httpx.AsyncClient(
-            base_url=base_url, timeout=timeout, headers={"User-Agent": USER_AGENT}, follow_redirects=False
+            base_url=settings.base_url,
+            timeout=settings.timeout,
+            headers={"User-Agent": USER_AGENT, **(headers or {})},
+            follow_redirects=False,
         )
 
-    async def get(self, path: str, params: dict[str, str | int]) -> httpx.Response:
-        """The answer, whatever its status below 500 but for rate limits.
+    async def get(self, path: str, params: Mapping[str, str | int], cost: float = 1) -> httpx.Response:
+        """The whole answer, whatever its status below 500 but for redirects and rate limits.
 
         Raises:
-            ProviderUnavailable: no answer, 5xx, 408, 429 or 418 (with the vendor's ``Retry-After``).
+            ProviderUnavailable: no answer in time, 5xx, a redirect, 408, 429 (with the vendor's ``Retry-After``).
+            ProviderQuota: 418, or no token for it now.
         """
+        await self.gate.enter(cost)
         try:
-            answer = await self.http.get(path, params=params)
-        except httpx.TimeoutException:
+            async with asyncio.timeout(self.timeout):  # of all of it: an answer that drips is none
+                answer = await self._read(path, params)
+        except (httpx.TimeoutException, TimeoutError):
             raise ProviderUnavailable(self.name, "did not answer in time") from None
         except httpx.HTTPError as error:
             raise ProviderUnavailable(self.name, f"could not be reached ({type(error).__name__})") from None
-        if answer.status_code in (408, 418, 425, 429):
+        status = answer.status_code
+        if status in (408, 418, 425, 429):
             wait = retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
-            raise ProviderUnavailable(self.name, f"asks to wait (HTTP {answer.status_code})", wait)
-        if answer.status_code >= 500 or 300 <= answer.status_code < 400:
-            raise ProviderUnavailable(self.name, f"answered HTTP {answer.status_code}")
+            kind = ProviderQuota if status == 418 else ProviderUnavailable
+            default = timedelta(minutes=2) if status == 418 else None
+            raise kind(self.name, f"asks to wait (HTTP {status})", wait if wait is not None else default)
+        if status >= 500 or 300 <= status < 400:
+            raise ProviderUnavailable(self.name, f"answered HTTP {status}")
         return answer
+
+    async def _read(self, path: str, params: Mapping[str, str | int]) -> httpx.Response:
+        async with self.http.stream("GET", path, params=dict(params)) as answer:
+            body = bytearray()
+            async for part in answer.aiter_bytes():
+                body += part
+                if len(body) > MOST_BYTES:
+                    raise ProviderUnavailable(self.name, f"sent more than {MOST_BYTES >> 20} MB")
+        headers = [
+            (k, v) for k, v in answer.headers.multi_items() if k.lower() not in ("content-encoding", "content-length")
+        ]
+        return httpx.Response(answer.status_code, headers=headers, content=bytes(body))
 
     def json(self, answer: httpx.Response) -> Any:
         """The body as JSON.
 
         Raises:
-            ProviderUnavailable: HTML, plain text or a cut body where JSON belongs.
+            ProviderError: HTML, plain text or a cut body where JSON belongs; sorted by its status.
         """
+        kind = answer.headers.get("Content-Type", "").partition(";")[0].lower()
         try:
+            if not any(part in kind for part in JSON_TYPES[:-1]) and kind:
+                raise ValueError
             return answer.json()
         except (ValueError, RecursionError):
-            kind = answer.headers.get("Content-Type", "unknown content").partition(";")[0]
-            if answer.status_code in (401, 403, 404):
-                raise ProviderRefused(self.name, f"refused with HTTP {answer.status_code}") from None
-            raise ProviderUnavailable(self.name, f"sent no JSON (HTTP {answer.status_code}, {kind})") from None
+            raise self.by_status(answer.status_code, "") or ProviderUnavailable(
+                self.name, f"sent no JSON (HTTP {answer.status_code}, {kind or 'unknown content'})"
+            ) from None
+
+    def by_status(self, status: int, text: str) -> ProviderError | None:
+        """What a 4xx means with most vendors; None for a good answer."""
+        said = f"HTTP {status}" + (f": {text[:200]}" if text else "")
+        if status == 401:
+            return ProviderMisconfigured(self.name, f"refused the key ({said})")
+        if status == 403:
+            return ProviderNoPlan(self.name, f"does not give this to the key's plan ({said})")
+        return ProviderRefused(self.name, f"refused ({said})") if status >= 400 else None
 
     async def close(self) -> None:
         """Closes the connections."""

@@ -1,23 +1,26 @@
-"""Vendors' rows to bars: sorted, without duplicates, validated, marked final by close time plus grace (R-303)."""
+"""Vendors' rows to bars: mapped to sessions, sorted, without duplicates, validated, marked final (R-303).
+
+The result does not depend on the order in which a vendor sends its rows, nor on how often it sends one.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from activities.market_data.provider import BarRequest
-from domain import timeframe
 from domain.bar import Bar
 
 MISSING = math.nan
+MENDED_WITHIN = timedelta(seconds=60)  # a newest bar that contradicts itself is waited for so long
 
 
 @dataclass(frozen=True)
 class RawBar:
-    """A row as the vendor gave it; ``None`` where it gave nothing."""
+    """A row as the vendor gave it; ``None`` where it gave nothing. ``day`` is the local date of a daily label."""
 
     open_time: datetime
     open: float | None
@@ -25,12 +28,23 @@ class RawBar:
     low: float | None
     close: float | None
     volume: float | None
+    day: date | None = None
+
+    @classmethod
+    def of(cls, open_time: datetime, cells: Sequence[Any], day: date | None = None) -> RawBar:
+        """From the five cells open, high, low, close, volume as the vendor wrote them."""
+        first, high, low, close, volume = (number(cell) for cell in cells)
+        return cls(open_time, first, high, low, close, volume, day)
+
+    @property
+    def prices(self) -> tuple[float | None, float | None, float | None, float | None]:
+        """Open, high, low, close."""
+        return self.open, self.high, self.low, self.close
 
     @property
     def is_empty(self) -> bool:
         """No trade at all in the interval, rather than a hole in the data."""
-        prices = (self.open, self.high, self.low, self.close)
-        return all(price is None for price in prices) and not self.volume
+        return all(price is None for price in self.prices) and not self.volume
 
 
 def number(value: Any) -> float | None:
@@ -56,33 +70,40 @@ def from_seconds(value: Any) -> datetime | None:
 def normalize(rows: Iterable[RawBar], request: BarRequest, grace: timedelta) -> tuple[Bar, ...]:
     """Bars in the request's window. A row that contradicts itself keeps its place with missing values.
 
-    Of rows with one open time the last wins: vendors append corrections. A last row that opens within the bar before it
-    is that bar's live state, stamped with its last trade. Interior rows without any trade are left out.
+    A row of a day without session is left out, and so is one without any trade. Of several rows of one bar (a vendor adds
+    the live state, or a correction) the sound one with the largest volume stays.
     """
-    length = timeframe.duration(request.timeframe)
-    by_open = {row.open_time: row for row in rows if request.start <= row.open_time < request.end}
-    ordered = _merged([by_open[opened] for opened in sorted(by_open)], length)
-    bars = []
-    for row in ordered:
-        if row.is_empty and row is not ordered[-1]:
+    best: dict[datetime, Bar] = {}
+    for row in rows:
+        if row.is_empty:
             continue
-        closes = row.open_time + length
-        bars.append(_bar(row, closes, final=closes + grace <= request.now))
-    return tuple(bars)
+        span = request.market.bar(request.timeframe, row.open_time, row.day)
+        if span is None or not request.start <= span[0] < request.end:
+            continue
+        bar = _bar(row, *span)
+        kept = best.get(bar.open_time)
+        if kept is None or _rank(bar) > _rank(kept):
+            best[bar.open_time] = bar
+    return tuple(_marked(best[opened], request.now, grace) for opened in sorted(best))
 
 
-def _merged(rows: list[RawBar], length: timedelta) -> list[RawBar]:
-    """The last row under the time of the bar it is the live state of; a daily bar may be an hour short (clock change)."""
-    if len(rows) < 2 or rows[-1].open_time - rows[-2].open_time >= length * 0.9:
-        return rows
-    return [*rows[:-2], replace(rows[-1], open_time=rows[-2].open_time)]
-
-
-def _bar(row: RawBar, closes: datetime, *, final: bool) -> Bar:
-    prices = [MISSING if value is None else value for value in (row.open, row.high, row.low, row.close)]
+def _bar(row: RawBar, opened: datetime, closes: datetime) -> Bar:
+    prices = [MISSING if value is None else value for value in row.prices]
     volume = MISSING if row.volume is None else row.volume
-    bar = Bar(row.open_time, closes, prices[0], prices[1], prices[2], prices[3], volume, final)
-    complete = replace(bar, volume=0.0) if math.isnan(volume) else bar
-    if complete.is_sound:
-        return bar
-    return Bar(row.open_time, closes, MISSING, MISSING, MISSING, MISSING, MISSING, final)
+    bar = Bar(opened, closes, prices[0], prices[1], prices[2], prices[3], volume, final=False)
+    complete = Bar(opened, closes, prices[0], prices[1], prices[2], prices[3], 0.0) if math.isnan(volume) else bar
+    return bar if complete.is_sound else Bar(opened, closes, MISSING, MISSING, MISSING, MISSING, MISSING, final=False)
+
+
+def _rank(bar: Bar) -> tuple[bool, float, float, float, float, float]:
+    """Later states of one bar rank higher: more volume, a wider range."""
+    if math.isnan(bar.close):
+        return (False, 0, 0, 0, 0, 0)
+    volume = -1.0 if math.isnan(bar.volume) else bar.volume
+    return (True, volume, bar.high - bar.low, bar.high, bar.close, bar.open)
+
+
+def _marked(bar: Bar, now: datetime, grace: timedelta) -> Bar:
+    wait = max(grace, MENDED_WITHIN) if math.isnan(bar.close) else grace
+    final = bar.close_time + wait <= now
+    return Bar(bar.open_time, bar.close_time, bar.open, bar.high, bar.low, bar.close, bar.volume, final)

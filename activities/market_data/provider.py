@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
 
-from domain import timeframe
+from activities.market_data.market import Continuous, Market
 from domain.bar import Bar
+
+if TYPE_CHECKING:
+    from activities.market_data.gate import Gate
+
+
+class Hours(StrEnum):
+    """Whose clock a source of bars keeps."""
+
+    EXCHANGE = "exchange"  # that of the market the ticker trades on
+    ALWAYS = "always"  # never closed
+    FILE = "file"  # whatever the file holds
 
 
 @dataclass(frozen=True)
 class BarRequest:
-    """Bars of ``symbol`` whose open time lies in [start, end), both aware UTC; ``now`` decides which are final."""
+    """Bars of ``symbol`` whose open time lies in [start, end), both aware UTC; ``now`` decides which are final.
+
+    ``market`` maps the vendor's labels to bars and says when they close.
+    """
 
     symbol: str
     timeframe: str
     start: datetime
     end: datetime
     now: datetime
+    market: Market = field(default_factory=Continuous)
 
 
 @dataclass(frozen=True)
@@ -36,22 +52,32 @@ class BarProvider(Protocol):
     """A source of bars.
 
     ``grace`` is how long after its close a bar may still change. ``durable`` providers are worth a row in SQL;
-    the others can make the same bar again. ``adjustment`` is part of the stored key.
+    the others can make the same bar again. ``gate`` stands before a vendor that can be asked too much.
     """
 
     name: str
     grace: timedelta
     durable: bool
-    adjustment: str
+    hours: Hours
+
+    @property
+    def gate(self) -> Gate | None:
+        """None where nothing can be asked too much."""
+
+    def adjustment(self, frame: str) -> str:
+        """``raw``, ``split`` or ``total`` (splits and dividends): part of the stored key."""
 
     def market_time(self, now: datetime) -> datetime:
         """The market's own time at ``now``: the same, but for replays."""
 
-    def span(self, frame: str, count: int) -> timedelta:
-        """Calendar time that surely holds ``count`` bars."""
+    def page(self, frame: str) -> timedelta | None:
+        """The longest window one request answers; None where there is no bound."""
+
+    def reach(self, frame: str) -> timedelta | None:
+        """How far back from now the vendor has bars; None where there is no bound."""
 
     async def fetch(self, request: BarRequest) -> FetchedBars:
-        """The bars asked for.
+        """The bars asked for, as many requests as that takes.
 
         Raises:
             ProviderError: one of its kinds below.
@@ -61,22 +87,8 @@ class BarProvider(Protocol):
         """Gives connections back."""
 
 
-def continuous_span(frame: str, count: int) -> timedelta:
-    """Span of a market that never closes."""
-    return timeframe.duration(frame) * count
-
-
-def session_span(frame: str, count: int) -> timedelta:
-    """Span of a market open 6.5 hours on weekdays, holidays allowed for."""
-    length = timeframe.duration(frame)
-    if length >= timedelta(weeks=1):
-        return length * (count + 2)
-    days = count if length >= timedelta(days=1) else count * length.total_seconds() / (6.5 * 3600)
-    return timedelta(days=days * 7 / 5 * 1.05 + 5)
-
-
 class ProviderError(Exception):
-    """A provider did not give bars. Its text is safe to show: no URL, no key."""
+    """A provider did not give what was asked. Its text is safe to show: no URL, no key."""
 
     def __init__(self, provider: str, message: str) -> None:
         self.provider = provider
@@ -91,5 +103,17 @@ class ProviderUnavailable(ProviderError):
         super().__init__(provider, message)
 
 
+class ProviderQuota(ProviderUnavailable):
+    """No more calls until a time: the plan's quota is spent, or the vendor has banned us for a while."""
+
+
 class ProviderRefused(ProviderError):
-    """Will not go well however often it is asked: unknown symbol, interval not offered, no plan."""
+    """Will not go well however often it is asked: unknown symbol, interval not offered."""
+
+
+class ProviderNoPlan(ProviderRefused):
+    """The key is good, but its plan does not hold this kind of data or this interval, whatever the ticker."""
+
+
+class ProviderMisconfigured(ProviderRefused):
+    """Nothing goes well with this vendor until the settings change: no key, or a wrong one."""

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from activities.market_data.provider import BarProvider, FetchedBars
+from activities.market_data.market import Interval, Market
+from activities.market_data.provider import FetchedBars
 from domain import timeframe
 from domain.bar import FIELDS, Bar
 
 READJUSTED = 0.005
-CLOSED_HOURS = timedelta(days=5)
 SLACK = 2_000
+IsHole = Callable[[Bar, Bar], bool]
 
 
 @dataclass(frozen=True)
 class Series:
     """Closed bars, ascending, and the forming bar if there is one.
 
-    ``reach`` is the earliest open time ever asked for: older bars are not known, later ones are all there.
+    ``reach`` is the earliest open time ever asked for: older bars are not known, later ones are all there. ``market`` is None
+    where bars come as a file has them.
     """
 
     provider: str
@@ -32,6 +35,7 @@ class Series:
     begins_history: bool
     reach: datetime
     forming: Bar | None = None
+    market: Market | None = None
 
     @cached_property
     def columns(self) -> dict[str, NDArray[np.float64]]:
@@ -47,12 +51,24 @@ class Series:
         """Closed bars up to a close; all of them for None."""
         return len(self.bars) if since is None else bisect_right(self.bars, since, key=_close)
 
-    def last_close(self, frame: str, at: datetime) -> datetime:
-        """The close that should have come last at ``at``, on this exchange's own grid (14:30, 15:30 …)."""
-        if not self.bars:
-            return timeframe.last_close(frame, at)
-        phase = self.bars[-1].open_time - timeframe.floor(frame, self.bars[-1].open_time)
-        return timeframe.last_close(frame, at - phase) + phase
+    def last_close(self, frame: str, at: datetime) -> datetime | None:
+        """The close that should have come last at ``at``, on this vendor's own grid (14:30, 15:30 …)."""
+        if self.market is None:
+            return self.newest_close
+        return self.market.last_close(frame, at, self._phase(frame))
+
+    def next_close(self, frame: str, after: datetime) -> datetime | None:
+        """The close that comes first after a time; None where nobody knows."""
+        return None if self.market is None else self.market.next_close(frame, after, self._phase(frame))
+
+    def before(self, bar: Bar) -> Series:
+        """The same without that bar and what follows."""
+        return replace(self, bars=self.bars[: bisect_left(self.bars, bar.open_time, key=_open)], forming=None)
+
+    def _phase(self, frame: str) -> timedelta:
+        if not self.bars or not timeframe.is_intraday(frame):
+            return timedelta()
+        return self.bars[-1].open_time - timeframe.floor(frame, self.bars[-1].open_time)
 
 
 def _close(bar: Bar) -> datetime:
@@ -63,19 +79,26 @@ def _open(bar: Bar) -> datetime:
     return bar.open_time
 
 
-def longest_gap(provider: BarProvider, frame: str) -> timedelta:
-    """The longest time between two bars that is no hole: a bar's length, or a long weekend where markets close."""
+def holes(bars: Sequence[Bar], frame: str, market: Market | None) -> list[Interval]:
+    """Where bars are missing between others: (open time of the first missing, open time of the next there is)."""
+    if market is None:
+        return []
     length = timeframe.duration(frame)
-    return length if provider.span(frame, 1) <= length else max(CLOSED_HOURS, length * 2)
+    found = []
+    for earlier, later in itertools.pairwise(bars):
+        if later.open_time - earlier.open_time > length:
+            hole = market.missing(frame, earlier.open_time, later.open_time)
+            if hole is not None:
+                found.append(hole)
+    return found
 
 
-def unbroken(bars: Sequence[Bar], gap: timedelta) -> list[Bar]:
+def unbroken(bars: Sequence[Bar], is_hole: IsHole) -> list[Bar]:
     """The bars after the last hole."""
-    first = 0
-    for index in range(1, len(bars)):
-        if bars[index].open_time - bars[index - 1].open_time > gap:
-            first = index
-    return list(bars[first:])
+    for index in range(len(bars) - 1, 0, -1):
+        if is_hole(bars[index - 1], bars[index]):
+            return list(bars[index:])
+    return list(bars)
 
 
 def joined(
@@ -85,7 +108,8 @@ def joined(
     start: datetime,
     needed: datetime,
     keep: int,
-    gap: timedelta,
+    is_hole: IsHole,
+    market: Market | None,
 ) -> Series:
     """Held bars with the fetched ones over them; when they have grown long, those older than ``needed`` go.
 
@@ -95,9 +119,9 @@ def joined(
     forming = fetched.bars[-1] if fetched.bars and not fetched.bars[-1].final else None
     begins, reach = fetched.begins_history, start
     older: list[Bar] = []
-    if held is not None and held.bars and start >= held.reach and not _readjusted(held, closed):
+    if held is not None and held.bars and start >= held.reach and not readjusted(held, closed):
         older = [bar for bar in held.bars if not closed or bar.open_time < closed[0].open_time]
-        if older and closed and closed[0].open_time - older[-1].open_time > gap:
+        if older and closed and is_hole(older[-1], closed[0]):
             older = []
     if older and held is not None:
         begins, reach = held.begins_history, held.reach
@@ -107,10 +131,10 @@ def joined(
     if surplus > 0:
         bars, begins = bars[surplus:], False
         reach = min(bars[0].open_time, max(needed, reach))
-    return Series(name, tuple(bars), begins, reach, forming)
+    return Series(name, tuple(bars), begins, reach, forming, market)
 
 
-def _readjusted(held: Series, closed: Sequence[Bar]) -> bool:
+def readjusted(held: Series, closed: Sequence[Bar]) -> bool:
     """Whether bars that are in both have other prices now."""
     known = {bar.open_time: bar.close for bar in held.bars[-16:]}
     pairs = [(known[bar.open_time], bar.close) for bar in closed if bar.open_time in known]

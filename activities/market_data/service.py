@@ -1,68 +1,60 @@
-"""Bars for alerts: one vendor request per (symbol, timeframe, bar) in the process, whoever asks (R-304)."""
+"""Bars for alerts: one vendor request per (symbol, timeframe, bar) in the process, whoever asks (R-302, R-304)."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from activities.interface import Freshness
+from activities.market_data.calendars import Calendars
+from activities.market_data.doubt import DOUBTED_FOR, Doubt, doubt
+from activities.market_data.keeper import Keeper, Key, Need
 from activities.market_data.provider import (
     BarProvider,
-    BarRequest,
     ProviderError,
+    ProviderNoPlan,
     ProviderRefused,
     ProviderUnavailable,
 )
-from activities.market_data.series import Series, joined, longest_gap, unbroken
+from activities.market_data.series import Series
 from domain import timeframe
-from domain.bar import Bar
 from storage.database import Database
 
 SETTLE_FOR = timedelta(minutes=10)
 SETTLE_STEP = timedelta(seconds=2)
-DAILY_TTL = timedelta(seconds=30)
 FORMING_TTL = timedelta(seconds=1)
-LONGEST_WAIT = timedelta(minutes=1)
-LONGEST_DAILY_WAIT = timedelta(minutes=30)
-LONGEST_FETCH_SECONDS = 25.0
+CACHE_TTL = timedelta(minutes=1)
+REFUSED_FOR = timedelta(minutes=30)
 RETRY_SECONDS = 0.5
 BEHIND = timedelta(minutes=2)
-Key = tuple[str, str, str]
+THINLY_TRADED = timedelta(minutes=15)
+ANY_SYMBOL = "*"
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Need:
-    """What is asked for: ``window`` closed bars up to ``since`` and all after it (None: up to the newest).
-
-    ``seen_at`` is a moment whose bars must have been asked for; ``forming`` wants the unfinished bar as it is now.
-    """
-
-    symbol: str
-    frame: str
-    window: int
-    since: datetime | None = None
-    seen_at: datetime | None = None
-    forming: bool = False
-
-
-@dataclass(frozen=True)
 class Answer:
-    """A series with how much it can be relied on. ``as_of`` is the market's time."""
+    """A series with how much it can be relied on. ``as_of`` is the market's time, ``expected`` the close that should be there.
+
+    ``next_close`` is when the market's next bar closes. ``doubt`` is a bar that nobody has confirmed.
+    """
 
     freshness: Freshness
     as_of: datetime
     series: Series | None = None
     ready_at: datetime | None = None
     problem: str = ""
+    expected: datetime | None = None
+    next_close: datetime | None = None
+    doubt: Doubt | None = None
 
 
 class MarketData:
-    """The cache over all providers, in order of priority."""
+    """The cache over all providers, in order of priority. ``ttl`` bounds how long a late bar goes without being asked for."""
 
     def __init__(
         self,
@@ -71,18 +63,20 @@ class MarketData:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         *,
         retries: int = 0,
+        calendars: Calendars | None = None,
+        ttl: timedelta = CACHE_TTL,
     ) -> None:
-        self.retries = retries
         if not providers:
             raise ValueError("at least one market data provider is needed")
+        self.retries = retries
         self.providers = list(providers)
-        self.database = database
         self.clock = clock
-        self._series: dict[Key, Series] = {}
-        self._fetched_at: dict[Key, datetime] = {}
+        self.ttl = ttl
+        self.keeper = Keeper(calendars or Calendars(clock), database, clock)
         self._flights: dict[Key, asyncio.Task[Series]] = {}
         self._serving: dict[tuple[str, str], BarProvider] = {}
-        self._widest: dict[Key, int] = {}
+        self._refused: dict[Key, tuple[datetime, str]] = {}
+        self._doubted: dict[tuple[str, str, datetime], datetime] = {}
 
     async def bars(self, need: Need, *, limit: float | None) -> Answer:
         """The bars needed, where there are so many; a vendor gets at most ``limit`` seconds.
@@ -91,6 +85,7 @@ class MarketData:
         """
         refusals, problem, ready = [], "", None
         as_of = self.clock()
+        doubtful: list[tuple[BarProvider, Answer]] = []
         for provider in self._ordered(need):
             as_of = provider.market_time(self.clock())
             try:
@@ -100,108 +95,137 @@ class MarketData:
                 continue
             except ProviderUnavailable as error:
                 problem = str(error)
-                ready = self.clock() + error.retry_after if error.retry_after else ready
+                ready = _earlier(ready, self.clock() + error.retry_after if error.retry_after else None)
                 continue
             except Exception as error:  # a vendor's answer we did not foresee must not stop the others
                 log.error("provider failed", action="fetch_bars", provider=provider.name, error=repr(error)[:300])
                 problem = f"{provider.name}: sent something unreadable ({type(error).__name__})"
                 continue
+            if answer.doubt is not None and not self._believed(need, answer.doubt):
+                if not any(_agree(answer, other) for _, other in doubtful):
+                    doubtful.append((provider, answer))
+                    continue
+                log.warning("jump confirmed", action="doubt_bar", symbol=need.symbol, why=answer.doubt.why)
             self._serving[need.symbol, need.frame] = provider
             return answer
+        if doubtful:
+            return self._held_back(need, *doubtful[0])
         if not problem:
             return Answer(Freshness.REFUSED, as_of, problem="; ".join(refusals))
         return Answer(Freshness.UNAVAILABLE, as_of, ready_at=ready, problem="; ".join([problem, *refusals]))
 
-    async def _patiently(self, provider: BarProvider, need: Need, limit: float | None) -> Answer:
-        """Some tries at once where there is time for them; a vendor that says when to come back is left alone until then."""
-        for attempt in range(self.retries if limit is None else 0):
-            try:
-                return await self._from(provider, need, limit)
-            except ProviderUnavailable as error:
-                if error.retry_after is not None:
-                    raise
-                await asyncio.sleep(RETRY_SECONDS * 2**attempt)
-        return await self._from(provider, need, limit)
-
     def _ordered(self, need: Need) -> list[BarProvider]:
         serving = self._serving.get((need.symbol, need.frame))
-        if serving is None:
+        if serving is None or serving is self.providers[0]:
+            return self.providers
+        if _is_back(self.providers[0]):  # what was preferred is well again
             return self.providers
         return [serving, *(provider for provider in self.providers if provider is not serving)]
 
+    def _believed(self, need: Need, found: Doubt) -> bool:
+        """Whether a jump has stood for long enough to be true."""
+        first = self._doubted.setdefault((need.symbol, need.frame, found.bar.close_time), self.clock())
+        return self.clock() - first >= DOUBTED_FOR
+
+    def _held_back(self, need: Need, provider: BarProvider, answer: Answer) -> Answer:
+        """The bars before a jump that no other vendor could confirm or deny."""
+        assert answer.doubt is not None
+        assert answer.series is not None
+        log.warning(
+            "bar held back", action="doubt_bar", provider=provider.name, symbol=need.symbol, why=answer.doubt.why
+        )
+        first = self._doubted[need.symbol, need.frame, answer.doubt.bar.close_time]
+        ready = max(first + DOUBTED_FOR, self.clock() + SETTLE_STEP)
+        series = answer.series.before(answer.doubt.bar)
+        return replace(answer, freshness=Freshness.SETTLING, series=series, ready_at=ready, problem=answer.doubt.why)
+
+    async def _patiently(self, provider: BarProvider, need: Need, limit: float | None) -> Answer:
+        """Some tries at once where there is time for them; a vendor that says when to come back is left alone until then."""
+        self._still_refused(provider, need)
+        try:
+            for attempt in range(self.retries if limit is None else 0):
+                try:
+                    return await self._from(provider, need, limit)
+                except ProviderUnavailable as error:
+                    if error.retry_after is not None:
+                        raise
+                    await asyncio.sleep(RETRY_SECONDS * 2**attempt)
+            return await self._from(provider, need, limit)
+        except ProviderRefused as error:
+            symbol = ANY_SYMBOL if isinstance(error, ProviderNoPlan) else need.symbol
+            until = self.clock() + REFUSED_FOR
+            self._refused[provider.name, symbol, need.frame] = (until, str(error).removeprefix(f"{provider.name}: "))
+            raise
+
+    def _still_refused(self, provider: BarProvider, need: Need) -> None:
+        """A vendor is not asked again at once for what it said it does not have."""
+        for symbol in (need.symbol, ANY_SYMBOL):
+            until, why = self._refused.get((provider.name, symbol, need.frame), (None, ""))
+            if until is not None and self.clock() < until and provider.gate is not None:
+                raise ProviderRefused(provider.name, why)
+
     async def _from(self, provider: BarProvider, need: Need, limit: float | None) -> Answer:
-        key = (provider.name, need.symbol, need.frame)
-        self._widest[key] = max(need.window, self._widest.get(key, 0))
-        held = self._series.get(key)
+        keeper, key = self.keeper, (provider.name, need.symbol, need.frame)
+        keeper.widen(key, need.window)
+        held = keeper.series.get(key)
         for _ in range(3):  # a flight that others began may fall short, and a readjusted series is begun anew
-            if held is not None and self._reaches(provider, held, need) and not self._is_due(provider, need, held):
+            if held is not None and keeper.reaches(provider, held, need) and not self._is_due(provider, need, held):
                 break
+            if provider.gate is not None:
+                provider.gate.check()
             held = await self._flight(provider, need, limit)
-            if need.forming and self._reaches(provider, held, need):
+            if need.forming and keeper.reaches(provider, held, need):
                 break
         assert held is not None
         return self._judged(provider, need, held)
 
     def _judged(self, provider: BarProvider, need: Need, held: Series) -> Answer:
-        """Whether the newest bar is there, is about to come, or is overdue on a market that never closes."""
+        """Whether the newest bar is there, is about to come, or is overdue while the market is open."""
         now = self.clock()
-        as_of = provider.market_time(now)
+        as_of, newest = provider.market_time(now), held.newest_close
+        expected, following = held.last_close(need.frame, as_of), held.next_close(need.frame, as_of)
+        found = doubt(held.bars, held.market)
+        if held.market is None or as_of != now:
+            return Answer(Freshness.FRESH, as_of, held, next_close=following)
+        fresh = Answer(Freshness.FRESH, as_of, held, expected=expected, next_close=following, doubt=found)
+        if expected is None or (newest is not None and newest >= expected):
+            return fresh
         length = timeframe.duration(need.frame)
-        newest = held.newest_close
-        if not timeframe.is_intraday(need.frame) or as_of != now:
-            return Answer(Freshness.FRESH, as_of, held)
-        expected = held.last_close(need.frame, as_of)
-        if newest is not None and newest >= expected:
-            return Answer(Freshness.FRESH, as_of, held)
-        continuous = longest_gap(provider, need.frame) <= length
-        if continuous and newest is None:
+        if newest is None:
             raise ProviderUnavailable(provider.name, f"has no recent {need.frame} bars of {need.symbol}")
-        overdue = now - (newest or now)
-        if continuous and overdue > 3 * length + BEHIND:
-            raise ProviderUnavailable(provider.name, f"its newest bar is {overdue.total_seconds():.0f} s old")
-        came_before = newest is not None and newest >= expected - length
-        if came_before and now - expected < SETTLE_FOR:
+        missed = held.market.trading(newest, now)
+        least = 3 * length + BEHIND if held.market.continuous else max(3 * length + BEHIND, THINLY_TRADED)
+        if timeframe.is_intraday(need.frame) and missed > least:
+            raise ProviderUnavailable(provider.name, f"its newest bar is {missed.total_seconds():.0f} s old")
+        if not timeframe.is_intraday(need.frame) and (held.next_close(need.frame, newest) or expected) < expected:
+            raise ProviderUnavailable(provider.name, f"its newest bar is of {newest:%Y-%m-%d}")
+        if now - expected < SETTLE_FOR:
             ready = max(expected + provider.grace, now + max(SETTLE_STEP, now - expected))
-            return Answer(Freshness.SETTLING, as_of, held, ready_at=ready)
-        return Answer(Freshness.FRESH, as_of, held)
-
-    def _start(self, provider: BarProvider, need: Need) -> datetime:
-        """Open time from which on a fetch surely has the whole window."""
-        as_of = provider.market_time(self.clock())
-        until = min(need.since or as_of, as_of)
-        return timeframe.floor(need.frame, until) - provider.span(need.frame, need.window + 2)
-
-    def _reaches(self, provider: BarProvider, held: Series, need: Need) -> bool:
-        """Whether the held bars go back far enough, or were asked for and are all there is."""
-        if held.begins_history or held.reach <= self._start(provider, need):
-            return True
-        return held.count_until(need.since) >= need.window
+            return replace(fresh, freshness=Freshness.SETTLING, ready_at=ready, next_close=None)
+        return replace(fresh, next_close=None)  # late, or without a trade: asked for at every tick
 
     def _is_due(self, provider: BarProvider, need: Need, held: Series) -> bool:
         """Whether the vendor may have something newer than what is held."""
-        key = (provider.name, need.symbol, need.frame)
-        now, fetched_at = self.clock(), self._fetched_at[key]
+        now, fetched_at = self.clock(), self.keeper.fetched_at[provider.name, need.symbol, need.frame]
         age, as_of = now - fetched_at, provider.market_time(now)
         if need.forming:
             return age >= FORMING_TTL
-        if as_of != now:  # a replay has a pace of its own
+        if as_of != now or held.market is None:  # a replay has a pace of its own, a file changes when it does
             return age >= FORMING_TTL / 2
-        following = None if held.newest_close is None else held.newest_close + timeframe.duration(need.frame)
+        newest = held.newest_close
+        following = None if newest is None else held.next_close(need.frame, newest)
         if following is not None and as_of < following + provider.grace:
             return False
-        # the longer a bar is overdue (a closed market, most often), the less often it is asked for
+        # the longer a bar is overdue, the less often it is asked for
         overdue = as_of - following if following is not None else timedelta(0)
-        if not timeframe.is_intraday(need.frame):
-            unseen = need.seen_at is not None and fetched_at < need.seen_at
-            return unseen or age >= max(DAILY_TTL, min(overdue / 8, LONGEST_DAILY_WAIT))
-        return age >= max(SETTLE_STEP / 2, min(overdue / 8, LONGEST_WAIT))
+        return age >= max(SETTLE_STEP / 2, min(overdue / 8, self.ttl))
 
     async def _flight(self, provider: BarProvider, need: Need, limit: float | None) -> Series:
         """One request for all who wait; one that gives up leaves it running for the others."""
         key = (provider.name, need.symbol, need.frame)
         task = self._flights.get(key)
         if task is None:
-            task = asyncio.create_task(self._fetch(provider, need))
+            task = asyncio.create_task(self.keeper.fetch(provider, need))
             self._flights[key] = task
             task.add_done_callback(lambda done: self._landed(key, done))
         try:
@@ -211,55 +235,8 @@ class MarketData:
 
     def _landed(self, key: Key, task: asyncio.Task[Series]) -> None:
         self._flights.pop(key, None)
-        if not task.cancelled() and (error := task.exception()) and not isinstance(error, ProviderError):
+        if not task.cancelled() and (error := task.exception()) and not isinstance(error, ProviderError | TimeoutError):
             log.error("fetch failed", action="fetch_bars", provider=key[0], symbol=key[1], error=repr(error)[:300])
-
-    async def _fetch(self, provider: BarProvider, need: Need) -> Series:
-        key = (provider.name, need.symbol, need.frame)
-        now = self.clock()
-        as_of, length = provider.market_time(now), timeframe.duration(need.frame)
-        held = self._series.get(key)
-        if held is None and provider.durable:
-            held = await self._stored(provider, need, as_of)
-        needed = start = self._start(provider, need)
-        if held is not None and held.bars and self._reaches(provider, held, need):
-            start = held.bars[-1].open_time - length * 2
-        request = BarRequest(need.symbol, need.frame, start, as_of + length, now)
-        async with asyncio.timeout(LONGEST_FETCH_SECONDS):
-            fetched = await provider.fetch(request)
-        keep = self._widest.get(key, need.window)
-        series = joined(provider.name, held, fetched, start, needed, keep, longest_gap(provider, need.frame))
-        self._series[key] = series
-        self._fetched_at[key] = now
-        if provider.durable:
-            await self._store(provider, need, [bar for bar in fetched.bars if bar.final])
-        return series
-
-    async def _stored(self, provider: BarProvider, need: Need, as_of: datetime) -> Series | None:
-        """What SQL holds without a hole wider than the market's closed hours, when that is enough."""
-        if self.database is None:
-            return None
-        try:
-            async with self.database.transaction() as work:
-                bars = await work.bars.newest(
-                    need.symbol, need.frame, _adjustment(provider), need.window, need.since or as_of
-                )
-        except Exception as error:  # the database may be away: alerts go on from vendor data
-            log.warning("bars not read", action="read_bars", symbol=need.symbol, error=type(error).__name__)
-            return None
-        kept = unbroken(bars, longest_gap(provider, need.frame))
-        if len(kept) < need.window:
-            return None
-        return Series(provider.name, tuple(kept), begins_history=False, reach=kept[0].open_time)
-
-    async def _store(self, provider: BarProvider, need: Need, bars: Sequence[Bar]) -> None:
-        if self.database is None or not bars:
-            return
-        try:
-            async with self.database.transaction() as work:
-                await work.bars.save(need.symbol, need.frame, _adjustment(provider), bars, provider.name)
-        except Exception as error:
-            log.warning("bars not stored", action="store_bars", symbol=need.symbol, error=type(error).__name__)
 
     async def close(self) -> None:
         """Ends what is under way and closes every provider."""
@@ -271,6 +248,17 @@ class MarketData:
             await provider.close()
 
 
-def _adjustment(provider: BarProvider) -> str:
-    """The stored key keeps vendors apart: their prices for one bar differ."""
-    return f"{provider.name}/{provider.adjustment}"[:16]
+def _is_back(provider: BarProvider) -> bool:
+    return provider.gate is not None and provider.gate.open_until is None and provider.gate.tally.last_ok_at is not None
+
+
+def _agree(one: Answer, other: Answer) -> bool:
+    """Two vendors saw the same jump on the same bar."""
+    return one.doubt is not None and other.doubt is not None and one.doubt.bar.close_time == other.doubt.bar.close_time
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min((at for at in (one, other) if at is not None), default=None)
+
+
+__all__ = ["Answer", "MarketData", "Need"]

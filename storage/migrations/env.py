@@ -8,6 +8,7 @@ from alembic import context
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from storage import data_tables  # noqa: F401 (its tables are Base's)
 from storage.tables import Base
 
 

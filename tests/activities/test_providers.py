@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ from typing import Any
 import pytest
 from pytest_httpserver import HTTPServer
 
-from activities.market_data.binance import Binance
-from activities.market_data.http import retry_after
+from activities.market_data.calendars import Calendars
+from activities.market_data.http import VendorSettings, retry_after
 from activities.market_data.provider import BarRequest, ProviderRefused, ProviderUnavailable
-from activities.market_data.yahoo import Yahoo
+from activities.market_data.providers.binance import Binance
+from activities.market_data.providers.yahoo import Yahoo
 
 NOW = datetime(2026, 1, 5, 15, 0, 30, tzinfo=UTC)
 RECORDED = Path(__file__).parents[2].parent / "shared" / "provider_responses"
@@ -27,14 +29,14 @@ def request(frame: str = "1m", minutes: int = 10, symbol: str = "AAPL") -> BarRe
 
 @pytest.fixture
 async def yahoo(httpserver: HTTPServer) -> AsyncIterator[Yahoo]:
-    provider = Yahoo(httpserver.url_for(""), timeout=2)
+    provider = Yahoo(VendorSettings(httpserver.url_for(""), timeout=2))
     yield provider
     await provider.close()
 
 
 @pytest.fixture
 async def binance(httpserver: HTTPServer) -> AsyncIterator[Binance]:
-    provider = Binance(httpserver.url_for(""), timeout=2)
+    provider = Binance(VendorSettings(httpserver.url_for(""), timeout=2))
     yield provider
     await provider.close()
 
@@ -67,9 +69,12 @@ async def test_yahoo_marks_the_last_bar_open_and_labels_by_open(httpserver: HTTP
 async def test_yahoo_hourly_bars_keep_the_exchanges_half_hours(httpserver: HTTPServer, yahoo: Yahoo) -> None:
     opened = int(datetime(2026, 1, 5, 14, 30, tzinfo=UTC).timestamp())
     live = int(NOW.timestamp()) - 5
-    httpserver.expect_request("/v8/finance/chart/AAPL").respond_with_json(chart([opened - 3600, opened, live]))
-    bars = (await yahoo.fetch(request("1h", 300))).bars
-    assert [(bar.open_time.minute, bar.final) for bar in bars] == [(30, True), (30, False)]
+    httpserver.expect_request("/v8/finance/chart/AAPL").respond_with_json(chart([opened, live], volume=[5, 9]))
+    exchange = replace(request("1h", 300), market=Calendars(lambda: NOW).of("AAPL"))
+    bars = (await yahoo.fetch(exchange)).bars
+    assert [(bar.open_time.minute, bar.close_time.minute, bar.volume, bar.final) for bar in bars] == [
+        (30, 30, 9, False)
+    ]
 
 
 async def test_yahoo_lies_become_missing_values(httpserver: HTTPServer, yahoo: Yahoo) -> None:
@@ -77,7 +82,7 @@ async def test_yahoo_lies_become_missing_values(httpserver: HTTPServer, yahoo: Y
     body = chart(
         stamps,
         open=[None, 10.0, 10.0, 10.0, 10.0, 1], high=[None, 8.0, 1e400, 11.0, 11.0, 1], low=[None, 9.0, 9.0, 9.0, 9.0, 1],
-        close=[None, 10.5, 10.5, None, 10.4, 1], volume=[None, 1, 1, 1, 1],
+        close=[None, 10.5, 10.5, None, 10.4, 1], volume=[None, 1, 1, 1, 1, 1],
     )  # fmt: skip
     text = json.dumps(body)
     httpserver.expect_request("/v8/finance/chart/AAPL").respond_with_data(text, content_type="application/json")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from activities.market_data.provider import BarRequest, ProviderRefused
-from activities.market_data.simulated import SimulatedMarket
+from activities.market_data.providers.simulated import SimulatedMarket
 from domain import timeframe
 
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)

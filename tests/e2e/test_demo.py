@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from activities.market_data.provider import BarRequest
-from activities.market_data.simulated import SimulatedMarket
+from activities.market_data.providers.simulated import SimulatedMarket
 from storage.database import Database
 from tests.e2e.processes import Home, eventually
 

@@ -14,8 +14,8 @@ import pytest
 from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput
 from activities.market_data.provider import BarRequest
+from activities.market_data.providers.simulated import SimulatedMarket
 from activities.market_data.service import MarketData
-from activities.market_data.simulated import SimulatedMarket
 from domain.alert import Alert, AlertEvent, AlertState, EventKind
 from domain.rearm import step
 from storage.database import Database

@@ -17,7 +17,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from activities.market_data.provider import BarRequest, FetchedBars, ProviderRefused, continuous_span
+from activities.market_data.provider import BarRequest, FetchedBars, Hours, ProviderRefused
 from domain import timeframe
 from domain.bar import Bar
 
@@ -77,7 +77,8 @@ class SimulatedMarket:
     name = "simulated"
     grace = timedelta(0)
     durable = False
-    adjustment = "raw"
+    hours = Hours.ALWAYS
+    gate = None
 
     def __init__(self, seed: int = 7) -> None:
         self.seed = seed
@@ -86,9 +87,17 @@ class SimulatedMarket:
         """Real time."""
         return now
 
-    def span(self, frame: str, count: int) -> timedelta:
-        """Calendar time for ``count`` bars."""
-        return continuous_span(frame, count)
+    def adjustment(self, frame: str) -> str:
+        """There are no splits."""
+        return "raw"
+
+    def page(self, frame: str) -> timedelta | None:
+        """No bound."""
+        return None
+
+    def reach(self, frame: str) -> timedelta | None:
+        """No bound but the market's beginning."""
+        return None
 
     async def fetch(self, request: BarRequest) -> FetchedBars:
         """The bars asked for; the last is not final while it forms."""

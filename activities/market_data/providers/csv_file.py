@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from activities.csv_bars import BarTable, read_bars_csv
-from activities.market_data.provider import BarRequest, FetchedBars, ProviderRefused
+from activities.market_data.provider import BarRequest, FetchedBars, Hours, ProviderRefused
 from domain import timeframe
 from domain.bar import Bar
 from domain.errors import InvalidInput
@@ -20,7 +20,8 @@ class CsvFolder:
     name = "csv"
     grace = timedelta(0)
     durable = False
-    adjustment = "file"
+    hours = Hours.FILE
+    gate = None
 
     def __init__(self, folder: Path, timezone: str = "UTC") -> None:
         self.folder = folder
@@ -31,9 +32,17 @@ class CsvFolder:
         """Real time."""
         return now
 
-    def span(self, frame: str, count: int) -> timedelta:
+    def adjustment(self, frame: str) -> str:
+        """Whatever the file holds."""
+        return "file"
+
+    def page(self, frame: str) -> timedelta | None:
         """The whole file."""
-        return timedelta(days=36_500)
+        return None
+
+    def reach(self, frame: str) -> timedelta | None:
+        """The whole file."""
+        return None
 
     async def fetch(self, request: BarRequest) -> FetchedBars:
         """Bars of the file that had closed at ``now``."""
@@ -71,7 +80,8 @@ class Replay:
     name = "replay"
     grace = timedelta(0)
     durable = False
-    adjustment = "file"
+    hours = Hours.FILE
+    gate = None
 
     def __init__(self, table: BarTable, symbol: str, speed: float) -> None:
         self.symbol = symbol
@@ -93,9 +103,17 @@ class Replay:
         count = self.published(now)
         return self.bars[count - 1].close_time if count else self.bars[0].open_time
 
-    def span(self, frame: str, count: int) -> timedelta:
+    def adjustment(self, frame: str) -> str:
+        """Whatever the file holds."""
+        return "file"
+
+    def page(self, frame: str) -> timedelta | None:
         """The whole file."""
-        return timedelta(days=36_500)
+        return None
+
+    def reach(self, frame: str) -> timedelta | None:
+        """The whole file."""
+        return None
 
     async def fetch(self, request: BarRequest) -> FetchedBars:
         """Published bars in the window; ``now`` is real time."""

@@ -1,0 +1,215 @@
+"""The gate before a vendor: a token bucket for its rate, a circuit breaker for its troubles, and a count of both (R-302).
+
+One gate a vendor and process, whoever asks. It never reads a clock of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from activities.market_data.provider import (
+    ProviderError,
+    ProviderMisconfigured,
+    ProviderQuota,
+    ProviderRefused,
+    ProviderUnavailable,
+)
+
+FAILURES_TO_OPEN = 5
+FIRST_OPEN = timedelta(seconds=15)
+LONGEST_OPEN = timedelta(minutes=10)
+MISCONFIGURED_FOR = timedelta(minutes=30)
+PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
+RATE = r"[1-9]\d{0,6}/(?:second|minute|hour|day)"
+RATES = re.compile(rf"{RATE}(?:\s*[,;]\s*{RATE})*")
+
+
+class TokenBucket:
+    """So many calls in a period: full at first, refilled evenly.
+
+    Half the calls may come at once and the other half is spread, so that no window of the period, wherever it begins,
+    sees more than the vendor's limit.
+    """
+
+    def __init__(self, calls: int, period: timedelta) -> None:
+        self.calls, self.period = calls, period
+        self.size = max(1.0, calls / 2)
+        self.each = period / max(calls - self.size, 0.5)  # time in which one token comes back
+        self._tokens = self.size
+        self._at: datetime | None = None
+
+    def wait(self, now: datetime, cost: float = 1) -> timedelta:
+        """How long until ``cost`` tokens are there."""
+        lacking = min(cost, self.size) - self.level(now)
+        return self.each * lacking if lacking > 1e-9 else timedelta()
+
+    def take(self, now: datetime, cost: float = 1) -> None:
+        """Takes them; the level may go below zero, and those who come after wait for that too."""
+        self._tokens, self._at = self.level(now) - cost, now
+
+    def level(self, now: datetime) -> float:
+        """Tokens there are."""
+        if self._at is None:
+            return self._tokens
+        return min(self.size, self._tokens + max(now - self._at, timedelta()) / self.each)
+
+
+def buckets(rates: str) -> list[TokenBucket]:
+    """From a text such as ``5/minute, 25/day``; empty for no limit.
+
+    Raises:
+        ValueError: when it is none.
+    """
+    if not rates.strip():
+        return []
+    if not RATES.fullmatch(rates.strip()):
+        raise ValueError("expected rates such as 60/minute or 5/minute, 25/day")
+    found = []
+    for part in re.split(r"\s*[,;]\s*", rates.strip()):
+        calls, _, unit = part.partition("/")
+        found.append(TokenBucket(int(calls), timedelta(seconds=PERIODS[unit])))
+    return found
+
+
+class Circuit(StrEnum):
+    """Whether a vendor is asked."""
+
+    CLOSED = "closed"  # yes
+    OPEN = "open"  # no, until a time
+    HALF_OPEN = "half-open"  # one call, to see
+
+
+@dataclass
+class Tally:
+    """What is told of a vendor since the process began."""
+
+    calls: int = 0
+    failures: int = 0
+    last_ok_at: datetime | None = None
+    last_error: str = ""
+    last_error_at: datetime | None = None
+
+
+@dataclass
+class Gate:
+    """``patience`` is the longest a call waits for a token; beyond that the next vendor is asked."""
+
+    name: str
+    rates: Sequence[TokenBucket] = ()
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    patience: timedelta = timedelta(seconds=2)
+    tally: Tally = field(default_factory=Tally)
+    _failed: int = 0
+    _opened: int = 0
+    _until: datetime | None = None
+    _why: str = ""
+    _quota: bool = False
+    _trying: bool = False
+
+    @property
+    def circuit(self) -> Circuit:
+        """As it is now."""
+        if self._until is None:
+            return Circuit.CLOSED
+        return Circuit.OPEN if self.clock() < self._until else Circuit.HALF_OPEN
+
+    @property
+    def open_until(self) -> datetime | None:
+        """When the vendor will be tried again; None while the circuit is closed."""
+        return self._until
+
+    @property
+    def quota_until(self) -> datetime | None:
+        """When the spent quota is new again."""
+        return self._until if self._quota and self.circuit is Circuit.OPEN else None
+
+    def check(self) -> None:
+        """Whether it may be asked at all, without asking.
+
+        Raises:
+            ProviderUnavailable: not before a time.
+        """
+        if self.circuit is Circuit.OPEN and self._until is not None:
+            kind = ProviderQuota if self._quota else ProviderUnavailable
+            raise kind(
+                self.name, f"not asked before {self._until:%H:%M:%S} UTC: {self._why}", self._until - self.clock()
+            )
+        if self.circuit is Circuit.HALF_OPEN and self._trying:
+            raise ProviderUnavailable(self.name, f"is being tried again: {self._why}", FIRST_OPEN)
+
+    async def enter(self, cost: float = 1) -> None:
+        """Waits for a token for each rate.
+
+        Raises:
+            ProviderUnavailable: the tokens are further away than ``patience``.
+        """
+        now = self.clock()
+        wait = max((bucket.wait(now, cost) for bucket in self.rates), default=timedelta())
+        if wait > self.patience:
+            raise ProviderQuota(self.name, f"its rate is used up for {wait.total_seconds():.0f} s", wait)
+        for bucket in self.rates:
+            bucket.take(now, cost)
+        self.tally.calls += 1
+        if wait:
+            await asyncio.sleep(wait.total_seconds())
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """A call, or several that belong together: how it ends is what the circuit goes by.
+
+        Raises:
+            ProviderUnavailable: the circuit is open.
+        """
+        self.check()
+        trial = self.circuit is Circuit.HALF_OPEN
+        self._trying = self._trying or trial
+        try:
+            yield
+        except ProviderError as error:
+            self.failed(error)
+            raise
+        except (asyncio.CancelledError, TimeoutError):
+            self.failed(ProviderUnavailable(self.name, "did not answer in time"))
+            raise
+        except Exception as error:
+            self.failed(ProviderUnavailable(self.name, f"sent something unreadable ({type(error).__name__})"))
+            raise
+        else:
+            self.succeeded()
+        finally:
+            if trial:
+                self._trying = False
+
+    def succeeded(self) -> None:
+        """Closes the circuit."""
+        self._failed = self._opened = 0
+        self._until, self._why, self._quota = None, "", False
+        self.tally.last_ok_at = self.clock()
+
+    def failed(self, error: ProviderError) -> None:
+        """Opens it when the vendor says so, when nothing can go well, or after some failures in a row."""
+        now = self.clock()
+        self.tally.failures += 1
+        self.tally.last_error, self.tally.last_error_at = str(error)[:300], now
+        if isinstance(error, ProviderMisconfigured):
+            return self._open(MISCONFIGURED_FOR, error)
+        if isinstance(error, ProviderRefused):
+            self._failed = 0  # it answers: this ticker or interval is what it does not have
+            return None
+        if isinstance(error, ProviderUnavailable) and error.retry_after is not None:
+            return self._open(error.retry_after, error)
+        self._failed += 1
+        if self._failed >= FAILURES_TO_OPEN or self._until is not None:
+            self._opened += 1
+            self._open(min(FIRST_OPEN * 2 ** (self._opened - 1), LONGEST_OPEN), error)
+        return None
+
+    def _open(self, wait: timedelta, error: ProviderError) -> None:
+        text = str(error).removeprefix(f"{self.name}: ")
+        self._until, self._why, self._quota = self.clock() + wait, text[:200], isinstance(error, ProviderQuota)

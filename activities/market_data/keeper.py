@@ -1,0 +1,239 @@
+"""The series that are held: brought from SQL and vendors, joined, their holes asked for again, and stored."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import structlog
+
+from activities.market_data.calendars import CRYPTO, Calendars
+from activities.market_data.doubt import doubt
+from activities.market_data.market import Interval, Market
+from activities.market_data.provider import BarProvider, BarRequest, FetchedBars, Hours, ProviderError
+from activities.market_data.series import IsHole, Series, holes, joined, unbroken
+from domain import timeframe
+from domain.bar import Bar
+from storage.bars import Gap
+from storage.database import Database
+
+LONGEST_FETCH_SECONDS = 25.0
+MOST_HOLES = 3
+BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
+Key = tuple[str, str, str]
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Need:
+    """What is asked for: ``window`` closed bars up to ``since`` and all after it (None: up to the newest).
+
+    ``forming`` wants the unfinished bar as it is now.
+    """
+
+    symbol: str
+    frame: str
+    window: int
+    since: datetime | None = None
+    forming: bool = False
+
+
+class Keeper:
+    """One series for each (provider, symbol, timeframe); who may call when is decided by who holds it."""
+
+    def __init__(self, calendars: Calendars, database: Database | None, clock: Callable[[], datetime]) -> None:
+        self.calendars = calendars
+        self.database = database
+        self.clock = clock
+        self.series: dict[Key, Series] = {}
+        self.fetched_at: dict[Key, datetime] = {}
+        self._widest: dict[Key, int] = {}
+        self._empty: dict[Key, set[datetime]] = {}
+
+    def market(self, provider: BarProvider, symbol: str) -> Market | None:
+        """The clock a provider's bars of a ticker keep; None for those of a file."""
+        if provider.hours is Hours.FILE:
+            return None
+        return self.calendars.market(CRYPTO) if provider.hours is Hours.ALWAYS else self.calendars.of(symbol)
+
+    def widen(self, key: Key, window: int) -> None:
+        """Remembers the widest window anyone needs."""
+        self._widest[key] = max(window, self._widest.get(key, 0))
+
+    def start(self, provider: BarProvider, need: Need) -> datetime:
+        """Open time from which on a fetch surely has the whole window."""
+        market, as_of = self.market(provider, need.symbol), provider.market_time(self.clock())
+        if market is None:
+            return BEGINNING
+        return market.start_of(need.frame, min(need.since or as_of, as_of), need.window + 2)
+
+    def reaches(self, provider: BarProvider, held: Series, need: Need) -> bool:
+        """Whether the held bars go back far enough, or were asked for and are all there is."""
+        if held.begins_history or held.reach <= self.start(provider, need):
+            return True
+        return held.count_until(need.since) >= need.window
+
+    async def fetch(self, provider: BarProvider, need: Need) -> Series:
+        """What is new, from SQL when another process has brought it already, else from the vendor.
+
+        Raises:
+            ProviderError: one of its kinds; TimeoutError: it took too long altogether.
+        """
+        key, now = (provider.name, need.symbol, need.frame), self.clock()
+        market, as_of = self.market(provider, need.symbol), provider.market_time(now)
+        held = self.series.get(key)
+        if provider.durable and (held is None or held.bars):
+            held = await self._with_stored(provider, need, held, as_of)
+        if held is not None and self._has_newest(provider, held, need, as_of):
+            return self._keep(key, held, now)
+        needed = start = self.start(provider, need)
+        overlaps = held is not None and bool(held.bars) and self.reaches(provider, held, need)
+        if overlaps and held is not None:
+            start = held.bars[-1].open_time - timeframe.duration(need.frame) * 2
+        async with asyncio.timeout(LONGEST_FETCH_SECONDS):
+            series = await self._fetched(provider, need, market, held, start, needed)
+            if overlaps and doubt(series.bars, market) is not None:  # its history may have been adjusted by now
+                series = await self._fetched(provider, need, market, None, needed, needed)
+        return self._keep(key, series, now)
+
+    async def _fetched(
+        self,
+        provider: BarProvider,
+        need: Need,
+        market: Market | None,
+        held: Series | None,
+        start: datetime,
+        needed: datetime,
+    ) -> Series:
+        key, now = (provider.name, need.symbol, need.frame), self.clock()
+        end = provider.market_time(now) + timeframe.duration(need.frame)
+        request = BarRequest(need.symbol, need.frame, start, end, now)
+        request = request if market is None else replace(request, market=market)
+        fetched = await provider.fetch(request)
+        fetched = await self._refilled(provider, need, request, fetched)
+        keep = self._widest.get(key, need.window)
+        is_hole = self._is_hole(key, need.frame, market)
+        series = joined(provider.name, held, fetched, start, needed, keep, is_hole, market)
+        if provider.durable:
+            await self._store(provider, need, [bar for bar in fetched.bars if bar.final])
+        return series
+
+    def _keep(self, key: Key, series: Series, now: datetime) -> Series:
+        self.series[key], self.fetched_at[key] = series, now
+        return series
+
+    def _has_newest(self, provider: BarProvider, held: Series, need: Need, as_of: datetime) -> bool:
+        """Whether what SQL had is all there can be now; a forming bar is never in SQL."""
+        key = (provider.name, need.symbol, need.frame)
+        if need.forming or held.market is None or not held.bars or not self.reaches(provider, held, need):
+            return False
+        expected, known = held.last_close(need.frame, as_of), self.series.get(key)
+        news = known is None or not known.bars or held.bars[-1].close_time > known.bars[-1].close_time
+        return news and expected is not None and held.bars[-1].close_time >= expected
+
+    def _is_hole(self, key: Key, frame: str, market: Market | None) -> IsHole:
+        empty = self._empty.setdefault(key, set())
+        length = timeframe.duration(frame)
+
+        def is_hole(earlier: Bar, later: Bar) -> bool:
+            if market is None or later.open_time - earlier.open_time <= length:
+                return False
+            hole = market.missing(frame, earlier.open_time, later.open_time)
+            return hole is not None and hole[0] not in empty
+
+        return is_hole
+
+    async def _refilled(
+        self, provider: BarProvider, need: Need, request: BarRequest, fetched: FetchedBars
+    ) -> FetchedBars:
+        """Each hole is asked for once more. A vendor that says again that nothing traded there is believed."""
+        key = (provider.name, need.symbol, need.frame)
+        empty = self._empty.setdefault(key, set())
+        found = [hole for hole in holes(fetched.bars, need.frame, request.market) if hole[0] not in empty]
+        if provider.hours is Hours.FILE or not found:
+            return fetched
+        bars = {bar.open_time: bar for bar in fetched.bars}
+        for hole in found[-MOST_HOLES:]:
+            try:
+                again = await provider.fetch(replace(request, start=hole[0], end=hole[1]))
+            except ProviderError as error:
+                log.warning("hole not filled", action="refill", symbol=need.symbol, error=str(error)[:200])
+                break
+            bars |= {bar.open_time: bar for bar in again.bars}
+            if not again.bars:
+                empty.add(hole[0])
+            await self._note_gap(provider, need, hole, filled=len(again.bars))
+        return FetchedBars(tuple(bars[opened] for opened in sorted(bars)), fetched.begins_history)
+
+    async def _with_stored(
+        self, provider: BarProvider, need: Need, held: Series | None, as_of: datetime
+    ) -> Series | None:
+        """What SQL holds without a hole, when that is enough; or what it has beyond what is held."""
+        if self.database is None:
+            return held
+        adjustment = stored_key(provider, need.frame)
+        market = self.market(provider, need.symbol)
+        if held is not None and self._is_before(held, need, as_of):
+            return held
+        try:
+            async with self.database.transaction() as work:
+                if held is not None:
+                    newer = await work.bars.between(need.symbol, need.frame, adjustment, held.bars[-1].open_time, as_of)
+                else:
+                    until = need.since or as_of
+                    bars = await work.bars.newest(need.symbol, need.frame, adjustment, need.window, until)
+                    newer = await work.bars.between(need.symbol, need.frame, adjustment, until, as_of) if bars else []
+                    newer = [*bars, *(bar for bar in newer if bar.open_time > bars[-1].open_time)] if bars else []
+                    self._empty.setdefault((provider.name, need.symbol, need.frame), set()).update(
+                        await work.bars.empty_gaps(need.symbol, need.frame, adjustment)
+                    )
+        except Exception as error:  # the database may be away: alerts go on from vendor data
+            log.warning("bars not read", action="read_bars", symbol=need.symbol, error=type(error).__name__)
+            return held
+        is_hole = self._is_hole((provider.name, need.symbol, need.frame), need.frame, market)
+        if held is not None:
+            bars = [*held.bars, *(bar for bar in newer if bar.open_time > held.bars[-1].open_time)]
+            whole = unbroken(bars, is_hole)
+            return held if len(whole) < len(held.bars) else replace(held, bars=tuple(bars), forming=None)
+        kept = unbroken(newer, is_hole)
+        if sum(bar.close_time <= (need.since or as_of) for bar in kept) < need.window:
+            return None
+        return Series(provider.name, tuple(kept), begins_history=False, reach=kept[0].open_time, market=market)
+
+    def _is_before(self, held: Series, need: Need, as_of: datetime) -> bool:
+        """Whether nothing newer than what is held can be anywhere."""
+        expected = held.last_close(need.frame, as_of)
+        return expected is None or held.market is None or held.bars[-1].close_time >= expected
+
+    async def _store(self, provider: BarProvider, need: Need, bars: Sequence[Bar]) -> None:
+        if self.database is None or not bars:
+            return
+        adjustment = stored_key(provider, need.frame)
+        try:
+            async with self.database.transaction() as work:
+                changed = await work.bars.save(
+                    need.symbol, need.frame, adjustment, bars, provider.name, seen_at=self.clock()
+                )
+        except Exception as error:
+            log.warning("bars not stored", action="store_bars", symbol=need.symbol, error=type(error).__name__)
+            return
+        if changed:
+            log.info("bars corrected", action="store_bars", symbol=need.symbol, provider=provider.name, count=changed)
+
+    async def _note_gap(self, provider: BarProvider, need: Need, hole: Interval, *, filled: int) -> None:
+        log.info("hole", action="refill", symbol=need.symbol, provider=provider.name, start=str(hole[0]), filled=filled)
+        if self.database is None or not provider.durable:
+            return
+        gap = Gap(need.symbol, need.frame, stored_key(provider, need.frame), hole[0], hole[1], self.clock(), filled)
+        try:
+            async with self.database.transaction() as work:
+                await work.bars.note_gap(gap)
+        except Exception as error:
+            log.warning("hole not noted", action="refill", symbol=need.symbol, error=type(error).__name__)
+
+
+def stored_key(provider: BarProvider, frame: str) -> str:
+    """The stored key keeps vendors apart, and raw prices from adjusted ones."""
+    return f"{provider.name}/{provider.adjustment(frame)}"

@@ -1,0 +1,275 @@
+"""When a market trades and when its bars close: one grid for markets that never close, sessions for exchanges (R-307)."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from domain import timeframe
+
+DAY = timedelta(days=1)
+Interval = tuple[datetime, datetime]
+
+
+class Market(Protocol):
+    """A market's clock. All times are aware UTC; ``phase`` is how far a vendor's bars lie off the clock's grid."""
+
+    code: str
+    continuous: bool
+
+    def bar(self, frame: str, label: datetime, day: date | None = None) -> Interval | None:
+        """Open and close of the bar a vendor labels so; ``day`` is the label's local date. None: no such session."""
+
+    def last_close(self, frame: str, at: datetime, phase: timedelta = timedelta()) -> datetime | None:
+        """Close of the newest bar that has closed at ``at``."""
+
+    def next_close(self, frame: str, after: datetime, phase: timedelta = timedelta()) -> datetime | None:
+        """Close of the first bar that closes after a time; None beyond the horizon."""
+
+    def start_of(self, frame: str, until: datetime, count: int) -> datetime:
+        """A time from which on there surely were ``count`` bars up to ``until``, with some to spare."""
+
+    def trading(self, start: datetime, end: datetime) -> timedelta:
+        """How long the market traded between two times."""
+
+    def session_day(self, label: datetime) -> date:
+        """The local date of a daily bar's label: session open, local midnight or midnight UTC."""
+
+    def missing(self, frame: str, earlier: datetime, later: datetime) -> Interval | None:
+        """The hole between two neighbouring bars' open times, if more lies there than quiet minutes without a trade."""
+
+    def is_open(self, start: datetime, end: datetime) -> bool:
+        """Whether a bar of that span lies within a regular session."""
+
+
+class Continuous:
+    """A market that never closes: crypto and the simulated one. Days and weeks begin at midnight UTC, weeks on Monday."""
+
+    continuous = True
+
+    def __init__(self, code: str = "24/7", zone: str = "UTC") -> None:
+        self.code = code
+        self.zone = ZoneInfo(zone)
+
+    def session_day(self, label: datetime) -> date:
+        """The UTC date of a midnight, else the market's own date."""
+        return _session_day(label, self.zone)
+
+    def bar(self, frame: str, label: datetime, day: date | None = None) -> Interval | None:
+        """On the clock's grid."""
+        length = timeframe.duration(frame)
+        if not timeframe.is_intraday(frame):
+            midnight = _midnight(day or self.session_day(label))
+            label = midnight
+        opened = timeframe.floor(frame, label)  # a live row is stamped with its last trade
+        return opened, opened + length
+
+    def last_close(self, frame: str, at: datetime, phase: timedelta = timedelta()) -> datetime:
+        """On the grid."""
+        return timeframe.last_close(frame, at - phase) + phase
+
+    def next_close(self, frame: str, after: datetime, phase: timedelta = timedelta()) -> datetime:
+        """On the grid."""
+        return self.last_close(frame, after, phase) + timeframe.duration(frame)
+
+    def start_of(self, frame: str, until: datetime, count: int) -> datetime:
+        """Exactly that many bars."""
+        return timeframe.floor(frame, until) - timeframe.duration(frame) * count
+
+    def trading(self, start: datetime, end: datetime) -> timedelta:
+        """All of it."""
+        return max(end - start, timedelta())
+
+    def missing(self, frame: str, earlier: datetime, later: datetime) -> Interval | None:
+        """Any bar left out."""
+        length = timeframe.duration(frame)
+        return (earlier + length, later) if later - earlier > length else None
+
+    def is_open(self, start: datetime, end: datetime) -> bool:
+        """Always."""
+        return True
+
+
+@dataclass(frozen=True)
+class Session:
+    """One trading day: its local date and the spans in which it trades (two when there is a lunch break)."""
+
+    day: date
+    spans: tuple[Interval, ...]
+
+    @property
+    def open(self) -> datetime:
+        """When it begins."""
+        return self.spans[0][0]
+
+    @property
+    def close(self) -> datetime:
+        """When it ends, early or not."""
+        return self.spans[-1][1]
+
+
+QUIET = timedelta(minutes=45)  # a thin stock may go so long without a trade
+FORTNIGHT = timedelta(days=14)
+
+
+class Exchange:
+    """An exchange with sessions: holidays, early closes and breaks are in them."""
+
+    continuous = False
+
+    def __init__(self, code: str, zone: str, sessions: Sequence[Session]) -> None:
+        self.code = code
+        self.zone = ZoneInfo(zone)
+        self.sessions = list(sessions)
+        self._days = [session.day for session in self.sessions]
+        self._opens = [session.open for session in self.sessions]
+        self._closes = [session.close for session in self.sessions]
+
+    @cached_property
+    def _spans(self) -> list[Interval]:
+        return [span for session in self.sessions for span in session.spans]
+
+    @cached_property
+    def _span_ends(self) -> list[datetime]:
+        return [end for _, end in self._spans]
+
+    @cached_property
+    def _span_starts(self) -> list[datetime]:
+        return [start for start, _ in self._spans]
+
+    @cached_property
+    def _weeks(self) -> list[Interval]:
+        weeks: dict[tuple[int, int], Interval] = {}
+        for session in self.sessions:
+            key = session.day.isocalendar()[:2]
+            first = weeks.get(key, (session.open, session.close))[0]
+            weeks[key] = (first, session.close)
+        return list(weeks.values())
+
+    @cached_property
+    def _week_closes(self) -> list[datetime]:
+        return [close for _, close in self._weeks]
+
+    def session_day(self, label: datetime) -> date:
+        """The UTC date of a midnight, else the exchange's own date."""
+        return _session_day(label, self.zone)
+
+    def bar(self, frame: str, label: datetime, day: date | None = None) -> Interval | None:
+        """Daily and weekly bars from open to close of their sessions; shorter ones end with the session at the latest."""
+        length = timeframe.duration(frame)
+        if length >= timedelta(days=7):
+            week = (day or self.session_day(label)).isocalendar()[:2]
+            at = bisect_left(self._days, date.fromisocalendar(*week, 1))
+            if at == len(self._days) or self._days[at].isocalendar()[:2] != week:
+                return None
+            return self._weeks[bisect_left(self._week_closes, self._closes[at])]
+        if not timeframe.is_intraday(frame):
+            session = self._session(day or self.session_day(label))
+            return None if session is None else (session.open, session.close)
+        at = bisect_right(self._span_ends, label)
+        on_clock = timeframe.floor(frame, label)
+        if at < len(self._spans) and self._spans[at][0] < label + length:
+            start, end = self._spans[at]
+            if label != on_clock and label > start:  # a live row is stamped with its last trade
+                label = start + (label - start) // length * length
+            return label, min(label + length, end)
+        return on_clock, on_clock + length
+
+    def last_close(self, frame: str, at: datetime, phase: timedelta = timedelta()) -> datetime | None:
+        """Close of the newest bar that has closed."""
+        closes = self._closes_of(frame)
+        if closes is not None:
+            index = bisect_right(closes, at) - 1
+            return closes[index] if index >= 0 else None
+        index = bisect_left(self._span_starts, at) - 1
+        while index >= 0:
+            start, end = self._spans[index]
+            if at >= end:
+                return end
+            on_grid = timeframe.floor(frame, at - phase) + phase
+            if on_grid > start:
+                return on_grid
+            index -= 1
+        return None
+
+    def next_close(self, frame: str, after: datetime, phase: timedelta = timedelta()) -> datetime | None:
+        """Close of the first bar that closes after a time."""
+        closes = self._closes_of(frame)
+        if closes is not None:
+            index = bisect_right(closes, after)
+            return closes[index] if index < len(closes) else None
+        index = bisect_right(self._span_ends, after)
+        if index == len(self._spans):
+            return None
+        start, end = self._spans[index]
+        following = timeframe.floor(frame, max(start, after) - phase) + phase + timeframe.duration(frame)
+        return min(following, end)
+
+    def start_of(self, frame: str, until: datetime, count: int) -> datetime:
+        """One bar in twenty may be missing, and five more."""
+        wanted = count + count // 20 + 5
+        length = timeframe.duration(frame)
+        if length >= timedelta(days=7):
+            index = bisect_right(self._week_closes, until) - wanted
+            return self._weeks[max(index, 0)][0] if index >= 0 else until - length * wanted
+        index = bisect_right(self._closes, until)
+        if not timeframe.is_intraday(frame):
+            return self._opens[index - wanted] if index >= wanted else until - DAY * wanted * 7 / 5 - FORTNIGHT
+        span = bisect_right(self._span_ends, until)
+        while wanted > 0 and span > 0:
+            span -= 1
+            start, end = self._spans[span]
+            held = max(1, int(-((start - end) // length)))
+            if held >= wanted:
+                return max(start, timeframe.floor(frame, end) - length * wanted)
+            wanted -= held
+        return until - length * wanted * 5 - FORTNIGHT
+
+    def trading(self, start: datetime, end: datetime) -> timedelta:
+        """Spans between two times, added up."""
+        total, index = timedelta(), bisect_right(self._span_ends, start)
+        while index < len(self._spans) and self._spans[index][0] < end:
+            total += min(end, self._spans[index][1]) - max(start, self._spans[index][0])
+            index += 1
+        return total
+
+    def missing(self, frame: str, earlier: datetime, later: datetime) -> Interval | None:
+        """A session without its daily bar; a week without its weekly one; more than quiet minutes within a day."""
+        length = timeframe.duration(frame)
+        if not timeframe.is_intraday(frame):
+            opens = self._opens if length < timedelta(days=7) else [start for start, _ in self._weeks]
+            first, last = bisect_right(opens, earlier), bisect_left(opens, later)
+            return (opens[first], later) if last > first else None
+        own = self.bar(frame, earlier)
+        after = own[1] if own else earlier + length
+        return (after, later) if self.trading(after, later) > max(QUIET, length) else None
+
+    def is_open(self, start: datetime, end: datetime) -> bool:
+        """Whether the span overlaps a session's."""
+        index = bisect_right(self._span_ends, start)
+        return index < len(self._spans) and self._spans[index][0] < end
+
+    def _session(self, day: date) -> Session | None:
+        at = bisect_left(self._days, day)
+        return self.sessions[at] if at < len(self._days) and self._days[at] == day else None
+
+    def _closes_of(self, frame: str) -> list[datetime] | None:
+        length = timeframe.duration(frame)
+        if length >= timedelta(days=7):
+            return self._week_closes
+        return self._closes if length >= DAY else None
+
+
+def _session_day(label: datetime, zone: ZoneInfo) -> date:
+    label = label.astimezone(UTC)
+    on_midnight = (label.hour, label.minute, label.second) == (0, 0, 0)
+    return label.date() if on_midnight else label.astimezone(zone).date()
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -1,0 +1,148 @@
+"""What all vendors behind HTTP share: a gate, a client, windows cut into pages, and readers for other kinds of data."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from activities.market_data.gate import Gate, buckets
+from activities.market_data.http import VendorClient, VendorSettings
+from activities.market_data.normalize import RawBar, normalize
+from activities.market_data.provider import (
+    BarRequest,
+    FetchedBars,
+    Hours,
+    ProviderMisconfigured,
+    ProviderRefused,
+)
+from domain.records import Kind, Record
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class DataRequest:
+    """What is asked of a kind: of a ticker (none for economic events), from ``start`` to ``end`` where it is a list of days."""
+
+    kind: Kind
+    symbol: str
+    start: date
+    end: date
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Source:
+    """How one kind is asked for, and how the answer is read: two steps, so that the raw answer can be kept between them."""
+
+    ask: Callable[[DataRequest], Awaitable[Any]]
+    read: Callable[[Any, DataRequest], Sequence[Record]]
+
+
+@dataclass(frozen=True)
+class Page:
+    """One request's readable rows. ``following`` is where the next page begins when the vendor cut this one short."""
+
+    rows: Sequence[RawBar]
+    following: datetime | None = None
+    begins_history: bool = False
+
+
+class HttpProvider:
+    """A vendor. Subclasses give ``_page`` for bars and ``sources`` for the rest."""
+
+    name = ""
+    hours = Hours.EXCHANGE
+    durable = True
+    grace = timedelta(seconds=5)
+    intervals: Mapping[str, Any] = {}
+    needs_key = True
+    base_url = ""
+    rates = ""
+
+    def __init__(self, settings: VendorSettings | None = None, clock: Clock = lambda: datetime.now(UTC)) -> None:
+        self.settings = settings or VendorSettings(self.base_url, rates=self.rates)
+        self.clock = clock
+        self.gate: Gate = Gate(self.name, buckets(self.settings.rates), clock)
+        self.client = VendorClient(self.name, self.settings, self.gate, self.headers())
+        self.sources: dict[Kind, Source] = {}
+
+    def headers(self) -> dict[str, str]:
+        """Of every request, the key among them where the vendor takes it there."""
+        return {}
+
+    def adjustment(self, frame: str) -> str:
+        """As the vendor gives prices."""
+        return "raw"
+
+    def market_time(self, now: datetime) -> datetime:
+        """Real time."""
+        return now
+
+    def page(self, frame: str) -> timedelta | None:
+        """No bound."""
+        return None
+
+    def reach(self, frame: str) -> timedelta | None:
+        """No bound."""
+        return None
+
+    async def fetch(self, request: BarRequest) -> FetchedBars:
+        """Bars, page after page. A window that reaches further back than the vendor does is cut.
+
+        Raises:
+            ProviderError: one of its kinds.
+        """
+        self._offered(request.timeframe)
+        async with self.gate.watching():
+            self._keyed()
+            start, begins = request.start, False
+            reach = self.reach(request.timeframe)
+            if reach is not None and start < request.now - reach:
+                start = request.now - reach
+            first, rows = start, list[RawBar]()
+            while start < request.end:
+                longest = self.page(request.timeframe)
+                end = request.end if longest is None else min(request.end, start + longest)
+                page = await self._page(request, start, end)
+                rows += page.rows
+                begins = begins or (start == first and page.begins_history)
+                following = end if page.following is None else page.following
+                if following <= start:
+                    break
+                start = following
+        return FetchedBars(normalize(rows, request, self.grace), begins_history=begins)
+
+    async def _page(self, request: BarRequest, start: datetime, end: datetime) -> Page:
+        raise NotImplementedError
+
+    async def data(self, request: DataRequest) -> Any:
+        """The vendor's answer for a kind, unread.
+
+        Raises:
+            ProviderError: one of its kinds.
+        """
+        source = self.sources.get(request.kind)
+        if source is None:
+            raise ProviderRefused(self.name, f"has no {request.kind.value.replace('_', ' ')}")
+        async with self.gate.watching():
+            self._keyed()
+            return await source.ask(request)
+
+    def read(self, answer: Any, request: DataRequest) -> Sequence[Record]:
+        """Records of an answer that :meth:`data` gave."""
+        return self.sources[request.kind].read(answer, request)
+
+    def _offered(self, frame: str) -> None:
+        if frame not in self.intervals:
+            raise ProviderRefused(self.name, f"has no {frame} bars; it has {', '.join(self.intervals) or 'none'}")
+
+    def _keyed(self) -> None:
+        if self.needs_key and not self.settings.key:
+            raise ProviderMisconfigured(self.name, f"has no key; set {self.name.upper()}_API_KEY")
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self.client.close()

@@ -1,0 +1,132 @@
+"""Sessions, early closes, holidays, breaks and clock changes, on real calendars (R-303, R-307)."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from activities.market_data.calendars import Calendars, market_code
+from activities.market_data.market import Continuous
+
+HALF_HOUR = timedelta(minutes=30)
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def calendars() -> Calendars:
+    return Calendars(lambda: utc("2026-11-20 12:00"))
+
+
+@pytest.mark.parametrize(
+    ("symbol", "code"),
+    [
+        ("AAPL", "XNYS"), ("BRK.B", "XNYS"), ("VOD.L", "XLON"), ("7203.T", "XTKS"), ("0700.HK", "XHKG"), ("SAP.DE", "XETR"),
+        ("BTC-USD", "24/7"), ("BTCUSDT", "24/7"), ("ETH/BTC", "24/7"), ("EURUSD=X", "24/5"), ("JPY=X", "24/5"),
+        ("EUR/USD", "24/5"), ("ES=F", "CMES"), ("^GSPC", "XNYS"), ("^N225", "XTKS"), ("BTC", "XNYS"), ("ETHE", "XNYS"),
+    ],
+)  # fmt: skip
+def test_a_ticker_says_where_it_trades(symbol: str, code: str) -> None:
+    assert market_code(symbol) == code
+
+
+@pytest.mark.parametrize(
+    ("code", "day", "opened", "closed"),
+    [
+        ("XNYS", "2026-11-25", "2026-11-25 14:30", "2026-11-25 21:00"),
+        ("XNYS", "2026-11-27", "2026-11-27 14:30", "2026-11-27 18:00"),  # the day after Thanksgiving
+        ("XNYS", "2026-07-06", "2026-07-06 13:30", "2026-07-06 20:00"),  # summer time
+        ("XLON", "2026-12-24", "2026-12-24 08:00", "2026-12-24 12:30"),
+        ("XTKS", "2026-11-20", "2026-11-20 00:00", "2026-11-20 06:30"),
+    ],
+)
+def test_a_daily_bar_is_its_session_whatever_its_label(
+    calendars: Calendars, code: str, day: str, opened: str, closed: str
+) -> None:
+    """Labels of session open (Yahoo), local midnight (Polygon) and the bare date at midnight UTC are one bar."""
+    market = calendars.market(code)
+    local_midnight = datetime.fromisoformat(day).replace(tzinfo=market.zone)  # type: ignore[attr-defined]
+    for label in (utc(opened), local_midnight.astimezone(UTC), utc(f"{day} 00:00")):
+        assert market.bar("1d", label) == (utc(opened), utc(closed))
+    assert market.bar("1d", utc("2000-01-01 00:00"), date.fromisoformat(day)) == (utc(opened), utc(closed))
+
+
+def test_a_day_without_session_has_no_bar(calendars: Calendars) -> None:
+    market = calendars.market("XNYS")
+    assert market.bar("1d", utc("2026-11-26 05:00")) is None
+    assert market.bar("1d", utc("2026-11-28 05:00")) is None
+    assert market.bar("1w", utc("2026-11-23 05:00")) == (utc("2026-11-23 14:30"), utc("2026-11-27 18:00"))
+
+
+def test_the_last_hour_ends_with_the_session(calendars: Calendars) -> None:
+    market = calendars.market("XNYS")
+    assert market.bar("1h", utc("2026-11-25 20:30")) == (utc("2026-11-25 20:30"), utc("2026-11-25 21:00"))
+    assert market.bar("1h", utc("2026-11-27 17:30")) == (utc("2026-11-27 17:30"), utc("2026-11-27 18:00"))
+    assert market.bar("1h", utc("2026-11-25 15:30")) == (utc("2026-11-25 15:30"), utc("2026-11-25 16:30"))
+
+
+def test_a_lunch_break_is_no_hole_and_ends_a_bar(calendars: Calendars) -> None:
+    market = calendars.market("XHKG")
+    assert market.bar("1h", utc("2026-11-20 03:30")) == (utc("2026-11-20 03:30"), utc("2026-11-20 04:00"))
+    assert market.next_close("5m", utc("2026-11-20 04:00")) == utc("2026-11-20 05:05")
+    assert market.last_close("5m", utc("2026-11-20 04:40")) == utc("2026-11-20 04:00")
+    assert market.missing("5m", utc("2026-11-20 03:55"), utc("2026-11-20 05:00")) is None
+    assert market.missing("5m", utc("2026-11-20 02:00"), utc("2026-11-20 05:00")) is not None
+
+
+def test_closes_follow_one_another(calendars: Calendars) -> None:
+    market = calendars.market("XNYS")
+    friday = utc("2026-11-27 18:00")
+    assert market.next_close("1d", utc("2026-11-25 21:00")) == friday
+    assert market.next_close("1d", friday) == utc("2026-11-30 21:00")
+    assert market.last_close("1d", utc("2026-11-29 12:00")) == friday
+    assert market.next_close("1h", friday, HALF_HOUR) == utc("2026-11-30 15:30")
+    assert market.next_close("1m", friday) == utc("2026-11-30 14:31")
+    assert market.last_close("1h", utc("2026-11-30 15:29"), HALF_HOUR) == friday
+    assert market.last_close("1h", utc("2026-11-30 15:30"), HALF_HOUR) == utc("2026-11-30 15:30")
+    assert market.next_close("1w", friday) == utc("2026-12-04 21:00")
+
+
+@pytest.mark.parametrize(("frame", "count"), [("1d", 250), ("1h", 250), ("1m", 300), ("5m", 1000), ("1w", 100)])
+@pytest.mark.parametrize("code", ["XNYS", "XHKG", "24/7", "24/5"])
+def test_a_window_holds_its_bars(calendars: Calendars, code: str, frame: str, count: int) -> None:
+    market, until = calendars.market(code), utc("2026-11-29 12:00")
+    start, close, bars = market.start_of(frame, until, count), until, 0
+    earlier = market.last_close(frame, start)
+    assert earlier is not None
+    close = earlier
+    while (following := market.next_close(frame, close)) is not None and following <= until:
+        close, bars = following, bars + 1
+    assert count <= bars <= count * 1.2 + 500
+
+
+def test_a_missing_session_is_a_hole_and_a_holiday_is_none(calendars: Calendars) -> None:
+    market = calendars.market("XNYS")
+    opens = [utc(f"2026-11-{day} 14:30") for day in (24, 25, 27)]
+    assert market.missing("1d", opens[1], opens[2]) is None
+    assert market.missing("1d", opens[0], opens[2]) == (opens[1], opens[2])
+    assert market.missing("1m", utc("2026-11-25 20:59"), utc("2026-11-27 14:30")) is None
+
+
+def test_the_calendar_is_rebuilt_before_its_horizon_ends() -> None:
+    now = [utc("2026-11-20 12:00")]
+    calendars = Calendars(lambda: now[0])
+    first = calendars.market("XNYS")
+    now[0] += timedelta(days=200)
+    assert calendars.market("XNYS") is first
+    now[0] += timedelta(days=110)
+    again = calendars.market("XNYS")
+    assert again is not first
+    assert again.next_close("1d", now[0] + timedelta(days=200)) is not None
+    with pytest.raises(ValueError, match="XXXX"):
+        calendars.market("XXXX")
+
+
+def test_crypto_days_are_utc_days() -> None:
+    market = Continuous()
+    assert market.bar("1d", utc("2026-11-20 00:00")) == (utc("2026-11-20 00:00"), utc("2026-11-21 00:00"))
+    assert market.bar("1d", utc("2026-11-20 15:12")) == (utc("2026-11-20 00:00"), utc("2026-11-21 00:00"))
+    assert market.bar("1w", utc("2026-11-18 00:00")) == (utc("2026-11-16 00:00"), utc("2026-11-23 00:00"))
