@@ -163,7 +163,10 @@ class Exchange:
         """Daily and weekly bars from open to close of their sessions; shorter ones end with the session at the latest."""
         length = timeframe.duration(frame)
         if length >= timedelta(days=7):
-            week = (day or self.session_day(label)).isocalendar()[:2]
+            local = day or self.session_day(label)
+            week = (local + timedelta(days=1 if local.isoweekday() == 7 else 0)).isocalendar()[
+                :2
+            ]  # some begin on Sunday
             at = bisect_left(self._days, date.fromisocalendar(*week, 1))
             if at == len(self._days) or self._days[at].isocalendar()[:2] != week:
                 return None

@@ -11,7 +11,13 @@ from typing import Any
 
 from activities.market_data.cells import figure, mapping, rows, text
 from activities.market_data.normalize import RawBar, from_seconds, number
-from activities.market_data.provider import BarRequest, ProviderMisconfigured, ProviderRefused, ProviderUnavailable
+from activities.market_data.provider import (
+    BarRequest,
+    ProviderMisconfigured,
+    ProviderNoPlan,
+    ProviderRefused,
+    ProviderUnavailable,
+)
 from activities.market_data.providers.base import HttpProvider, Page
 from domain import timeframe
 
@@ -97,6 +103,8 @@ class InteractiveBrokers(HttpProvider):
                 raise ProviderMisconfigured(self.name, "the gateway is not logged in")
             if "pacing" in low or "162" in low:
                 raise ProviderUnavailable(self.name, "asks to wait (pacing)", timedelta(seconds=15))
+            if answer.status_code == 403:
+                raise ProviderNoPlan(self.name, "does not give this to the account")
             raise ProviderRefused(self.name, error or f"HTTP {answer.status_code}")
         return body
 

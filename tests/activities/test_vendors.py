@@ -1,0 +1,174 @@
+"""One contract for every vendor, against servers that speak its format: bars, faults, pages (R-301, R-302, R-303)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from activities.market_data.gate import Circuit
+from activities.market_data.http import VendorSettings
+from activities.market_data.provider import (
+    BarRequest,
+    ProviderMisconfigured,
+    ProviderNoPlan,
+    ProviderQuota,
+    ProviderRefused,
+    ProviderUnavailable,
+)
+from activities.market_data.providers.base import HttpProvider
+from domain import timeframe
+from tests.stand_ins.server import StandIn
+from tests.stand_ins.vendor import KEY, UNKNOWN, Vendor
+from tests.stand_ins.vendors import ALL, EVERY_FAULT
+from worker.wiring import VENDOR_CLASSES
+
+NOW = datetime(2026, 11, 19, 15, 47, 20, tzinfo=UTC)  # a Thursday, the market is open
+WAYS = {
+    "wait_429": ProviderUnavailable, "plain_429": ProviderUnavailable, "banned_418": ProviderQuota, "error_500": ProviderUnavailable,
+    "html_200": ProviderUnavailable, "text_200": ProviderUnavailable, "moved_302": ProviderUnavailable,
+    "half_json": ProviderUnavailable, "cut_off": ProviderUnavailable, "slow_drip": ProviderUnavailable,
+    "reset": ProviderUnavailable, "error_200": ProviderUnavailable, "no_plan": ProviderNoPlan, "bad_key": ProviderMisconfigured,
+}  # fmt: skip
+DIFFERENT = {
+    ("yahoo", "no_plan"): ProviderRefused, ("yahoo", "bad_key"): ProviderUnavailable,
+    ("binance", "no_plan"): ProviderUnavailable, ("binance", "bad_key"): ProviderUnavailable,
+    ("alpha_vantage", "error_200"): ProviderQuota,
+}  # fmt: skip
+
+
+class Pair:
+    """A vendor's stand-in and the provider that asks it."""
+
+    def __init__(self, vendor: Vendor, server: StandIn, provider: HttpProvider) -> None:
+        self.vendor, self.server, self.provider = vendor, server, provider
+
+    def request(self, frame: str, start: datetime, end: datetime | None = None, symbol: str = "") -> BarRequest:
+        """Bars up to now."""
+        until = end or NOW + timeframe.duration(frame)
+        return BarRequest(symbol or self.vendor.symbol, frame, start, until, NOW, self.vendor.market.market)
+
+
+@pytest.fixture(params=ALL, ids=lambda one: one.name)
+async def pair(request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
+    vendor: Vendor = request.param(lambda: NOW)
+    async with StandIn(vendor) as server:
+        provider = VENDOR_CLASSES[vendor.name](VendorSettings(server.url, KEY, timeout=0.5), lambda: NOW)
+        yield Pair(vendor, server, provider)
+        await provider.close()
+
+
+BACK = {
+    "1s": timedelta(seconds=90),
+    "1m": timedelta(days=2),
+    "1h": timedelta(days=40),
+    "1d": timedelta(days=400),
+    "1w": timedelta(days=900),
+}
+
+
+async def test_bars_are_those_of_the_market_whatever_the_format(pair: Pair) -> None:
+    """Open and close times from the calendar, prices as they were, at most the last one not final."""
+    for frame in pair.vendor.frames:
+        start = NOW - BACK[frame]
+        true = pair.vendor.market.rows(pair.vendor.symbol, frame, start, NOW, NOW)
+        bars = (await pair.provider.fetch(pair.request(frame, start))).bars
+        assert [(bar.open_time, bar.close_time) for bar in bars] == [(row.opened, row.closed) for row in true], frame
+        assert [(bar.open, bar.high, bar.low, bar.close) for bar in bars] == [row.prices for row in true]
+        assert [bar.final for bar in bars] == [row.closed + pair.provider.grace <= NOW for row in true]
+        assert len(bars) > 50
+
+
+@pytest.mark.parametrize("fault", EVERY_FAULT)
+async def test_every_fault_is_sorted_and_tells_no_secret(pair: Pair, fault: str) -> None:
+    pair.vendor.fault = fault
+    request = pair.request("1m", NOW - timedelta(hours=2))
+    if fault == "empty":
+        assert (await pair.provider.fetch(request)).bars == ()
+        return
+    if fault == "nulls":
+        bars = (await pair.provider.fetch(request)).bars
+        true = {
+            row.opened: row
+            for row in pair.vendor.market.rows(pair.vendor.symbol, "1m", NOW - timedelta(hours=2), NOW, NOW)
+        }
+        assert 0 < len(bars) < len(true)
+        assert all(math.isnan(bar.close) or bar.close == true[bar.open_time].prices[3] for bar in bars)
+        return
+    with pytest.raises(DIFFERENT.get((pair.vendor.name, fault), WAYS[fault])) as caught:
+        await pair.provider.fetch(request)
+    said = str(caught.value) + pair.provider.gate.tally.last_error
+    assert KEY not in said
+    assert "http://" not in said
+    assert "127.0.0.1" not in said
+    waits = {"wait_429": 7, "banned_418": 130}
+    if fault in waits:
+        assert caught.value.retry_after == timedelta(seconds=waits[fault])  # type: ignore[attr-defined]
+        assert pair.provider.gate.circuit is Circuit.OPEN
+
+
+async def test_an_unknown_ticker_is_refused_or_empty_and_stops_nothing_else(pair: Pair) -> None:
+    request = pair.request("1d", NOW - timedelta(days=30), symbol=UNKNOWN)
+    with suppress(ProviderRefused):
+        assert (await pair.provider.fetch(request)).bars == ()
+    assert pair.provider.gate.circuit is Circuit.CLOSED
+    assert (await pair.provider.fetch(pair.request("1d", NOW - timedelta(days=30)))).bars
+
+
+async def test_a_frame_that_is_not_offered_costs_no_request(pair: Pair) -> None:
+    with pytest.raises(ProviderRefused, match=r"has no (8h|10s) bars"):
+        await pair.provider.fetch(
+            pair.request("10s" if "8h" in pair.provider.intervals else "8h", NOW - timedelta(days=1))
+        )
+    if pair.vendor.name != "polygon":
+        assert pair.server.asked == []
+
+
+@pytest.mark.parametrize("name", ["alpha_vantage", "finnhub", "polygon"])
+async def test_without_a_key_nothing_is_asked(name: str) -> None:
+    provider = VENDOR_CLASSES[name](VendorSettings("http://127.0.0.1:9"), lambda: NOW)
+    with pytest.raises(ProviderMisconfigured, match=f"set {name.upper()}_API_KEY"):
+        await provider.fetch(BarRequest("AAPL", "1d", NOW - timedelta(days=9), NOW, NOW))
+    assert provider.gate.tally.calls == 0
+    await provider.close()
+
+
+@pytest.mark.parametrize(
+    ("vendor", "fault", "kind", "wait"),
+    [
+        ("alpha_vantage", "premium", ProviderNoPlan, None),
+        ("alpha_vantage", "a_minute", ProviderUnavailable, timedelta(minutes=1)),
+        (
+            "alpha_vantage",
+            "error_200",
+            ProviderQuota,
+            timedelta(hours=13, minutes=12, seconds=40),
+        ),  # New York's midnight
+    ],
+)
+async def test_alpha_vantages_words_are_told_apart(
+    vendor: str, fault: str, kind: type[Exception], wait: timedelta | None
+) -> None:
+    stand_in = next(one for one in ALL if one.name == vendor)(lambda: NOW)
+    stand_in.fault = fault
+    async with StandIn(stand_in) as server:
+        provider = VENDOR_CLASSES[vendor](VendorSettings(server.url, KEY), lambda: NOW)
+        with pytest.raises(kind) as caught:
+            await provider.fetch(BarRequest("AAPL", "1d", NOW - timedelta(days=9), NOW, NOW))
+        assert getattr(caught.value, "retry_after", None) == wait
+        await provider.close()
+
+
+async def test_yahoos_crumb_is_fetched_anew_once() -> None:
+    stand_in = next(one for one in ALL if one.name == "yahoo")(lambda: NOW)
+    stand_in.fault = "stale_crumb"
+    async with StandIn(stand_in) as server:
+        provider = VENDOR_CLASSES["yahoo"](VendorSettings(server.url), lambda: NOW)
+        request = BarRequest("AAPL", "1d", NOW - timedelta(days=30), NOW, NOW, stand_in.market.market)
+        assert (await provider.fetch(request)).bars
+        assert (await provider.fetch(request)).bars
+        assert [asked.path.rsplit("/", 1)[1] for asked in server.asked] == ["AAPL", "getcrumb", "AAPL", "AAPL"]
+        await provider.close()

@@ -1,0 +1,1 @@
+"""Servers that speak the vendors' formats, faults included."""

@@ -1,0 +1,90 @@
+"""A made-up market: true bars of any ticker at any time, which every vendor tells in its own format."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from activities.market_data.calendars import Calendars
+from domain import timeframe
+
+NEW_YORK = ZoneInfo("America/New_York")
+LIVE = 0.37  # how much of the forming bar's volume there is
+
+
+@dataclass(frozen=True)
+class Row:
+    """A bar as it truly was."""
+
+    opened: datetime
+    closed: datetime
+    day: date
+    prices: tuple[float, float, float, float]
+    volume: int
+
+
+def price(symbol: str, at: datetime) -> float:
+    """Smooth, positive, different for each ticker."""
+    seconds = at.timestamp()
+    phase = sum(map(ord, symbol))
+    return round(100 + phase % 50 + 8 * math.sin(seconds / 90_000 + phase) + 3 * math.sin(seconds / 1_700 + phase), 4)
+
+
+@lru_cache(maxsize=4)
+def sessions(code: str) -> Any:
+    """The exchange's calendar."""
+    return Calendars(lambda: datetime(2026, 11, 20, tzinfo=UTC)).market(code)
+
+
+class Market:
+    """True bars of any ticker; ``always`` for one that never closes."""
+
+    def __init__(self, always: bool = False) -> None:
+        self.market = sessions("24/7" if always else "XNYS")
+        self.always = always
+
+    def rows(self, symbol: str, frame: str, start: datetime, end: datetime, now: datetime) -> list[Row]:
+        """Bars whose open lies in [start, end), up to the one that forms at ``now``."""
+        if self.always or not timeframe.is_intraday(frame):
+            return list(self._each(symbol, frame, start, end, now))
+        length, found = timeframe.duration(frame), []
+        index = bisect_left(self.market._closes, start)
+        for session in self.market.sessions[index:]:
+            if session.open >= min(end, now):
+                break
+            opened = session.open
+            while opened < session.close:
+                if start <= opened < end and opened < now:
+                    found.append(self.row(symbol, opened, min(opened + length, session.close), session.day, now))
+                opened += length
+        return found
+
+    def _each(self, symbol: str, frame: str, start: datetime, end: datetime, now: datetime) -> Iterable[Row]:
+        close = self.market.last_close(frame, start - timedelta(days=0 if self.always else 8)) or start
+        while (close := self.market.next_close(frame, close)) is not None:
+            span = self.market.bar(frame, close - timedelta(seconds=1))
+            if span[0] >= min(end, now):
+                return
+            if span[0] >= start:
+                yield self.row(
+                    symbol, *span, span[0].astimezone(NEW_YORK).date() if not self.always else span[0].date(), now
+                )
+
+    def row(self, symbol: str, opened: datetime, closed: datetime, day: date, now: datetime) -> Row:
+        """One bar, as far as it has come."""
+        until = min(closed, now)
+        first, last = price(symbol, opened), price(symbol, until)
+        high, low = round(max(first, last) + 0.5, 4), round(min(first, last) - 0.5, 4)
+        volume = 1000 + int(opened.timestamp()) % 997
+        return Row(opened, closed, day, (first, high, low, last), volume if closed <= now else int(volume * LIVE))
+
+
+def milliseconds(at: datetime) -> int:
+    """Since 1970."""
+    return round(at.timestamp() * 1000)
