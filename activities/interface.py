@@ -31,6 +31,7 @@ OPEN_DELIVERY = "open_delivery"
 DELIVER = "deliver"
 BURY = "bury_delivery"
 OPEN_RUN = "open_run"
+RUN_STEP = "run_step"
 RUN_JOB = "run_job"
 CLOSE_RUN = "close_run"
 RECONCILE = "reconcile"
@@ -202,10 +203,22 @@ class OpenRun:
 
 @dataclass(frozen=True)
 class OpenedRun:
-    """The run's row; ``run_id`` is None when the slot is not to be run, and ``why`` says so."""
+    """The run's row; ``run_id`` is None when the slot is not to be run, and ``why`` says so.
+
+    ``steps`` are to be taken one by one before the job is run to its end.
+    """
 
     run_id: str | None
     why: str = ""
+    steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StepInput:
+    """One step of a run."""
+
+    run_id: str
+    step: str
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from domain import expression, timeframe
 from domain.cron import CronError, CronExpression
@@ -17,6 +17,7 @@ from domain.cron import parse as parse_cron
 from domain.definition import CHANNEL, CHANNEL_HINT, SYMBOL, faults_of
 from domain.errors import Fault, InvalidInput
 from domain.operand import Model
+from domain.records import EVERYWHERE, Kind
 from domain.zones import zone
 
 
@@ -125,13 +126,45 @@ class ScreenerParams(Told, WithFrame):
     top_n: int = Field(default=20, ge=1, le=1000)
 
 
-class DataProcessingParams(WithFrame):
-    """R-306."""
+class Step(StrEnum):
+    """The steps of a data job, each on what the one before has left."""
 
-    operation: Literal["fetch", "normalize", "cache", "indicators"] = "fetch"
-    symbols: Symbols
+    FETCH = "fetch"
+    NORMALIZE = "normalize"
+    CACHE = "cache"
+    INDICATORS = "indicators"
+
+
+class DataProcessingParams(WithFrame):
+    """R-305, R-306. ``operation`` is the last step that is taken; nothing is stored before ``cache``."""
+
+    kind: Kind = Kind.HISTORICAL_PRICES
+    operation: Literal["fetch", "normalize", "cache", "indicators"] = "cache"
+    symbols: tuple[Symbol, ...] = Field(default=(), max_length=2000)
     lookback: int | None = Field(default=None, ge=1, le=50_000)
     indicators: tuple[str, ...] = Field(default=(), max_length=50)
+    market_hours_only: bool = False
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> DataProcessingParams:
+        if self.kind is Kind.ECONOMIC_EVENTS and self.symbols:
+            raise ValueError("economic events are of no ticker; leave symbols out")
+        if self.kind is not Kind.ECONOMIC_EVENTS and not self.symbols:
+            raise ValueError("symbols: name at least one ticker")
+        if self.operation == "indicators" and self.kind is not Kind.HISTORICAL_PRICES:
+            raise ValueError("indicators are of historical_prices")
+        return self
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """In order, up to the operation."""
+        every = tuple(Step)
+        return every[: every.index(Step(self.operation)) + 1]
+
+    @property
+    def each(self) -> tuple[str, ...]:
+        """The tickers, each once; one that stands for all where a kind has none."""
+        return tuple(dict.fromkeys(self.symbols)) or (EVERYWHERE,)
 
 
 class NotificationParams(Told):

@@ -92,7 +92,7 @@ class Records:
         found = await self.session.execute(
             select(StageRow.symbol, StageRow.error).where(StageRow.run_id == run_id, StageRow.step == step)
         )
-        return dict(found)
+        return {row.symbol: row.error for row in found}
 
     async def clear_stage(self, run_id: str, before: datetime) -> None:
         """Removes what a run has left, and what others left before a time."""

@@ -68,7 +68,7 @@ def build_workers(
                 client,
                 task_queue=TaskQueue.JOBS,
                 workflows=[*JOB_WORKFLOWS, ReconcileWorkflow],
-                activities=[services.jobs.open, services.jobs.run, services.jobs.close, *jobs],
+                activities=[services.jobs.open, services.jobs.run_step, services.jobs.run, services.jobs.close, *jobs],
                 max_concurrent_activities=services.job_slots,
                 **shared,
             )

@@ -11,6 +11,7 @@ from datetime import timedelta
 from activities.evaluation import Evaluation
 from activities.events import EventStore
 from activities.jobs.backup import Backup
+from activities.jobs.data_steps import DataSteps
 from activities.jobs.evaluate import evaluate
 from activities.jobs.executor import Executor
 from activities.jobs.notice import Announcer
@@ -76,7 +77,9 @@ def build_services(settings: Settings, providers: Sequence[BarProvider] | None =
         JobType.SCREENER: settings.scheduler_job_timeout,
         JobType.BACKUP: settings.scheduler_job_timeout,
     }
-    jobs = JobRunner(database, build_executors(settings, database, evaluation, notifier), identity, timeouts)
+    data = DataSteps(evaluation, database, settings.data_default_lookback)
+    executors = build_executors(settings, database, evaluation, notifier, data)
+    jobs = JobRunner(database, executors, identity, timeouts, {JobType.DATA_PROCESSING: data.step})
     return Services(
         database, market, evaluation, EventStore(database, identity), notifier, jobs, settings.scheduler_max_workers
     )
@@ -93,15 +96,15 @@ def build_database(settings: Settings) -> Database:
 
 
 def build_executors(
-    settings: Settings, database: Database, evaluation: Evaluation, notifier: Notifier
+    settings: Settings, database: Database, evaluation: Evaluation, notifier: Notifier, data: DataSteps
 ) -> dict[JobType, Executor]:
     """What does the work of each job type."""
     announcer = Announcer(notifier)
-    on_bars = OnBars(evaluation, announcer, settings.data_default_lookback)
+    on_bars = OnBars(evaluation, announcer)
     return {
         JobType.REPORT: on_bars.report,
         JobType.SCREENER: on_bars.screen,
-        JobType.DATA_PROCESSING: on_bars.process,
+        JobType.DATA_PROCESSING: data.process,
         JobType.NOTIFICATION: announcer.notify,
         JobType.BACKUP: Backup(database, settings.alerts_home / "backups"),
         JobType.ALERT: evaluate,

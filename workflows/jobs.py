@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 with workflow.unsafe.imports_passed_through():
     from activities import interface
-    from activities.interface import CloseRun, OpenedRun, OpenRun, RunInput
+    from activities.interface import CloseRun, OpenedRun, OpenRun, RunInput, StepInput
     from domain.job import LIMITS, JobType
     from domain.run import RunStatus
 
@@ -37,16 +37,25 @@ class JobWorkflow:
             return f"not run: {opened.why}"
         workflow.set_current_details(f"run {opened.run_id} for {slot:%Y-%m-%d %H:%M:%S} UTC")
         limits = LIMITS[JobType(given.job_type)]
+        retry = RetryPolicy(maximum_attempts=limits.tries, initial_interval=limits.apart, backoff_coefficient=1.0)
         try:
+            for step in opened.steps:
+                await workflow.execute_activity(
+                    interface.RUN_STEP,
+                    StepInput(opened.run_id, step),
+                    result_type=dict[str, int],
+                    start_to_close_timeout=limits.timeout,
+                    heartbeat_timeout=interface.JOB_HEARTBEAT,
+                    retry_policy=retry,
+                    summary=step,
+                )
             status: str = await workflow.execute_activity(
                 interface.RUN_JOB,
                 opened.run_id,
                 result_type=str,
                 start_to_close_timeout=limits.timeout,
                 heartbeat_timeout=interface.JOB_HEARTBEAT,
-                retry_policy=RetryPolicy(
-                    maximum_attempts=limits.tries, initial_interval=limits.apart, backoff_coefficient=1.0
-                ),
+                retry_policy=retry,
                 summary=given.job_type,
             )
             return status

@@ -42,3 +42,15 @@ class Executor(Protocol):
             JobFailed: may go well later.
             JobRefused: will not.
         """
+
+
+class StepExecutor(Protocol):
+    """Does one step of a job; may be called again for a step that was cut off."""
+
+    async def __call__(self, task: Task, name: str, /) -> dict[str, int]:
+        """How many tickers went well (``done``) and how many did not (``failed``).
+
+        Raises:
+            JobFailed: may go well later.
+            JobRefused: will not.
+        """

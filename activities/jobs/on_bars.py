@@ -1,4 +1,4 @@
-"""Jobs on bars: data processing, reports and screeners, each ticker on its own so that one's failure stops no other."""
+"""Jobs on bars: reports and screeners, each ticker on its own so that one's failure stops no other."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from activities.evaluation import Evaluation
-from activities.interface import EvaluateInput, Freshness
+from activities.interface import EvaluateInput
 from activities.jobs.executor import JobFailed, JobRefused, Task
 from activities.jobs.notice import Announcer
-from activities.market_data.service import Need
 from domain.alert import Alert
 from domain.definition import read_definition
-from domain.job import DataProcessingParams, ReportParams, ScreenerParams
+from domain.job import ReportParams, ScreenerParams
 
-LOOKBACK = 250
 PERIODS = {"1": "close[1]", "5": "close[5]", "20": "close[20]", "60": "close[60]"}
 Values = dict[str, float | None]
 
@@ -28,31 +26,11 @@ class OnBars:
         self,
         evaluation: Evaluation,
         announcer: Announcer,
-        lookback: int = LOOKBACK,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.evaluation = evaluation
         self.announcer = announcer
-        self.lookback = lookback
         self.clock = clock
-
-    async def process(self, task: Task) -> dict[str, Any]:
-        """R-306: bars fetched, normalised and kept; or indicators of the newest bar."""
-        params: DataProcessingParams = task.job.params
-        done: dict[str, Any] = {}
-        failed: dict[str, str] = {}
-        for symbol in params.symbols:
-            await asyncio.sleep(0)  # alerts of the same process take their turn between two tickers
-            try:
-                if params.operation == "indicators":
-                    keys = params.indicators or ("rsi(14)", "sma(20)")
-                    done[symbol] = await self._values(symbol, params.timeframe, keys)
-                else:
-                    done[symbol] = await self._fetch(symbol, params.timeframe, params.lookback or self.lookback)
-            except JobFailed as error:
-                failed[symbol] = str(error)
-        _some(done, failed)
-        return {"operation": params.operation, "timeframe": params.timeframe, "symbols": done, "failed": failed}
 
     async def report(self, task: Task) -> dict[str, Any]:
         """R-502: the newest closed bar of each ticker and its changes over several periods, told by the job's channels."""
@@ -122,17 +100,6 @@ class OnBars:
         if not found.snapshots:
             raise JobFailed(found.problem or "no closed bar")
         return found.snapshots[-1].values
-
-    async def _fetch(self, symbol: str, frame: str, count: int) -> dict[str, Any]:
-        answer = await self.evaluation.market.bars(Need(symbol, frame, count), limit=None)
-        if answer.series is None or answer.freshness in (Freshness.UNAVAILABLE, Freshness.REFUSED):
-            raise JobFailed(answer.problem)
-        newest = answer.series.newest_close
-        return {
-            "bars": len(answer.series.bars),
-            "source": answer.series.provider,
-            "newest_close": newest.isoformat() if newest else None,
-        }
 
 
 def _some(done: dict[str, Any], failed: dict[str, str]) -> None:

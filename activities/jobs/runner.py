@@ -19,12 +19,14 @@ from activities.interface import (
     JOB_HEARTBEAT,
     OPEN_RUN,
     RUN_JOB,
+    RUN_STEP,
     CloseRun,
     ErrorType,
     OpenedRun,
     OpenRun,
+    StepInput,
 )
-from activities.jobs.executor import Executor, JobFailed, JobRefused, Task
+from activities.jobs.executor import Executor, JobFailed, JobRefused, StepExecutor, Task
 from domain.cron import next_fire, slot_of
 from domain.errors import InvalidInput
 from domain.job import JobType, read_job
@@ -46,9 +48,11 @@ class JobRunner:
         executors: Mapping[JobType, Executor],
         worker_id: str,
         timeouts: Mapping[JobType, float] | None = None,
+        steps: Mapping[JobType, StepExecutor] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.timeouts = timeouts or {}
+        self.steps = steps or {}
         self.database = database
         self.executors = executors
         self.worker_id = worker_id
@@ -62,7 +66,7 @@ class JobRunner:
                 run = await work.runs.get(given.given.run_id)
                 if run is None or run.status not in OPEN:
                     return OpenedRun(None, "the run is gone, or has ended")
-                return OpenedRun(run.run_id)
+                return OpenedRun(run.run_id, steps=self._steps(run))
             assert given.given.schedule_id is not None
             stored = await work.schedules.get(given.given.schedule_id, given.given.job_type)
             if stored is None or not stored.enabled:
@@ -89,7 +93,17 @@ class JobRunner:
         kept = await work.runs.of_slot(stored.id, slot)
         if kept is None or kept.job_snapshot.get("workflow_id") != given.workflow_id or kept.status not in OPEN:
             return OpenedRun(None, "the slot has its run already")
-        return OpenedRun(kept.run_id)
+        return OpenedRun(kept.run_id, steps=self._steps(kept))
+
+    def _steps(self, run: Run) -> tuple[str, ...]:
+        """Those of a data job; a run that cannot be read says so when it is run."""
+        if JobType(run.job_type) not in self.steps:
+            return ()
+        try:
+            params = _task(run).job.params
+        except InvalidInput:
+            return ()
+        return tuple(step.value for step in params.steps)
 
     def _new(
         self, stored: StoredSchedule, slot: datetime, given: OpenRun, status: RunStatus, error: str | None = None
@@ -107,6 +121,26 @@ class JobRunner:
             job_snapshot=snapshot_of(stored, given.workflow_id),
             error=error,
         )
+
+    @activity.defn(name=RUN_STEP)
+    async def run_step(self, given: StepInput) -> dict[str, int]:
+        """One step of a run; what it makes is left in SQL for the next.
+
+        Raises:
+            ApplicationError: retried, or ``JobRefused``, which is not.
+        """
+        async with self.database.transaction() as work:
+            run = await work.runs.get(given.run_id)
+            if run is None or run.status not in OPEN:
+                return {}
+            await work.runs.begin(given.run_id, self.clock(), self.worker_id)
+        try:
+            async with heartbeats():
+                return await self.steps[JobType(run.job_type)](_task(run), given.step)
+        except (JobRefused, InvalidInput) as error:
+            raise ApplicationError(str(error)[:MOST_ERROR], type=ErrorType.JOB_REFUSED, non_retryable=True) from None
+        except JobFailed as error:
+            raise ApplicationError(str(error)[:MOST_ERROR]) from None
 
     @activity.defn(name=RUN_JOB)
     async def run(self, run_id: str) -> str:

@@ -1,0 +1,276 @@
+"""Data jobs (R-305, R-306): fetch, normalize, cache and indicators, one step after the other, each ticker on its own.
+
+What a step has made of a ticker stands in ``data_stage`` until the run ends: a repeated step goes on where it was cut off, one
+ticker's failure stops no other, and no market data goes through Temporal's history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+
+from activities.evaluation import Evaluation
+from activities.interface import EvaluateInput
+from activities.jobs.executor import JobFailed, JobRefused, Task
+from activities.market_data.doubt import doubt
+from activities.market_data.keeper import stored_key
+from activities.market_data.provider import BarProvider, BarRequest, ProviderError, ProviderRefused
+from activities.market_data.providers.base import DataRequest, HttpProvider
+from activities.market_data.series import holes
+from domain import timeframe
+from domain.bar import FIELDS, Bar
+from domain.job import DataProcessingParams, Step
+from domain.records import RECORDS, Kind
+from storage.database import Database
+from storage.records import Staged
+
+LOOKBACK = 250
+FORGOTTEN = timedelta(days=2)
+DEFAULT_INDICATORS = ("rsi(14)", "sma(20)")
+CLOSED = "the market is closed"
+DAYS = {
+    Kind.NEWS: (3, 0),
+    Kind.EARNINGS_CALENDAR: (1, 90),
+    Kind.ECONOMIC_EVENTS: (7, 30),
+}  # days back and ahead
+log = structlog.get_logger(__name__)
+
+
+class DataSteps:
+    """The steps of one kind's run. Vendors are asked in order of priority, each behind its gate."""
+
+    def __init__(
+        self,
+        evaluation: Evaluation,
+        database: Database,
+        lookback: int = LOOKBACK,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.evaluation = evaluation
+        self.market = evaluation.market
+        self.database = database
+        self.lookback = lookback
+        self.clock = clock
+
+    async def step(self, task: Task, name: str, *, again: bool = True) -> dict[str, int]:
+        """One step over all tickers; returns how many went well and how many did not. ``again`` tries those that failed.
+
+        Raises:
+            JobFailed: none went well, and another try may.
+        """
+        params: DataProcessingParams = task.job.params
+        step = Step(name)
+        previous = _previous(params, step)
+        before = await self._staged(task.run_id, previous) if previous else None
+        done = await self._staged(task.run_id, step.value)
+        retryable = ""
+        for symbol in params.each:
+            if done.get(symbol) == "" or (symbol in done and not again):
+                continue
+            if before is not None and before.get(symbol, "not fetched") != "":
+                continue  # failed earlier: it has said why
+            await asyncio.sleep(0)  # alerts of the same process take their turn between two tickers
+            try:
+                staged = await self._one(task, params, step, symbol)
+            except ProviderRefused as error:
+                staged = Staged(symbol, error=str(error))
+            except (ProviderError, JobFailed, TimeoutError) as error:
+                retryable = str(error) or "took too long"
+                staged = Staged(symbol, error=retryable)
+            except Exception as error:  # one ticker's odd answer must not stop the others
+                log.error("data step failed", action=step.value, symbol=symbol, error=repr(error)[:300])
+                staged = Staged(symbol, error=f"{type(error).__name__} in {step.value}")
+            async with self.database.transaction() as work:
+                await work.records.stage(task.run_id, step.value, staged, self.clock())
+            done[symbol] = staged.error
+        failed = [why for why in done.values() if why]
+        if failed and len(failed) == len(done) and retryable:
+            raise JobFailed(f"{step.value}: {retryable}")
+        return {"done": len(done) - len(failed), "failed": len(failed)}
+
+    async def process(self, task: Task) -> dict[str, Any]:
+        """Every step that is not done yet, then the result, ticker by ticker.
+
+        Raises:
+            JobFailed: nothing went well.
+        """
+        params: DataProcessingParams = task.job.params
+        for step in params.steps:
+            await self.step(task, step.value, again=False)
+        symbols: dict[str, Any] = {}
+        failed: dict[str, str] = {}
+        counts: dict[str, dict[str, int]] = {}
+        async with self.database.transaction() as work:
+            for step in params.steps:
+                found = await work.records.staged_symbols(task.run_id, step.value)
+                counts[step.value] = {
+                    "done": sum(not why for why in found.values()),
+                    "failed": sum(map(bool, found.values())),
+                }
+                failed |= {symbol: f"{step.value}: {why}" for symbol, why in found.items() if why}
+            last = params.steps[-1].value
+            for symbol in params.each:
+                if symbol not in failed and (one := await work.records.staged(task.run_id, last, symbol)) is not None:
+                    symbols[symbol] = _told(one, last)
+            await work.records.clear_stage(task.run_id, self.clock() - FORGOTTEN)
+        skipped = [symbol for symbol, why in failed.items() if why.endswith(CLOSED)]
+        failed = {symbol: why for symbol, why in failed.items() if symbol not in skipped}
+        if failed and not symbols and not skipped:
+            raise JobFailed("; ".join(f"{symbol}: {why}" for symbol, why in list(failed.items())[:5]))
+        head = {"kind": params.kind.value, "operation": params.operation, "timeframe": params.timeframe}
+        return {
+            **head,
+            "steps": counts,
+            "symbols": symbols,
+            "failed": failed,
+            "skipped": skipped,
+            "partial": bool(failed),
+        }
+
+    async def _staged(self, run_id: str, step: str) -> dict[str, str]:
+        async with self.database.transaction() as work:
+            return await work.records.staged_symbols(run_id, step)
+
+    async def _one(self, task: Task, params: DataProcessingParams, step: Step, symbol: str) -> Staged:
+        if step is Step.FETCH:
+            return await self._fetch(params, symbol)
+        if step is Step.INDICATORS:
+            return await self._indicators(params, symbol)
+        previous = _previous(params, step)
+        assert previous is not None
+        async with self.database.transaction() as work:
+            staged = await work.records.staged(task.run_id, previous, symbol)
+        assert staged is not None
+        return await (self._normalize if step is Step.NORMALIZE else self._cache)(params, staged)
+
+    async def _fetch(self, params: DataProcessingParams, symbol: str) -> Staged:
+        """The vendor's answer as it came, from the first that has one."""
+        now = self.clock()
+        if params.market_hours_only and not self.market.keeper.calendars.of(symbol).is_open(
+            now, now + timedelta(seconds=1)
+        ):
+            return Staged(symbol, error=CLOSED)
+        problem: ProviderError | None = None
+        for provider in self.market.providers:
+            try:
+                payload = await self._ask(provider, params, symbol, now)
+            except ProviderError as error:
+                if problem is None or isinstance(problem, ProviderRefused):
+                    problem = error
+                continue
+            return Staged(symbol, provider.name, payload)
+        raise problem or ProviderRefused("data", "no provider is configured")
+
+    async def _ask(self, provider: BarProvider, params: DataProcessingParams, symbol: str, now: datetime) -> Any:
+        if params.kind is Kind.HISTORICAL_PRICES:
+            return await self._bars(provider, params, symbol, now)
+        if not isinstance(provider, HttpProvider):
+            raise ProviderRefused(provider.name, f"has no {params.kind.value.replace('_', ' ')}")
+        answer = await provider.data(_request(params, symbol, now))
+        return json.loads(json.dumps(answer).replace("\\u0000", ""))
+
+    async def _bars(self, provider: BarProvider, params: DataProcessingParams, symbol: str, now: datetime) -> Any:
+        market = self.market.keeper.market(provider, symbol)
+        as_of = provider.market_time(now)
+        count = params.lookback or self.lookback
+        start = self.market.keeper.calendars.of(symbol).start_of(params.timeframe, as_of, count)
+        start = start if market is None else market.start_of(params.timeframe, as_of, count)
+        request = BarRequest(symbol, params.timeframe, start, as_of + timeframe.duration(params.timeframe), now)
+        fetched = await provider.fetch(request if market is None else replace(request, market=market))
+        if not fetched.bars:
+            raise ProviderRefused(provider.name, "has no bars of it")
+        return [
+            [bar.open_time.isoformat(), bar.close_time.isoformat(), *_cells(bar), bar.final] for bar in fetched.bars
+        ]
+
+    async def _normalize(self, params: DataProcessingParams, staged: Staged) -> Staged:
+        """Rows of the kind's own form; what cannot be read is left out and counted."""
+        if params.kind is not Kind.HISTORICAL_PRICES:
+            provider = self._provider(staged.source)
+            assert isinstance(provider, HttpProvider)
+            found = provider.read(staged.payload, _request(params, staged.symbol, self.clock()))
+            if not found and params.kind not in (Kind.NEWS, Kind.EARNINGS_CALENDAR, Kind.ECONOMIC_EVENTS):
+                raise ProviderRefused(staged.source, "knows nothing of this ticker")
+            return replace(staged, payload={"rows": [record.model_dump(mode="json") for record in found]})
+        bars = [_bar(row) for row in staged.payload]
+        sound = [bar for bar in bars if bar.final and math.isfinite(bar.close)]
+        market = self.market.keeper.market(self._provider(staged.source), staged.symbol)
+        found_doubt = doubt(sound, market, newest=len(sound))
+        notes = {
+            "unsound": sum(bar.final for bar in bars) - len(sound),
+            "holes": len(holes(sound, params.timeframe, market)),
+        }
+        rows = [row for row, bar in zip(staged.payload, bars, strict=True) if bar.final and math.isfinite(bar.close)]
+        return replace(
+            staged, payload={"rows": rows, "notes": notes | ({"doubt": found_doubt.why} if found_doubt else {})}
+        )
+
+    async def _cache(self, params: DataProcessingParams, staged: Staged) -> Staged:
+        """Upserted in batches into the kind's own table."""
+        rows, now = staged.payload["rows"], self.clock()
+        corrected = 0
+        async with self.database.transaction() as work:
+            if params.kind is Kind.HISTORICAL_PRICES:
+                key = stored_key(self._provider(staged.source), params.timeframe)
+                bars = [_bar(row) for row in rows]
+                corrected = await work.bars.save(staged.symbol, params.timeframe, key, bars, staged.source, seen_at=now)
+            else:
+                records = [RECORDS[params.kind].model_validate(row) for row in rows]
+                await work.records.save(params.kind, records, staged.source, now)
+        told = {"rows": len(rows), **staged.payload.get("notes", {}), **({"corrected": corrected} if corrected else {})}
+        return replace(staged, payload=told)
+
+    async def _indicators(self, params: DataProcessingParams, symbol: str) -> Staged:
+        """Values of the newest closed bar, from the same cache and windows as alerts."""
+        keys = params.indicators or DEFAULT_INDICATORS
+        asked = EvaluateInput(symbol, params.timeframe, tuple(keys), self.clock(), newest_only=True)
+        try:
+            found = await self.evaluation.values(asked)
+        except (ValueError, AssertionError) as error:
+            raise JobRefused(f"{', '.join(keys)}: {error}") from None
+        if not found.snapshots:
+            raise JobFailed(found.problem or "no closed bar")
+        newest = found.snapshots[-1]
+        return Staged(symbol, found.source, {"bar_close": newest.bar_close.isoformat(), "values": newest.values})
+
+    def _provider(self, name: str) -> BarProvider:
+        return next(one for one in self.market.providers if one.name == name)
+
+
+def _previous(params: DataProcessingParams, step: Step) -> str | None:
+    """The step whose output is this one's input."""
+    index = params.steps.index(step)
+    return None if index == 0 else params.steps[index - 1].value
+
+
+def _request(params: DataProcessingParams, symbol: str, now: datetime) -> DataRequest:
+    back, ahead = DAYS.get(params.kind, (0, 0))
+    today = now.date()
+    return DataRequest(params.kind, symbol, today - timedelta(days=back), today + timedelta(days=ahead), now)
+
+
+def _cells(bar: Bar) -> Sequence[float | None]:
+    values = [getattr(bar, name) for name in FIELDS]
+    return [value if math.isfinite(value) else None for value in values]
+
+
+def _bar(row: Sequence[Any]) -> Bar:
+    first, high, low, close, volume = (math.nan if cell is None else float(cell) for cell in row[2:7])
+    opened, closed = datetime.fromisoformat(row[0]), datetime.fromisoformat(row[1])
+    return Bar(opened, closed, first, high, low, close, volume, bool(row[7]))
+
+
+def _told(one: Staged, step: str) -> dict[str, Any]:
+    """What a run's result says of a ticker that went well: counts, never the data."""
+    if step in (Step.CACHE, Step.INDICATORS):
+        return {"source": one.source, **one.payload}
+    rows = one.payload.get("rows") if isinstance(one.payload, dict) and step == Step.NORMALIZE else one.payload
+    size = len(rows) if isinstance(rows, list) else 1
+    return {"source": one.source, "rows": size}

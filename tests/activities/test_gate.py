@@ -1,0 +1,168 @@
+"""Token bucket, circuit breaker and failover, on a clock of their own (R-302)."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from activities.evaluation import Evaluation
+from activities.interface import Freshness
+from activities.market_data.gate import FAILURES_TO_OPEN, FIRST_OPEN, Circuit, Gate, TokenBucket, buckets
+from activities.market_data.provider import (
+    BarRequest,
+    FetchedBars,
+    ProviderError,
+    ProviderMisconfigured,
+    ProviderNoPlan,
+    ProviderQuota,
+    ProviderRefused,
+    ProviderUnavailable,
+)
+from activities.market_data.service import MarketData
+from tests.activities.test_evaluation import NOON, Clock, Vendor, wanted
+
+
+@given(st.integers(1, 200), st.lists(st.floats(0, 20), min_size=1, max_size=300))
+def test_no_window_ever_sees_more_than_the_limit(calls: int, pauses: list[float]) -> None:
+    bucket, now, taken = TokenBucket(calls, timedelta(minutes=1)), NOON, []
+    for pause in pauses:
+        now += timedelta(seconds=pause)
+        now += bucket.wait(now)
+        bucket.take(now)
+        taken.append(now)
+    for first in taken:
+        assert sum(first <= at < first + timedelta(seconds=59.999) for at in taken) <= calls
+
+
+def test_rates_are_read_or_refused() -> None:
+    assert [(b.calls, b.period) for b in buckets("5/minute, 25/day")] == [
+        (5, timedelta(minutes=1)),
+        (25, timedelta(days=1)),
+    ]
+    assert buckets("") == []
+    for bad in ("5", "0/minute", "5/fortnight", "5/minute 25/day"):
+        with pytest.raises(ValueError, match="60/minute"):
+            buckets(bad)
+
+
+async def test_a_call_whose_token_is_far_away_is_not_made() -> None:
+    clock = Clock()
+    gate = Gate("v", buckets("2/day"), clock)
+    await gate.enter()
+    with pytest.raises(ProviderQuota, match="rate is used up") as caught:
+        await gate.enter()
+    assert (gate.tally.calls, caught.value.retry_after) == (1, timedelta(days=1))
+    clock.now += timedelta(days=1)
+    await gate.enter()
+
+
+async def fail(gate: Gate, error: ProviderError) -> None:
+    with pytest.raises(type(error)):
+        async with gate.watching():
+            raise error
+
+
+async def test_the_circuit_opens_after_failures_in_a_row_and_closes_when_one_call_goes_well() -> None:
+    clock = Clock()
+    gate = Gate("v", clock=clock)
+    for count in range(FAILURES_TO_OPEN):
+        assert gate.circuit is Circuit.CLOSED, count
+        await fail(gate, ProviderUnavailable("v", "down"))
+    assert (gate.circuit, gate.open_until) == (Circuit.OPEN, clock.now + FIRST_OPEN)
+    with pytest.raises(ProviderUnavailable, match="not asked before"):
+        gate.check()
+    clock.now += FIRST_OPEN
+    await fail(gate, ProviderUnavailable("v", "down"))
+    assert gate.open_until == clock.now + 2 * FIRST_OPEN, "each time twice as long"
+    clock.now += 2 * FIRST_OPEN
+    async with gate.watching():
+        assert gate.circuit is Circuit.HALF_OPEN
+        with pytest.raises(ProviderUnavailable, match="being tried again"):
+            gate.check()
+    assert (gate.circuit, gate.open_until) == (Circuit.CLOSED, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "minutes"),
+    [
+        (ProviderUnavailable("v", "wait", timedelta(minutes=3)), 3),
+        (ProviderQuota("v", "spent", timedelta(hours=5)), 300),
+        (ProviderMisconfigured("v", "no key"), 30),
+        (ProviderRefused("v", "no such ticker"), 0),
+        (ProviderNoPlan("v", "not for you"), 0),
+    ],
+)
+async def test_how_long_a_vendor_is_left_alone(error: ProviderError, minutes: int) -> None:
+    clock = Clock()
+    gate = Gate("v", clock=clock)
+    for _ in range(9 if minutes == 0 else 1):
+        await fail(gate, error)
+    assert gate.open_until == (clock.now + timedelta(minutes=minutes) if minutes else None)
+    assert gate.quota_until == (gate.open_until if isinstance(error, ProviderQuota) else None)
+    assert gate.tally.last_error == str(error)
+
+
+class Gated(Vendor):
+    """A vendor with a gate, counted by what reaches it."""
+
+    def __init__(self, name: str, clock: Clock) -> None:
+        super().__init__(name)
+        self.gate = Gate(name, clock=clock)  # type: ignore[assignment]
+
+    async def fetch(self, request: BarRequest) -> FetchedBars:
+        async with self.gate.watching():  # type: ignore[attr-defined]
+            return await super().fetch(request)
+
+
+async def test_two_retries_then_the_next_vendor_then_the_first_again_when_it_is_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    first, second = Gated("first", clock), Gated("second", clock)
+    market = MarketData([first, second], clock=clock, retries=2)
+    monkeypatch.setattr("activities.market_data.service.RETRY_SECONDS", 0)
+    evaluation = Evaluation(market)
+    first.error = ProviderUnavailable("first", "down")
+    assert (await evaluation.values(wanted(clock))).source == "second"
+    assert (len(first.requests), len(second.requests)) == (3, 1)
+    clock.now += timedelta(minutes=1)
+    assert (await evaluation.values(wanted(clock))).source == "second", "who served last is asked first"
+    assert len(first.requests) == 3
+    first.error = None
+    clock.now += timedelta(minutes=1)
+    second.error = ProviderUnavailable("second", "wait", timedelta(minutes=9))
+    assert (await evaluation.values(wanted(clock))).source == "first"
+    second.error = None
+    clock.now += timedelta(minutes=1)
+    assert (await evaluation.values(wanted(clock))).source == "first"
+
+
+async def test_what_a_vendor_does_not_have_is_not_asked_for_each_tick() -> None:
+    clock = Clock()
+    first, second = Gated("first", clock), Gated("second", clock)
+    evaluation = Evaluation(MarketData([first, second], clock=clock))
+    first.error = ProviderRefused("first", "no such ticker")
+    for _ in range(20):
+        assert (await evaluation.evaluate(wanted(clock))).source == "second"
+        evaluation.market._serving.clear()
+        clock.now += timedelta(minutes=1)
+    assert len(first.requests) == 1
+    clock.now += timedelta(minutes=30)
+    evaluation.market._serving.clear()
+    await evaluation.evaluate(wanted(clock))
+    assert len(first.requests) == 2
+
+
+async def test_an_open_circuit_costs_no_call_and_says_when() -> None:
+    clock = Clock()
+    only = Gated("only", clock)
+    evaluation = Evaluation(MarketData([only], clock=clock))
+    only.error = ProviderQuota("only", "the day's calls are spent", timedelta(hours=2))
+    first = await evaluation.evaluate(wanted(clock))
+    assert (first.freshness, first.ready_at) == (Freshness.UNAVAILABLE, clock.now + timedelta(hours=2))
+    await asyncio.gather(*(evaluation.evaluate(wanted(clock)) for _ in range(50)))
+    assert len(only.requests) == 1
