@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.tables import NoteRow
@@ -31,3 +32,18 @@ class Notes:
         """When it was written, and what it says."""
         row = await self.session.get(NoteRow, name, populate_existing=True)
         return (row.at, row.value) if row else None
+
+    async def under(self, prefix: str, since: datetime) -> dict[str, tuple[datetime, dict[str, Any]]]:
+        """Notes whose names begin so, written since a time, by name."""
+        rows = await self.session.scalars(
+            select(NoteRow)
+            .where(NoteRow.name.startswith(prefix, autoescape=True), NoteRow.at >= since)
+            .order_by(NoteRow.name)
+        )
+        return {row.name: (row.at, row.value) for row in rows}
+
+    async def forget(self, prefix: str, before: datetime) -> None:
+        """Removes notes whose names begin so, last written before a time."""
+        await self.session.execute(
+            delete(NoteRow).where(NoteRow.name.startswith(prefix, autoescape=True), NoteRow.at < before)
+        )

@@ -8,7 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -16,6 +16,7 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
 from activities.interface import TaskQueue
+from activities.market_data.report import NOTE, states
 from worker.wiring import Services
 from workflows.alert import AlertWorkflow
 from workflows.delivery import DeliveryWorkflow
@@ -24,6 +25,7 @@ from workflows.reconcile import ReconcileWorkflow
 
 GRACE = timedelta(seconds=15)
 CACHED_WORKFLOWS = 20_000
+TELL_SECONDS = 10.0
 Activity = Callable[..., Coroutine[Any, Any, Any]]
 log = structlog.get_logger(__name__)
 
@@ -86,9 +88,25 @@ async def running_workers(
         for worker in workers:
             await stack.enter_async_context(worker)
         settle_memory()
+        telling = asyncio.create_task(tell_of_providers(services))
+        stack.callback(telling.cancel)
         log.info("workers running", action="start", queues=[worker.task_queue for worker in workers])
         yield
         log.info("draining", action="drain", grace_seconds=GRACE.total_seconds())
+
+
+async def tell_of_providers(services: Services) -> None:
+    """How the vendors fare in this process, where ``alerts providers`` can see it."""
+    while True:
+        now = datetime.now(UTC)
+        note = {"providers": states(services.market.providers)}
+        try:
+            async with services.database.transaction() as work:
+                await work.notes.put(f"{NOTE}{services.identity}"[:64], now, note)
+                await work.notes.forget(NOTE, now - timedelta(days=1))
+        except Exception as error:  # the database may be away; alerts go on
+            log.debug("providers not told of", action="tell_of_providers", error=type(error).__name__)
+        await asyncio.sleep(TELL_SECONDS)
 
 
 def settle_memory() -> None:

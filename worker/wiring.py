@@ -53,6 +53,7 @@ class Services:
     notifier: Notifier
     jobs: JobRunner
     job_slots: int = 10
+    identity: str = ""
 
     async def close(self) -> None:
         """Ends requests under way, then gives all connections back."""
@@ -80,9 +81,8 @@ def build_services(settings: Settings, providers: Sequence[BarProvider] | None =
     data = DataSteps(evaluation, database, settings.data_default_lookback)
     executors = build_executors(settings, database, evaluation, notifier, data)
     jobs = JobRunner(database, executors, identity, timeouts, {JobType.DATA_PROCESSING: data.step})
-    return Services(
-        database, market, evaluation, EventStore(database, identity), notifier, jobs, settings.scheduler_max_workers
-    )
+    events, slots = EventStore(database, identity), settings.scheduler_max_workers
+    return Services(database, market, evaluation, events, notifier, jobs, slots, identity)
 
 
 def build_database(settings: Settings) -> Database:

@@ -39,7 +39,8 @@ def price(symbol: str, at: datetime) -> float:
 @lru_cache(maxsize=4)
 def sessions(code: str) -> Any:
     """The exchange's calendar."""
-    return Calendars(lambda: datetime(2026, 11, 20, tzinfo=UTC)).market(code)
+    today = max(datetime(2026, 11, 20, tzinfo=UTC), datetime.now(UTC))
+    return Calendars(lambda: today).market(code)
 
 
 class Market:

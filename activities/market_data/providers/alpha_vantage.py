@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -51,6 +51,10 @@ class AlphaVantage(HttpProvider):
         """Months of minutes; all days at once."""
         return timedelta(days=28) if frame not in ("1d", "1w") else None
 
+    def window_end(self, frame: str, start: datetime, end: datetime) -> datetime:
+        """A month of New York's calendar is one call."""
+        return end if self.page(frame) is None else min(end, _next_month(start.astimezone(NEW_YORK)).astimezone(UTC))
+
     async def _page(self, request: BarRequest, start: datetime, end: datetime) -> Page:
         interval = self.intervals[request.timeframe]
         params = {"symbol": request.symbol, "datatype": "json"}
@@ -64,8 +68,7 @@ class AlphaVantage(HttpProvider):
         asked = {"function": "TIME_SERIES_INTRADAY", "interval": interval, "outputsize": "full"}
         more = {"month": f"{local:%Y-%m}", "extended_hours": "false", "adjusted": "false"}
         body = await self._ask({**params, **asked, **more})
-        following = _next_month(local)
-        return Page(self._rows(body, NEW_YORK), following if following < end else end)
+        return Page(self._rows(body, NEW_YORK))
 
     def _rows(self, body: Mapping[str, Any], default: ZoneInfo) -> list[RawBar]:
         series = next((value for key, value in body.items() if "Time Series" in key), None)

@@ -89,6 +89,11 @@ class HttpProvider:
         """No bound."""
         return None
 
+    def window_end(self, frame: str, start: datetime, end: datetime) -> datetime:
+        """Where the window of one request that begins at ``start`` ends."""
+        longest = self.page(frame)
+        return end if longest is None else min(end, start + longest)
+
     async def fetch(self, request: BarRequest) -> FetchedBars:
         """Bars, page after page. A window that reaches further back than the vendor does is cut.
 
@@ -104,8 +109,7 @@ class HttpProvider:
                 start = request.now - reach
             first, rows = start, list[RawBar]()
             while start < request.end:
-                longest = self.page(request.timeframe)
-                end = request.end if longest is None else min(request.end, start + longest)
+                end = self.window_end(request.timeframe, start, request.end)
                 page = await self._page(request, start, end)
                 rows += page.rows
                 begins = begins or (start == first and page.begins_history)

@@ -36,6 +36,10 @@ class Binance(HttpProvider):
         super().__init__(*given, **more)
         self.sources = {Kind.STOCK_QUOTES: Source(self._quote, _read_quote)}
 
+    def page(self, frame: str) -> timedelta | None:
+        """A thousand bars."""
+        return timeframe.duration(frame) * PAGE
+
     async def _page(self, request: BarRequest, start: datetime, end: datetime) -> Page:
         params: dict[str, str | int] = {
             "symbol": _pair(request.symbol),
@@ -49,7 +53,8 @@ class Binance(HttpProvider):
             raise ProviderUnavailable(self.name, "sent an answer that is no list of klines")
         rows = [row for row in map(_row, body) if row is not None]
         newest = max((row.open_time for row in rows), default=None)
-        following = newest + MILLISECOND if newest is not None and len(body) >= PAGE else None
+        full = newest is not None and len(body) >= PAGE and newest + timeframe.duration(request.timeframe) < end
+        following = newest + MILLISECOND if full and newest is not None else None
         oldest = min((row.open_time for row in rows), default=None)
         late = oldest is not None and oldest - start > 2 * timeframe.duration(request.timeframe)
         return Page(rows, following, begins_history=late)

@@ -1,0 +1,124 @@
+"""History, window by window: each is stored and noted before the next is asked for, so that a restart goes on where it was."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from activities.market_data.keeper import stored_key
+from activities.market_data.market import Continuous, Market
+from activities.market_data.provider import (
+    BarProvider,
+    BarRequest,
+    FetchedBars,
+    ProviderUnavailable,
+)
+from domain import timeframe
+from storage.database import Database
+
+Window = tuple[datetime, datetime]
+LONGEST_WINDOW = {True: timedelta(days=60), False: timedelta(days=3650)}  # within a day, and from a day on
+TRIES = 6
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a backfill is. ``done`` and ``whole`` are lengths of time; ``bars`` were stored by this run."""
+
+    done: timedelta
+    whole: timedelta
+    bars: int
+    windows: int
+    skipped: int
+    waits_until: datetime | None = None
+
+
+class Backfill:
+    """One provider's history of one ticker and timeframe, from ``start`` to ``end`` (aware UTC)."""
+
+    def __init__(
+        self,
+        provider: BarProvider,
+        market: Market | None,
+        database: Database,
+        symbol: str,
+        frame: str,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.provider = provider
+        self.market = market or Continuous()
+        self.database = database
+        self.symbol = symbol
+        self.frame = frame
+        self.clock = clock
+        self.sleep = sleep
+        self.key = stored_key(provider, frame)
+
+    def bounded(self, start: datetime, end: datetime) -> Window:
+        """The part a provider can reach, up to now."""
+        now, reach = self.clock(), self.provider.reach(self.frame)
+        earliest = start if reach is None else max(start, now - reach + timedelta(minutes=5))
+        return earliest, min(end, now)
+
+    async def run(self, start: datetime, end: datetime) -> AsyncIterator[Progress]:
+        """Stores what is not there yet, and tells how far it is after each window.
+
+        Raises:
+            ProviderError: what a vendor does not give, or did not give after several tries.
+        """
+        start, end = self.bounded(start, end)
+        whole, position = max(end - start, timedelta()), start
+        bars = windows = skipped = 0
+        async with self.database.transaction() as work:
+            covered = await work.bars.covered(self.symbol, self.frame, self.key)
+        while position < end:
+            known = next((one for one in covered if one[0] <= position < one[1]), None)
+            if known is not None:
+                position, skipped = min(known[1], end), skipped + 1
+                yield Progress(position - start, whole, bars, windows, skipped)
+                continue
+            following = min((one[0] for one in covered if one[0] > position), default=end)
+            until = self._window_end(position, min(end, following))
+            async for fetched in self._patiently(position, until):
+                if isinstance(fetched, datetime):
+                    yield Progress(position - start, whole, bars, windows, skipped, waits_until=fetched)
+                    continue
+                bars += await self._keep((position, until), fetched)
+            windows, position = windows + 1, until
+            yield Progress(position - start, whole, bars, windows, skipped)
+
+    def _window_end(self, start: datetime, end: datetime) -> datetime:
+        asked = getattr(self.provider, "window_end", None)
+        until: datetime = end if asked is None else asked(self.frame, start, end)
+        return min(until, start + LONGEST_WINDOW[timeframe.is_intraday(self.frame)])
+
+    async def _patiently(self, start: datetime, end: datetime) -> AsyncIterator[FetchedBars | datetime]:
+        """The window's bars; before that, the times until which a vendor or its rate makes us wait."""
+        for attempt in range(1, TRIES + 1):
+            now = self.clock()
+            request = BarRequest(self.symbol, self.frame, start, end, now, self.market)
+            try:
+                yield await self.provider.fetch(request)
+                return
+            except ProviderUnavailable as error:
+                wait = error.retry_after or timedelta(seconds=FIRST_PAUSE * 2 ** (attempt - 1))
+                if attempt == TRIES or wait > LONGEST_PAUSE:
+                    raise
+            yield now + wait
+            await self.sleep(wait.total_seconds())
+
+    async def _keep(self, window: Window, fetched: FetchedBars) -> int:
+        """The closed bars, and the note that the window is done, in one transaction."""
+        now = self.clock()
+        closed = [bar for bar in fetched.bars if bar.final]
+        settled = window[1] if len(closed) == len(fetched.bars) and window[1] <= now - timedelta(days=1) else None
+        async with self.database.transaction() as work:
+            await work.bars.save(self.symbol, self.frame, self.key, closed, self.provider.name, seen_at=now)
+            if settled is not None:
+                await work.bars.cover(self.symbol, self.frame, self.key, window, len(closed), now)
+        return len(closed)

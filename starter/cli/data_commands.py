@@ -1,0 +1,309 @@
+"""Commands on market data: providers, indicators, backfill, and the default set of data schedules."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from domain.errors import Fault, InvalidInput
+from starter.cli import inputs
+from starter.cli.output import FAILED, Failure, print_json, print_lines, print_table, say, short
+from starter.cli.session import run_command
+
+Json = Annotated[bool, typer.Option("--json", help="Data for programs, alone on stdout.")]
+SEEN = timedelta(minutes=2)
+WATCHED = "SPY,QQQ,AAPL,MSFT"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands."""
+    app.command("providers")(providers)
+    app.command("indicators")(indicators)
+    app.command("backfill")(backfill)
+    schedules = next(group.typer_instance for group in app.registered_groups if group.name == "schedules")
+    assert schedules is not None
+    schedules.command("seed")(seed)
+
+
+def providers(as_json: Json = False) -> None:
+    """Show the market data vendors: order, limits, and how they fare in each worker.
+
+    Example: alerts providers
+    """
+    from activities.market_data.report import NOTE
+    from starter.context import now
+    from worker.wiring import build_providers
+
+    async def work(context: Any) -> Any:
+        made = build_providers(context.settings)
+        try:
+            async with context.database.transaction() as unit:
+                notes = await unit.notes.under(NOTE, now() - SEEN)
+            return [_provider(context.settings, one, notes) for one in made]
+        finally:
+            for one in made:
+                await one.close()
+
+    found = run_command(work)
+    if as_json:
+        print_json(found)
+        return
+    rows = []
+    for one in found:
+        workers = one["workers"] or [{}]
+        for state in workers:
+            rows.append(
+                [
+                    one["name"], str(one["priority"]), one["key"], one["rate"] or "-", state.get("circuit", "no worker"),
+                    short(_time(state.get("open_until"))), str(state.get("calls", "")), str(state.get("failures", "")),
+                    short(_time(state.get("quota_until"))), state.get("last_error") or "",
+                ]
+            )  # fmt: skip
+    columns = [
+        "provider",
+        "priority",
+        "key",
+        "rate",
+        "state",
+        "until",
+        "calls",
+        "failures",
+        "quota until",
+        "last error",
+    ]
+    print_table(columns, rows, "no providers; set ALERTS_PROVIDERS")
+
+
+def _provider(settings: Any, provider: Any, notes: dict[str, Any]) -> dict[str, Any]:
+    from worker.provider_settings import VENDORS
+
+    name = provider.name
+    vendor = settings.vendor(name) if name in VENDORS else None
+    needs = getattr(provider, "needs_key", False)
+    workers = [
+        {"worker": note.partition(":")[2], "seen_at": at.isoformat(), **state}
+        for note, (at, value) in notes.items()
+        for state in value.get("providers", [])
+        if state["name"] == name
+    ]
+    return {
+        "name": name,
+        "priority": settings.priority(name),
+        "key": ("set" if vendor and vendor.key else "missing") if needs else "not needed",
+        "rate": vendor.rates if vendor else "",
+        "timeout": vendor.timeout if vendor else None,
+        "intervals": list(getattr(provider, "intervals", ())) or None,
+        "kinds": sorted(kind.value for kind in getattr(provider, "sources", ())),
+        "workers": workers,
+    }
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def indicators(
+    name: Annotated[str, typer.Argument(help="Only this one, with its parameters' bounds.")] = "",
+    as_json: Json = False,
+) -> None:
+    """List the indicators a rule may name, with defaults, bounds and outputs.
+
+    Example: alerts indicators macd
+    """
+    from domain.indicators import catalogue, find
+
+    try:
+        chosen = [find(name)] if name else list(catalogue().values())
+    except ValueError as error:
+        raise InvalidInput("indicators", [Fault("name", str(error), name)]) from None
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": one.name, "title": one.title, "inputs": list(one.inputs), "outputs": list(one.outputs),
+                    "parameters": [
+                        {"name": p.name, "default": p.default, "low": p.low, "high": p.high, "whole": p.whole}
+                        for p in one.parameters
+                    ],
+                }
+                for one in chosen
+            ]
+        )  # fmt: skip
+        return
+    if name:
+        (one,) = chosen
+        rows = [
+            [p.name, f"{p.default:g}", f"{p.low:g}", f"{p.high:g}", "whole" if p.whole else "any"]
+            for p in one.parameters
+        ]
+        print_table(["parameter", "default", "least", "most", "number"], rows, "no parameters")
+        say(f"{one.name}: {one.title}; of {', '.join(one.inputs)}; outputs {', '.join(one.outputs)}")
+        return
+    print_table(
+        ["name", "what", "parameters", "outputs"],
+        [
+            [one.name, one.title, ", ".join(f"{p.name}={p.default:g}" for p in one.parameters), ", ".join(one.outputs)]
+            for one in chosen
+        ],
+        "no indicators",
+    )
+
+
+def backfill(
+    symbol: Annotated[str, typer.Argument(help="The ticker.")],
+    timeframe: Annotated[str, typer.Option("--timeframe", "-t", help="Length of the bars.")] = "1d",
+    since: Annotated[
+        str, typer.Option("--from", help="First day or time (ISO); default: ten years, or one within a day.")
+    ] = "",
+    until: Annotated[str, typer.Option("--to", help="Where to stop; default: now.")] = "",
+    provider: Annotated[str, typer.Option(help="Ask this vendor; default: the first that has it.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Bring a ticker's history into the database. Cut off, it goes on where it was when run again.
+
+    Example: alerts backfill AAPL --timeframe 1m --from 2025-11-20
+    """
+    from domain import timeframe as frames
+    from starter.context import now
+
+    faults: list[Fault] = []
+    try:
+        intraday = frames.is_intraday(timeframe)
+    except ValueError as error:
+        intraday = False
+        faults.append(Fault("--timeframe", str(error), timeframe))
+    start = _moment(since, "--from", faults) or now() - timedelta(days=365 if intraday else 3653)
+    end = _moment(until, "--to", faults) or now()
+    if not faults and start >= end:
+        faults.append(Fault("--from", "must lie before --to", since))
+    if faults:
+        raise InvalidInput("backfill", faults)
+
+    async def work(context: Any) -> Any:
+        return await _backfill(context, symbol, timeframe, start, end, provider)
+
+    done = run_command(work)
+    if as_json:
+        print_json(done)
+        return
+    print_lines(f"{done['symbol']} {done['timeframe']} from {done['provider']}: {done['bars']} bars stored")
+    if done["skipped"]:
+        say(f"{done['skipped']} windows were there already")
+    if done["from"] > start.isoformat():
+        say(f"{done['provider']} reaches back to {done['from']} only")
+
+
+async def _backfill(
+    context: Any, symbol: str, frame: str, start: datetime, end: datetime, wanted: str
+) -> dict[str, Any]:
+    from activities.market_data.provider import ProviderError, ProviderRefused
+    from worker.wiring import build_market
+
+    market = build_market(context.settings, context.database)
+    try:
+        chosen = [one for one in market.providers if one.durable and wanted in ("", one.name)]
+        if not chosen:
+            known = ", ".join(one.name for one in market.providers if one.durable) or "none"
+            raise InvalidInput("backfill", [Fault("--provider", f"expected one of {known}", wanted)])
+        refusals: list[str] = []
+        for one in chosen:
+            try:
+                return await _from(context, market, one, symbol, frame, start, end)
+            except ProviderRefused as error:
+                refusals.append(str(error))
+            except ProviderError as error:
+                raise Failure(f"{error}; run it again to go on from there", FAILED) from None
+        raise Failure("; ".join(refusals), FAILED)
+    finally:
+        await market.close()
+
+
+async def _from(
+    context: Any, market: Any, provider: Any, symbol: str, frame: str, start: datetime, end: datetime
+) -> dict[str, Any]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from activities.market_data.backfill import Backfill
+
+    work = Backfill(provider, market.keeper.market(provider, symbol), context.database, symbol, frame)
+    begins, ends = work.bounded(start, end)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+    )
+    bars = skipped = 0
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(f"{symbol} {frame} from {provider.name}", total=(ends - begins).total_seconds())
+        async for one in work.run(start, end):
+            bars, skipped = one.bars, one.skipped
+            said = f"waiting until {one.waits_until:%H:%M:%S} UTC" if one.waits_until else f"{bars} bars"
+            shown.update(
+                task, completed=one.done.total_seconds(), description=f"{symbol} {frame} from {provider.name}, {said}"
+            )
+    return {
+        "symbol": symbol, "timeframe": frame, "provider": provider.name, "from": begins.isoformat(), "to": ends.isoformat(),
+        "bars": bars, "skipped": skipped,
+    }  # fmt: skip
+
+
+def _moment(text: str, option: str, faults: list[Fault]) -> datetime | None:
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        faults.append(Fault(option, "expected a day or time such as 2025-11-20 or 2025-11-20T14:30:00Z", text))
+        return None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def seed(
+    symbols: Annotated[str, typer.Option(help="Tickers, separated by commas.")] = WATCHED,
+    user: Annotated[str, typer.Option(help="Their owner.")] = "local",
+    as_json: Json = False,
+) -> None:
+    """Register the default data schedules: quotes, options, prices, companies, earnings, news, economic events.
+
+    Those that are there already stay as they are. A kind no configured vendor has is added disabled.
+
+    Example: alerts schedules seed --symbols AAPL,MSFT
+    """
+    from starter.context import now
+    from starter.seeds import seeds
+    from starter.writing import create
+    from worker.wiring import build_providers
+
+    names = tuple(dict.fromkeys(name.strip() for name in symbols.split(",") if name.strip()))
+
+    async def work(context: Any) -> Any:
+        made = build_providers(context.settings)
+        offered = {kind for one in made for kind in getattr(one, "sources", ())}
+        for one in made:
+            await one.close()
+        wanted = seeds(names, inputs.user(user), offered)
+        async with context.database.transaction() as unit:
+            new = [one for one in wanted if await unit.schedules.get(one.job.id) is None]
+            off = [one.job.id for one in new if not one.available]
+            written = await create(unit, context.who, [one.job for one in new], now(), disabled=off)
+        told = {one.id: not await context.gateway.tell(one) for one in written}
+        return [(one, one in new, told.get(one.job.id, False)) for one in wanted]
+
+    done = run_command(work)
+    rows = [
+        {
+            "id": one.job.id, "kind": one.kind.value, "cron": one.job.definition.cron, "timezone": one.job.definition.timezone,
+            "added": added, "enabled": one.available if added else None, "told": told,
+        }
+        for one, added, told in done
+    ]  # fmt: skip
+    if as_json:
+        print_json(rows)
+        return
+    columns = ["id", "schedule", "what"]
+    said = {True: "added", False: "added, disabled: no configured vendor has it", None: "was there already"}
+    print_table(columns, [[row["id"], f"{row['cron']} {row['timezone']}", said[row["enabled"]]] for row in rows])

@@ -1,0 +1,120 @@
+"""Years of days and of minutes through each vendor's paging, cut off in the middle and gone on with (R-303).
+
+``BACKFILL_DAYS`` is how many days of minutes are brought; a year takes some minutes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from activities.market_data.backfill import Backfill, Progress
+from activities.market_data.http import VendorSettings
+from activities.market_data.keeper import stored_key
+from activities.market_data.provider import ProviderUnavailable
+from activities.market_data.providers.base import HttpProvider
+from storage.database import Database
+from tests.stand_ins.server import Asked, StandIn
+from tests.stand_ins.vendor import KEY, Vendor
+from tests.stand_ins.vendors import ALL
+from worker.wiring import VENDOR_CLASSES
+
+pytestmark = pytest.mark.timeout(900)
+NOW = datetime(2026, 11, 19, 22, 30, tzinfo=UTC)
+MINUTES_FOR = timedelta(days=int(os.environ.get("BACKFILL_DAYS", "20")))
+FRAMES = {"1d": timedelta(days=3653), "1m": MINUTES_FOR}
+
+
+class Site:
+    """A vendor, its provider and a database."""
+
+    def __init__(self, vendor: Vendor, server: StandIn, provider: HttpProvider, database: Database) -> None:
+        self.vendor, self.server, self.provider, self.database = vendor, server, provider, database
+        self.slept: list[float] = []
+        self.now = NOW
+
+    def work(self, frame: str) -> Backfill:
+        """As a new process would begin it."""
+
+        async def sleep(seconds: float) -> None:
+            self.slept.append(seconds)
+            self.now += timedelta(seconds=seconds)
+
+        market = self.vendor.market.market
+        return Backfill(self.provider, market, self.database, self.vendor.symbol, frame, lambda: self.now, sleep)
+
+    async def stored(self, frame: str) -> list[tuple[datetime, float]]:
+        async with self.database.transaction() as work:
+            key = stored_key(self.provider, frame)
+            bars = await work.bars.newest(self.vendor.symbol, frame, key, 10**7, NOW)
+        return [(bar.open_time, bar.close) for bar in bars]
+
+
+@pytest.fixture(params=ALL, ids=lambda one: one.name)
+async def site(request: pytest.FixtureRequest, database: Database) -> AsyncIterator[Site]:
+    vendor: Vendor = request.param(lambda: NOW)
+    async with StandIn(vendor) as server:
+        made: list[Site] = []
+        clock = lambda: made[0].now if made else NOW  # noqa: E731
+        provider = VENDOR_CLASSES[vendor.name](VendorSettings(server.url, KEY, timeout=30), clock)
+        made.append(Site(vendor, server, provider, database))
+        yield made[0]
+        await provider.close()
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+async def test_history_comes_whole_and_a_restart_goes_on(site: Site, frame: str) -> None:
+    start = NOW - FRAMES[frame]
+    seen: list[Progress] = []
+    first = site.work(frame)
+    begins, ends = first.bounded(start, NOW)
+    async for progress in first.run(start, NOW):
+        seen.append(progress)
+        if progress.done > progress.whole / 2:
+            break  # killed in the middle
+    asked = len(site.server.asked)
+    async for progress in site.work(frame).run(start, NOW):
+        seen.append(progress)
+    true = [
+        row
+        for row in site.vendor.market.rows(site.vendor.symbol, frame, begins, ends, NOW)
+        if row.closed + site.provider.grace <= NOW
+    ]
+    assert await site.stored(frame) == [(row.opened, row.prices[3]) for row in true]
+    assert seen[-1].done == seen[-1].whole == ends - begins
+    again = len(site.server.asked) - asked
+    assert again <= asked + 4, "what was done before the cut is not asked for again"
+    async for _ in site.work(frame).run(start, NOW):
+        pass
+    assert len(site.server.asked) - asked - again <= 4, "only what may still change"
+    print(f"{site.vendor.name} {frame}: {len(true)} bars, {asked + again} requests")  # noqa: T201
+
+
+async def test_a_vendor_that_asks_to_wait_is_waited_for(site: Site) -> None:
+    failures = iter(["wait_429", "error_500", "reset"])
+    site.vendor.fault = lambda asked: next(failures, None)
+    waits = [one.waits_until async for one in site.work("1d").run(NOW - timedelta(days=400), NOW) if one.waits_until]
+    assert len(waits) >= 2
+    assert site.slept[0] == pytest.approx(7)
+    assert len(await site.stored("1d")) > 250
+
+
+async def test_a_vendor_that_stays_away_ends_it_with_what_was_brought(site: Site) -> None:
+    count = 0
+
+    def dies(asked: Asked) -> str | None:
+        nonlocal count
+        count += 1
+        return "reset" if count > (2 if site.vendor.name == "interactive_brokers" else 1) else None
+
+    if site.provider.window_end("1m", NOW - MINUTES_FOR, NOW) == NOW:
+        pytest.skip("one request is the whole of it")
+    site.vendor.fault = dies
+    with pytest.raises(ProviderUnavailable):
+        async for _ in site.work("1m").run(NOW - MINUTES_FOR, NOW):
+            pass
+    async with site.database.transaction() as work:
+        assert await work.bars.covered(site.vendor.symbol, "1m", stored_key(site.provider, "1m"))
