@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import inspect
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.tables import Base
 
-BATCH = 500
+BATCH = 2000
 
 
 async def insert_new(session: AsyncSession, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -28,15 +29,19 @@ async def upsert(
 async def _insert(
     session: AsyncSession, table: type[Base], rows: Sequence[Mapping[str, Any]], update: list[str] | None
 ) -> None:
-    dialect = session.get_bind().dialect.name
+    """One prepared statement, executed for each row: compiled once, however many there are."""
+    if not rows:
+        return
+    names = {attribute.key: attribute.columns[0].key for attribute in inspect(table).column_attrs}
+    make: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    statement = make(table.__table__)
+    if update is None:
+        statement = statement.on_conflict_do_nothing()
+    else:
+        keys = [column.name for column in table.__table__.primary_key]
+        values = {names.get(name, name): statement.excluded[names.get(name, name)] for name in update}
+        statement = statement.on_conflict_do_update(index_elements=keys, set_=values)
+    connection = await session.connection()
     for start in range(0, len(rows), BATCH):
-        batch = [dict(row) for row in rows[start : start + BATCH]]
-        make: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
-        statement = make(table).values(batch)
-        if update is None:
-            statement = statement.on_conflict_do_nothing()
-        else:
-            keys = [column.name for column in table.__table__.primary_key]
-            values = {name: statement.excluded[name] for name in update}
-            statement = statement.on_conflict_do_update(index_elements=keys, set_=values)
-        await session.execute(statement)
+        batch = [{names.get(name, name): value for name, value in row.items()} for row in rows[start : start + BATCH]]
+        await connection.execute(statement, batch)

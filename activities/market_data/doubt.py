@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from activities.market_data.market import Market
 from domain.bar import Bar
 
 DOUBTED_FOR = timedelta(minutes=2)
+SECOND_LOOK = timedelta(seconds=15)
 SLIPPED = 15.0
 SMALLEST_SPLIT = 1.85
 NEAR = 0.06
@@ -19,10 +21,19 @@ OVERNIGHT = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Doubt:
-    """The bar that is not believed yet, and why."""
+    """The bar that is not believed yet, why, and for how long when nobody can say more."""
 
     bar: Bar
     why: str
+    wait: timedelta = DOUBTED_FOR
+
+
+def blank_doubt(bars: Sequence[Bar], blank: Collection[datetime]) -> Doubt | None:
+    """The bar after a place where values are lacking: what is computed on it would leave them out."""
+    if not blank:
+        return None
+    index = bisect_left(bars, min(blank), key=lambda bar: bar.open_time)
+    return Doubt(bars[index], "rows before it came without values", SECOND_LOOK) if index < len(bars) else None
 
 
 def doubt(bars: Sequence[Bar], market: Market | None, newest: int = 3) -> Doubt | None:

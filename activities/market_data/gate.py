@@ -24,6 +24,7 @@ from activities.market_data.provider import (
 FAILURES_TO_OPEN = 5
 FIRST_OPEN = timedelta(seconds=15)
 LONGEST_OPEN = timedelta(minutes=10)
+MOST_DOUBLINGS = 10
 MISCONFIGURED_FOR = timedelta(minutes=30)
 PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 RATE = r"[1-9]\d{0,6}/(?:second|minute|hour|day)"
@@ -204,9 +205,11 @@ class Gate:
             return None
         if isinstance(error, ProviderUnavailable) and error.retry_after is not None:
             return self._open(error.retry_after, error)
+        if self.circuit is Circuit.OPEN:  # one of several calls that were under way when it opened
+            return None
         self._failed += 1
         if self._failed >= FAILURES_TO_OPEN or self._until is not None:
-            self._opened += 1
+            self._opened = min(self._opened + 1, MOST_DOUBLINGS)
             self._open(min(FIRST_OPEN * 2 ** (self._opened - 1), LONGEST_OPEN), error)
         return None
 

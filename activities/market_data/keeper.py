@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import structlog
 
 from activities.market_data.calendars import CRYPTO, Calendars
-from activities.market_data.doubt import doubt
+from activities.market_data.doubt import SECOND_LOOK, doubt
 from activities.market_data.market import Interval, Market
 from activities.market_data.provider import BarProvider, BarRequest, FetchedBars, Hours, ProviderError
 from activities.market_data.series import IsHole, Series, holes, joined, unbroken
@@ -51,6 +51,7 @@ class Keeper:
         self.fetched_at: dict[Key, datetime] = {}
         self._widest: dict[Key, int] = {}
         self._empty: dict[Key, set[datetime]] = {}
+        self._blank: dict[Key, dict[datetime, datetime]] = {}
 
     def market(self, provider: BarProvider, symbol: str) -> Market | None:
         """The clock a provider's bars of a ticker keep; None for those of a file."""
@@ -91,7 +92,7 @@ class Keeper:
         needed = start = self.start(provider, need)
         overlaps = held is not None and bool(held.bars) and self.reaches(provider, held, need)
         if overlaps and held is not None:
-            start = held.bars[-1].open_time - timeframe.duration(need.frame) * 2
+            start = min([held.bars[-1].open_time - timeframe.duration(need.frame) * 2, *held.blank])
         async with asyncio.timeout(LONGEST_FETCH_SECONDS):
             series = await self._fetched(provider, need, market, held, start, needed)
             if overlaps and doubt(series.bars, market) is not None:  # its history may have been adjusted by now
@@ -116,9 +117,20 @@ class Keeper:
         keep = self._widest.get(key, need.window)
         is_hole = self._is_hole(key, need.frame, market)
         series = joined(provider.name, held, fetched, start, needed, keep, is_hole, market)
+        series = replace(series, blank=self._unconfirmed(key, fetched, series))
         if provider.durable:
             await self._store(provider, need, [bar for bar in fetched.bars if bar.final])
         return series
+
+    def _unconfirmed(self, key: Key, fetched: FetchedBars, series: Series) -> frozenset[datetime]:
+        """Places without values that were seen for the first time a moment ago; what stays so is a quiet market."""
+        now, seen = self.clock(), self._blank.setdefault(key, {})
+        for opened in fetched.blank:
+            seen.setdefault(opened, now)
+        young = {opened for opened in fetched.blank if now - seen[opened] < SECOND_LOOK}
+        oldest = series.bars[0].open_time if series.bars else now
+        self._blank[key] = {opened: at for opened, at in seen.items() if opened >= oldest}
+        return frozenset(young)
 
     def _keep(self, key: Key, series: Series, now: datetime) -> Series:
         self.series[key], self.fetched_at[key] = series, now
@@ -165,7 +177,8 @@ class Keeper:
             if not again.bars:
                 empty.add(hole[0])
             await self._note_gap(provider, need, hole, filled=len(again.bars))
-        return FetchedBars(tuple(bars[opened] for opened in sorted(bars)), fetched.begins_history)
+        ordered = tuple(bars[opened] for opened in sorted(bars))
+        return FetchedBars(ordered, fetched.begins_history, fetched.blank - bars.keys())
 
     async def _with_stored(
         self, provider: BarProvider, need: Need, held: Series | None, as_of: datetime

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from activities.market_data.provider import BarRequest
+from activities.market_data.provider import BarRequest, FetchedBars
 from domain.bar import Bar
 
 MISSING = math.nan
@@ -67,24 +67,32 @@ def from_seconds(value: Any) -> datetime | None:
         return None
 
 
-def normalize(rows: Iterable[RawBar], request: BarRequest, grace: timedelta) -> tuple[Bar, ...]:
+def normalize(
+    rows: Iterable[RawBar], request: BarRequest, grace: timedelta, *, begins_history: bool = False
+) -> FetchedBars:
     """Bars in the request's window. A row that contradicts itself keeps its place with missing values.
 
-    A row of a day without session is left out, and so is one without any trade. Of several rows of one bar (a vendor adds
-    the live state, or a correction) the sound one with the largest volume stays.
+    A row of a day without session is left out. One without any value is left out and named as ``blank``: nothing traded, or the
+    vendor has lost it for a moment. Of several rows of one bar (a vendor adds the live state, or a correction) the sound one
+    with the largest volume stays.
     """
     best: dict[datetime, Bar] = {}
+    empty: set[datetime] = set()
     for row in rows:
-        if row.is_empty:
-            continue
         span = request.market.bar(request.timeframe, row.open_time, row.day)
         if span is None or not request.start <= span[0] < request.end:
+            continue
+        if row.is_empty:
+            empty.add(span[0])
             continue
         bar = _bar(row, *span)
         kept = best.get(bar.open_time)
         if kept is None or _rank(bar) > _rank(kept):
             best[bar.open_time] = bar
-    return tuple(_marked(best[opened], request.now, grace) for opened in sorted(best))
+    bars = tuple(_marked(best[opened], request.now, grace) for opened in sorted(best))
+    newest = max((bar.open_time for bar in bars if bar.final), default=None)
+    blank = frozenset(opened for opened in empty if opened not in best and newest is not None and opened < newest)
+    return FetchedBars(bars, begins_history, blank)
 
 
 def _bar(row: RawBar, opened: datetime, closes: datetime) -> Bar:

@@ -41,11 +41,13 @@ class BarRequest:
 class FetchedBars:
     """Normalised bars, ascending by open time, at most the last one not final.
 
-    ``begins_history`` says that the vendor has nothing older than the first of them.
+    ``begins_history`` says that the vendor has nothing older than the first of them. ``blank`` are open times of rows without any
+    value that lie between others.
     """
 
     bars: tuple[Bar, ...]
     begins_history: bool = False
+    blank: frozenset[datetime] = frozenset()
 
 
 class BarProvider(Protocol):

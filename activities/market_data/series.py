@@ -27,7 +27,7 @@ class Series:
     """Closed bars, ascending, and the forming bar if there is one.
 
     ``reach`` is the earliest open time ever asked for: older bars are not known, later ones are all there. ``market`` is None
-    where bars come as a file has them.
+    where bars come as a file has them. ``blank`` are places where the vendor sent no values, until a second look confirms it.
     """
 
     provider: str
@@ -36,6 +36,7 @@ class Series:
     reach: datetime
     forming: Bar | None = None
     market: Market | None = None
+    blank: frozenset[datetime] = frozenset()
 
     @cached_property
     def columns(self) -> dict[str, NDArray[np.float64]]:

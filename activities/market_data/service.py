@@ -11,7 +11,7 @@ import structlog
 
 from activities.interface import Freshness
 from activities.market_data.calendars import Calendars
-from activities.market_data.doubt import DOUBTED_FOR, Doubt, doubt
+from activities.market_data.doubt import SECOND_LOOK, Doubt, blank_doubt, doubt
 from activities.market_data.keeper import Keeper, Key, Need
 from activities.market_data.provider import (
     BarProvider,
@@ -26,6 +26,7 @@ from storage.database import Database
 
 SETTLE_FOR = timedelta(minutes=10)
 SETTLE_STEP = timedelta(seconds=2)
+LATE_AFTER = timedelta(seconds=15)
 FORMING_TTL = timedelta(seconds=1)
 CACHE_TTL = timedelta(minutes=1)
 REFUSED_FOR = timedelta(minutes=30)
@@ -86,6 +87,7 @@ class MarketData:
         refusals, problem, ready = [], "", None
         as_of = self.clock()
         doubtful: list[tuple[BarProvider, Answer]] = []
+        late: Answer | None = None
         for provider in self._ordered(need):
             as_of = provider.market_time(self.clock())
             try:
@@ -106,8 +108,13 @@ class MarketData:
                     doubtful.append((provider, answer))
                     continue
                 log.warning("jump confirmed", action="doubt_bar", symbol=need.symbol, why=answer.doubt.why)
+            if self._lags(provider, answer):  # another vendor may have the bar already
+                late = late or answer
+                continue
             self._serving[need.symbol, need.frame] = provider
             return answer
+        if late is not None:
+            return late
         if doubtful:
             return self._held_back(need, *doubtful[0])
         if not problem:
@@ -122,10 +129,16 @@ class MarketData:
             return self.providers
         return [serving, *(provider for provider in self.providers if provider is not serving)]
 
+    def _lags(self, provider: BarProvider, answer: Answer) -> bool:
+        """Whether the newest bar has been expected of a vendor for longer than it usually takes."""
+        if answer.freshness is not Freshness.SETTLING or answer.expected is None:
+            return False
+        return self.clock() - answer.expected > provider.grace + LATE_AFTER
+
     def _believed(self, need: Need, found: Doubt) -> bool:
         """Whether a jump has stood for long enough to be true."""
         first = self._doubted.setdefault((need.symbol, need.frame, found.bar.close_time), self.clock())
-        return self.clock() - first >= DOUBTED_FOR
+        return self.clock() - first >= found.wait
 
     def _held_back(self, need: Need, provider: BarProvider, answer: Answer) -> Answer:
         """The bars before a jump that no other vendor could confirm or deny."""
@@ -135,7 +148,7 @@ class MarketData:
             "bar held back", action="doubt_bar", provider=provider.name, symbol=need.symbol, why=answer.doubt.why
         )
         first = self._doubted[need.symbol, need.frame, answer.doubt.bar.close_time]
-        ready = max(first + DOUBTED_FOR, self.clock() + SETTLE_STEP)
+        ready = max(first + answer.doubt.wait, self.clock() + SETTLE_STEP)
         series = answer.series.before(answer.doubt.bar)
         return replace(answer, freshness=Freshness.SETTLING, series=series, ready_at=ready, problem=answer.doubt.why)
 
@@ -184,7 +197,7 @@ class MarketData:
         now = self.clock()
         as_of, newest = provider.market_time(now), held.newest_close
         expected, following = held.last_close(need.frame, as_of), held.next_close(need.frame, as_of)
-        found = doubt(held.bars, held.market)
+        found = doubt(held.bars, held.market) or blank_doubt(held.bars, held.blank)
         if held.market is None or as_of != now:
             return Answer(Freshness.FRESH, as_of, held, next_close=following)
         fresh = Answer(Freshness.FRESH, as_of, held, expected=expected, next_close=following, doubt=found)
@@ -212,6 +225,8 @@ class MarketData:
             return age >= FORMING_TTL
         if as_of != now or held.market is None:  # a replay has a pace of its own, a file changes when it does
             return age >= FORMING_TTL / 2
+        if held.blank and age >= SECOND_LOOK:
+            return True
         newest = held.newest_close
         following = None if newest is None else held.next_close(need.frame, newest)
         if following is not None and as_of < following + provider.grace:

@@ -448,3 +448,37 @@ async def test_a_slipped_decimal_point_fires_nothing() -> None:
     found = await evaluation.evaluate(wanted(clock, after=NOON - timedelta(minutes=3)))
     assert [s.bar_close for s in found.snapshots] == [NOON - timedelta(minutes=2), NOON - timedelta(minutes=1)]
     assert found.freshness is Freshness.SETTLING
+
+
+class Blanking(Vendor):
+    """A vendor that loses the values of some bars for a while."""
+
+    lost: frozenset[datetime] = frozenset()
+
+    async def fetch(self, request: BarRequest) -> FetchedBars:
+        whole = (await super().fetch(request)).bars
+        bars = tuple(bar for bar in whole if bar.open_time not in self.lost)
+        blank = frozenset(bar.open_time for bar in whole if bar.open_time in self.lost)
+        return FetchedBars(bars, blank=blank)
+
+
+async def test_values_a_vendor_has_lost_are_waited_for_and_a_quiet_market_is_believed() -> None:
+    clock, vendor = Clock(), Blanking()
+    vendor.lost = frozenset({NOON - timedelta(minutes=4)})
+    evaluation, after = Evaluation(MarketData([vendor], clock=clock)), NOON - timedelta(minutes=8)
+    first = await evaluation.evaluate(wanted(clock, "sma(20)", after=after))
+    assert (first.snapshots[-1].bar_close, first.freshness) == (NOON - timedelta(minutes=4), Freshness.SETTLING)
+    assert first.ready_at == clock.now + timedelta(seconds=15)
+    clock.now += timedelta(seconds=15)
+    vendor.lost = frozenset()
+    back = await evaluation.evaluate(wanted(clock, "sma(20)", after=first.snapshots[-1].bar_close))
+    assert [s.bar_close for s in back.snapshots] == [NOON - timedelta(minutes=m) for m in (3, 2, 1, 0)]
+    assert len(vendor.requests) == 3, "the hole is asked for alone, then once more"
+    other, quiet = Clock(), Blanking()
+    quiet.lost = frozenset({NOON - timedelta(minutes=4)})
+    evaluation = Evaluation(MarketData([quiet], clock=other))
+    assert (await evaluation.evaluate(wanted(other, "sma(20)", after=after))).freshness is Freshness.SETTLING
+    other.now += timedelta(seconds=15)
+    believed = await evaluation.evaluate(wanted(other, "sma(20)", after=NOON - timedelta(minutes=4)))
+    assert [s.bar_close for s in believed.snapshots] == [NOON - timedelta(minutes=m) for m in (2, 1, 0)]
+    assert believed.freshness is Freshness.FRESH

@@ -86,6 +86,19 @@ async def test_the_circuit_opens_after_failures_in_a_row_and_closes_when_one_cal
     assert (gate.circuit, gate.open_until) == (Circuit.CLOSED, None)
 
 
+async def test_calls_that_fail_together_open_it_once_and_it_never_stays_open_for_ever() -> None:
+    clock = Clock()
+    gate = Gate("v", clock=clock)
+    for _ in range(500):
+        gate.failed(ProviderUnavailable("v", "down"))
+    assert gate.open_until == clock.now + FIRST_OPEN
+    for _ in range(50):
+        assert gate.open_until is not None
+        clock.now = gate.open_until
+        gate.failed(ProviderUnavailable("v", "down"))
+    assert gate.open_until == clock.now + timedelta(minutes=10)
+
+
 @pytest.mark.parametrize(
     ("error", "minutes"),
     [

@@ -33,7 +33,8 @@ def price(symbol: str, at: datetime) -> float:
     """Smooth, positive, different for each ticker."""
     seconds = at.timestamp()
     phase = sum(map(ord, symbol))
-    return round(100 + phase % 50 + 8 * math.sin(seconds / 90_000 + phase) + 3 * math.sin(seconds / 1_700 + phase), 4)
+    slow, fast, noise = (math.sin(seconds / length + phase) for length in (90_000, 1_700, 0.613))
+    return round(100 + phase % 50 + 8 * slow + 3 * fast + 0.8 * noise, 4)
 
 
 @lru_cache(maxsize=4)

@@ -117,7 +117,7 @@ class HttpProvider:
                 if following <= start:
                     break
                 start = following
-        return FetchedBars(normalize(rows, request, self.grace), begins_history=begins)
+        return normalize(rows, request, self.grace, begins_history=begins)
 
     async def _page(self, request: BarRequest, start: datetime, end: datetime) -> Page:
         raise NotImplementedError
