@@ -16,6 +16,7 @@ from starter.health import Examiner
 from starter.schemas import SchemaFolder
 from storage.database import HEAD, Database
 from worker.client import TemporalUnreachable
+from worker.provider_settings import SECRET_KEYS
 from worker.settings import Settings
 
 MOST_SKEW_SECONDS = 2.0
@@ -169,9 +170,13 @@ class Doctor:
         return [Finding("clock", Verdict.FAIL, f"{skew:.1f} s from the database's", "let both follow NTP")]
 
     async def _providers(self) -> list[Finding]:
-        """Which are enabled; none of today's needs a key."""
-        names = ", ".join(self.settings.alerts_providers)
-        found = [Finding("providers", Verdict.OK, f"{names}; none of them needs a key")]
+        """Which are enabled, in order, whether each that needs a key has one, and whether the tickers' markets are known."""
+        names = self.settings.in_order
+        found = [Finding("providers", Verdict.OK, f"{', '.join(names)}, asked in this order")]
+        without = [name for name in names if f"{name}_api_key" in SECRET_KEYS and not self.settings.vendor(name).key]
+        for name in without:
+            said = f"set {name.upper()}_API_KEY, or leave {name} out of ALERTS_PROVIDERS"
+            found.append(Finding("providers", Verdict.FAIL, f"{name} has no key", said))
         if "csv" in self.settings.alerts_providers and not self.settings.alerts_csv_folder.is_dir():
             text = f"there is no folder {self.settings.alerts_csv_folder}"
             found.append(Finding("providers", Verdict.FAIL, text, "set ALERTS_CSV_FOLDER"))

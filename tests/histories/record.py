@@ -23,6 +23,7 @@ from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from activities.interface import Freshness
 from domain.alert import Alert, AlertState
 from tests.conftest import make_alert, start_dev_server
+from tests.histories.jobs import OFFICES, history_of
 from tests.workflows.support import World, serving, start
 from workflows.alert import AlertWorkflow
 from workflows.messages import AlertInput, PauseRequest, SnoozeRequest
@@ -265,6 +266,10 @@ async def main() -> None:
         for scenario in scenarios():
             if scenario.version == NEWEST if not sys.argv[1:] else scenario.name in sys.argv[1:]:
                 await record(env.client, scenario)
+        for name in OFFICES:
+            if not sys.argv[1:] or name in sys.argv[1:]:
+                id, text = await history_of(env.client, name)
+                save(NEWEST, f"{name}.{id}", text)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from temporalio.worker import Replayer
 from worker.converter import DATA_CONVERTER
 from workflows.alert import AlertWorkflow
 from workflows.delivery import DeliveryWorkflow
+from workflows.jobs import ALL as JOB_WORKFLOWS
 
 FILES = sorted(Path(__file__).parent.glob("v*/*.json"))
 MESSAGES = {"pause", "resume", "snooze", "acknowledge", "definition_changed", "update_definition", "evaluate_now"}
@@ -21,7 +22,7 @@ MESSAGES = {"pause", "resume", "snooze", "acknowledge", "definition_changed", "u
 async def test_replays(path: Path) -> None:
     workflow_id = path.name.partition(".")[2].removesuffix(".json")
     history = WorkflowHistory.from_json(workflow_id, path.read_text(encoding="utf-8"))
-    replayer = Replayer(workflows=[AlertWorkflow, DeliveryWorkflow], data_converter=DATA_CONVERTER)
+    replayer = Replayer(workflows=[AlertWorkflow, DeliveryWorkflow, *JOB_WORKFLOWS], data_converter=DATA_CONVERTER)
     await replayer.replay_workflow(history)
 
 
@@ -32,10 +33,20 @@ def _marker(change: str) -> str:
 
 def test_every_message_is_in_a_history() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in FILES)
-    for change in ("pause-is-an-edit", "failed-runs", "older-row", "settled-first", "stamped", "written-while-paused"):
+    for change in (
+        "pause-is-an-edit",
+        "failed-runs",
+        "older-row",
+        "settled-first",
+        "stamped",
+        "written-while-paused",
+        "kept-first",
+    ):
         assert _marker(change) in text, change
     assert {name for name in MESSAGES if f'"{name}"' in text} == MESSAGES
     for name in ("expired", "late", "once", "cooldown", "settling", "forming"):
+        assert any(path.name.startswith(f"{name}.") for path in FILES)
+    for name in ("job", "data-steps", "job-failed"):
         assert any(path.name.startswith(f"{name}.") for path in FILES)
     for event in ("CONTINUED_AS_NEW", "TIMER_CANCELED", "CHILD_WORKFLOW_EXECUTION_STARTED", "ACTIVITY_TASK_CANCEL"):
         assert event in text
