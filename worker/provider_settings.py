@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
+from activities.market_data.calendars import is_market
 from activities.market_data.gate import buckets
 from activities.market_data.http import VendorSettings
 from domain.zones import zone
@@ -115,6 +116,8 @@ class ProviderSettings(BaseSettings):
         pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
         if any(not name.strip() or not code.strip() for name, _, code in pairs):
             raise ValueError("expected TICKER=MARKET pairs such as SAP.F=XFRA, separated by commas")
+        for _, _, code in pairs:
+            cls._a_market(code.strip())
         return {name.strip(): code.strip() for name, _, code in pairs}
 
     @field_validator(*(f"{name}_base_url" for name in VENDORS))
@@ -128,6 +131,13 @@ class ProviderSettings(BaseSettings):
     @classmethod
     def _some_rates(cls, value: str) -> str:
         buckets(value)
+        return value
+
+    @field_validator("alerts_default_market")
+    @classmethod
+    def _a_market(cls, value: str) -> str:
+        if not is_market(value):
+            raise ValueError(f"there is no calendar of a market {value}; expected an ISO code such as XNYS, or 24/7")
         return value
 
     @field_validator("alerts_csv_timezone")

@@ -44,6 +44,15 @@ def market_code(symbol: str, default: str = "XNYS") -> str:
     return SUFFIXES.get(name[dot:], default) if dot > 0 else default
 
 
+def is_market(code: str) -> bool:
+    """Whether there is a calendar of that code; the library is asked only for those not named here."""
+    if code in (CRYPTO, FOREX, "CMES", "XNYS", "XNAS", *SUFFIXES.values()):
+        return True
+    import exchange_calendars
+
+    return code in exchange_calendars.get_calendar_names()
+
+
 class Calendars:
     """Markets by ticker. ``overrides`` names the market of single tickers; ``default`` that of a plain one."""
 

@@ -6,12 +6,15 @@ import math
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from activities.csv_bars import read_bars_csv
 from activities.market_data.gate import Circuit
 from activities.market_data.http import VendorSettings
 from activities.market_data.provider import (
+    BarProvider,
     BarRequest,
     ProviderMisconfigured,
     ProviderNoPlan,
@@ -20,6 +23,8 @@ from activities.market_data.provider import (
     ProviderUnavailable,
 )
 from activities.market_data.providers.base import HttpProvider
+from activities.market_data.providers.csv_file import CsvFolder, Replay
+from activities.market_data.providers.simulated import SimulatedMarket
 from domain import timeframe
 from tests.stand_ins.server import StandIn
 from tests.stand_ins.vendor import KEY, UNKNOWN, Vendor
@@ -172,3 +177,29 @@ async def test_yahoos_crumb_is_fetched_anew_once() -> None:
         assert (await provider.fetch(request)).bars
         assert [asked.path.rsplit("/", 1)[1] for asked in server.asked] == ["AAPL", "getcrumb", "AAPL", "AAPL"]
         await provider.close()
+
+
+@pytest.mark.parametrize("name", ["csv", "simulated", "replay"])
+async def test_files_and_the_simulated_market_keep_the_same_contract(name: str, tmp_path: Path) -> None:
+    """Ascending bars of the window, each as long as its frame, at most the last not final, none of the future."""
+    opened = NOW.replace(second=0) - timedelta(minutes=300)
+    lines = [f"{opened + timedelta(minutes=n):%Y-%m-%dT%H:%M:%SZ},10,11,9,10.5,{n + 1}" for n in range(320)]
+    file = tmp_path / "X_1m.csv"
+    file.write_text("time,open,high,low,close,volume\n" + "\n".join(lines) + "\n")
+    provider: BarProvider
+    if name == "replay":
+        provider = Replay(read_bars_csv(file, "UTC"), "X", 60)
+        provider.begin(NOW - timedelta(seconds=299))
+    else:
+        provider = CsvFolder(tmp_path) if name == "csv" else SimulatedMarket(7)
+    start = NOW - timedelta(minutes=60)
+    fetched = await provider.fetch(BarRequest("X", "1m", start, NOW + timedelta(minutes=1), NOW))
+    bars = fetched.bars
+    assert 50 <= len(bars) <= 61
+    assert [bar.open_time for bar in bars] == sorted({bar.open_time for bar in bars})
+    assert all(start <= bar.open_time < NOW and bar.close_time - bar.open_time == timedelta(minutes=1) for bar in bars)
+    assert all(bar.final and bar.is_sound for bar in bars[:-1])
+    assert provider.gate is None
+    with pytest.raises(ProviderRefused):
+        await provider.fetch(BarRequest("Y", "1h", datetime(2019, 1, 1, tzinfo=UTC), NOW, NOW))
+    await provider.close()

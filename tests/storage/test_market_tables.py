@@ -1,0 +1,112 @@
+"""Bars, corrections, holes, coverage and staged steps behave alike on both databases (R-303, R-306)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from domain.bar import Bar
+from storage.bars import Gap
+from storage.database import Database
+from storage.records import Staged
+
+NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+KEY = ("X", "1m", "alpha_vantage/split")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    cluster = request.getfixturevalue("cluster") if request.param == "postgresql" else None
+    url = await cluster.new() if cluster else f"sqlite:///{tmp_path / 'bars.db'}"
+    database = Database(url)
+    await database.upgrade()
+    yield database
+    await database.close()
+    if cluster:
+        await cluster.drop(url)
+
+
+def bars(count: int, price: float = 10.0) -> list[Bar]:
+    return [
+        Bar(
+            NOON + n * MINUTE,
+            NOON + (n + 1) * MINUTE,
+            price,
+            price + 1,
+            price - 1,
+            price + n * 0.001,
+            math.nan if n == 3 else n,
+        )
+        for n in range(count)
+    ]
+
+
+async def test_a_batch_larger_than_any_statement_is_written_once_and_corrected(store: Database) -> None:
+    many = bars(5_000)
+    async with store.transaction() as work:
+        assert await work.bars.save(*KEY, many, "alpha_vantage", seen_at=NOON) == 0
+    async with store.transaction() as work:
+        assert await work.bars.save(*KEY, many, "alpha_vantage", seen_at=NOON) == 0, "the same again is no correction"
+    changed = [*many[:10], Bar(many[10].open_time, many[10].close_time, 20, 21, 19, 20, 7), *many[11:20]]
+    async with store.transaction() as work:
+        assert await work.bars.save(*KEY, changed, "alpha_vantage", seen_at=NOON + MINUTE) == 1
+    async with store.transaction() as work:
+        (one,) = await work.bars.corrections("X", "1m")
+        found = await work.bars.newest(*KEY, 10_000, NOON + timedelta(days=9))
+        some = await work.bars.between(*KEY, many[5].open_time, many[8].close_time)
+    assert (one.open_time, one.before["close"], one.after["close"], one.seen_at) == (
+        many[10].open_time,
+        10.01,
+        20,
+        NOON + MINUTE,
+    )
+    assert (len(found), found[10].close, found[11]) == (5_000, 20, many[11])
+    assert math.isnan(found[3].volume)
+    assert [bar.open_time for bar in some] == [bar.open_time for bar in many[6:9]]
+
+
+async def test_holes_and_coverage_are_remembered(store: Database) -> None:
+    async with store.transaction() as work:
+        for filled in (0, 4):
+            await work.bars.note_gap(Gap(*KEY, NOON + filled * MINUTE, NOON + (filled + 2) * MINUTE, NOON, filled))
+        await work.bars.note_gap(Gap(*KEY, NOON, NOON + 3 * MINUTE, NOON + MINUTE, 0))
+        await work.bars.cover(*KEY, (NOON, NOON + MINUTE), 1, NOON)
+        await work.bars.cover(*KEY, (NOON, NOON + 2 * MINUTE), 2, NOON)
+        await work.bars.cover(*KEY, (NOON - MINUTE, NOON), 1, NOON)
+    async with store.transaction() as work:
+        assert await work.bars.empty_gaps(*KEY) == [NOON]
+        assert await work.bars.covered(*KEY) == [(NOON - MINUTE, NOON), (NOON, NOON + 2 * MINUTE)]
+
+
+async def test_what_is_staged_is_found_replaced_and_cleared(store: Database) -> None:
+    async with store.transaction() as work:
+        await work.records.stage("run", "fetch", Staged("A", "v", {"rows": [1, None, "ä"]}), NOON)
+        await work.records.stage("run", "fetch", Staged("B", error="no answer"), NOON)
+        await work.records.stage("run", "fetch", Staged("B", "v", []), NOON)
+        await work.records.stage("old", "fetch", Staged("A", "v", 1), NOON - timedelta(days=3))
+    async with store.transaction() as work:
+        assert await work.records.staged_symbols("run", "fetch") == {"A": "", "B": ""}
+        assert await work.records.staged("run", "fetch", "A") == Staged("A", "v", {"rows": [1, None, "ä"]})
+        assert await work.records.staged("run", "cache", "A") is None
+        await work.records.clear_stage("run", NOON - timedelta(days=2))
+    async with store.transaction() as work:
+        assert (
+            await work.records.staged_symbols("run", "fetch") == await work.records.staged_symbols("old", "fetch") == {}
+        )
+
+
+async def test_notes_are_found_by_their_beginning_and_forgotten(store: Database) -> None:
+    async with store.transaction() as work:
+        await work.notes.put("providers:1", NOON, {"n": 1})
+        await work.notes.put("providers:2", NOON - timedelta(days=2), {"n": 2})
+        await work.notes.put("providers_3", NOON, {"n": 3})
+        assert list(await work.notes.under("providers:", NOON - MINUTE)) == ["providers:1"]
+        await work.notes.forget("providers:", NOON - timedelta(days=1))
+    async with store.transaction() as work:
+        assert await work.notes.get("providers:2") is None
+        assert await work.notes.get("providers_3") is not None
