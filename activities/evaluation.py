@@ -44,7 +44,7 @@ class Evaluation:
     def __init__(self, market: MarketData, lookback: int = 1) -> None:
         self.market = market
         self.lookback = lookback
-        self._values: OrderedDict[tuple[str, str, str, str, datetime], dict[str, float]] = OrderedDict()
+        self._values: OrderedDict[tuple[str, str, str, str, str, datetime], dict[str, float]] = OrderedDict()
 
     @activity.defn(name=EVALUATE)
     async def evaluate(self, wanted: EvaluateInput) -> EvaluateResult:
@@ -67,6 +67,8 @@ class Evaluation:
             for index in range(_first_new(series, wanted, since), self._until(series, others))
             if not wanted.market_hours_only or _in_session(series, series.bars[index])
         ]
+        if since is None and own.doubt is not None and own.freshness is Freshness.SETTLING:
+            new = []  # the newest bar is held back, and an older one is not what was asked for
         cut = new[:MAX_SNAPSHOTS]
         snapshots = tuple(self._snapshot(wanted, operands, series, others_series, index) for index in cut)
         forming = None
@@ -148,17 +150,18 @@ class Evaluation:
                 at = bisect_right(chosen.bars, bar.close_time, key=_close) - 1
             else:
                 chosen, at = series, index
-            values[operand.key] = self._value(wanted.symbol, operand, chosen, at - operand.offset)
+            frame = operand.timeframe or wanted.timeframe
+            values[operand.key] = self._value((wanted.symbol, frame), operand, chosen, at - operand.offset)
         return BarSnapshot(bar.open_time, bar.close_time, values, final=bar.final)
 
-    def _value(self, symbol: str, operand: Operand, series: Series, index: int) -> float | None:
+    def _value(self, of: tuple[str, str], operand: Operand, series: Series, index: int) -> float | None:
         if index < 0:
             return None
         if isinstance(operand, FieldOperand):
             return _finite(getattr(series.bars[index], operand.field))
         bar = series.bars[index]
-        # the bar's own close is part of the name: a readjusted series has other values
-        name = (series.provider, symbol, f"{bar.close_time - bar.open_time} {bar.close}", operand.base, bar.close_time)
+        # the bar's own close is part of the name: a readjusted series has other values; bars cut by a session's end look alike
+        name = (series.provider, *of, f"{bar.close}", operand.base, bar.close_time)
         kept = self._values.get(name) if bar.final else None
         if kept is None:
             kept = _compute(operand, series, index)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, insert, select
+from sqlalchemy import ColumnElement, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.bar import FIELDS, Bar
@@ -124,6 +124,15 @@ class Bars:
             .limit(limit)
         )
         return list(await self.session.scalars(statement))
+
+    async def forget(self, symbol: str, timeframe: str, adjustment: str, before: datetime) -> None:
+        """Removes bars that opened before a time, and every note that they were backfilled."""
+        await self.session.execute(delete(BarRow).where(*_of(symbol, timeframe, adjustment), BarRow.open_time < before))
+        await self.session.execute(
+            delete(CoverageRow).where(
+                CoverageRow.symbol == symbol, CoverageRow.timeframe == timeframe, CoverageRow.adjustment == adjustment
+            )
+        )
 
     async def note_gap(self, gap: Gap) -> None:
         """Remembers a hole and what came of asking again."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from activities.market_data.market import Continuous, Exchange, Market, Session
 
@@ -27,6 +28,7 @@ AHEAD = timedelta(days=365)
 MARGIN = timedelta(days=60)
 OPENED = {"XTKS": date(1997, 1, 6)}
 EARLIEST = date(1990, 1, 1)
+REST = {"CMES": timedelta(hours=1)}  # Globex rests from 16:00 to 17:00 in Chicago, which the library counts as trading
 
 
 def market_code(symbol: str, default: str = "XNYS") -> str:
@@ -96,22 +98,57 @@ def _exchange(code: str, start: date, end: date) -> Exchange:
     import pandas as pd
 
     start = max(start, OPENED.get(code, EARLIEST))
+    if code == FOREX:
+        return Exchange(code, "Europe/London", _forex(start, end))
     try:
         with warnings.catch_warnings():  # of its own use of pandas
             warnings.simplefilter("ignore")
-            calendar = exchange_calendars.get_calendar(code, start=start.isoformat(), end=end.isoformat())
+            try:
+                calendar = exchange_calendars.get_calendar(code, start=start.isoformat(), end=end.isoformat())
+            except ValueError:  # some are known to the end of a year only
+                calendar = exchange_calendars.get_calendar(code)
     except exchange_calendars.errors.InvalidCalendarName:
         raise ValueError(f"there is no calendar of a market {code}") from None
     sessions = []
     columns = calendar.schedule[["open", "break_start", "break_end", "close"]]
     for row in columns.itertuples():
         day, opened, pause, resumed, closed = row
-        first, last = opened.to_pydatetime(), closed.to_pydatetime()
+        first, last = opened.to_pydatetime(), closed.to_pydatetime() - REST.get(code, timedelta())
         if pd.isna(pause):
             spans: tuple[tuple[datetime, datetime], ...] = ((first, last),)
         else:
             spans = ((first, pause.to_pydatetime()), (resumed.to_pydatetime(), last))
         utc = tuple((begin.astimezone(UTC), finish.astimezone(UTC)) for begin, finish in spans)
         sessions.append(Session(day.date(), utc))
-    zone = "Europe/London" if code == FOREX else str(calendar.tz)
-    return Exchange(code, zone, sessions)
+    return Exchange(code, str(calendar.tz), _extended(sessions, str(calendar.tz), end))
+
+
+def _forex(start: date, end: date) -> list[Session]:
+    """Currencies trade from Sunday to Friday, 17:00 to 17:00 in New York; a day is named by its end."""
+    turn = ZoneInfo("America/New_York")
+    at = [datetime(day.year, day.month, day.day, 17, tzinfo=turn).astimezone(UTC) for day in _days(start, end)]
+    days = list(_days(start, end))
+    return [
+        Session(day, ((opened, closed),))
+        for day, opened, closed in zip(days[1:], at, at[1:], strict=False)
+        if day.isoweekday() <= 5
+    ]
+
+
+def _extended(sessions: list[Session], zone: str, end: date) -> list[Session]:
+    """Beyond what is known, weekdays with the hours of the last day that is: late by a holiday rather than blind."""
+    last, local = sessions[-1], ZoneInfo(zone)
+    more = []
+    for day in _days(last.day + timedelta(days=1), end):
+        ahead = timedelta(days=(day - last.day).days)
+        spans = tuple(
+            ((begin.astimezone(local) + ahead).astimezone(UTC), (finish.astimezone(local) + ahead).astimezone(UTC))
+            for begin, finish in last.spans
+        )
+        if day.isoweekday() <= 5:
+            more.append(Session(day, spans))
+    return [*sessions, *more]
+
+
+def _days(start: date, end: date) -> Iterator[date]:
+    return (start + timedelta(days=n) for n in range((end - start).days + 1))

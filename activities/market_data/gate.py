@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -19,9 +20,13 @@ from activities.market_data.provider import (
     ProviderQuota,
     ProviderRefused,
     ProviderUnavailable,
+    RateUsedUp,
 )
 
 FAILURES_TO_OPEN = 5
+PATIENCE = timedelta(seconds=20)
+TRIED_AGAIN_IN = timedelta(seconds=2)
+_patience: ContextVar[timedelta | None] = ContextVar("patience", default=None)
 FIRST_OPEN = timedelta(seconds=15)
 LONGEST_OPEN = timedelta(minutes=10)
 MOST_DOUBLINGS = 10
@@ -29,6 +34,16 @@ MISCONFIGURED_FOR = timedelta(minutes=30)
 PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 RATE = r"[1-9]\d{0,6}/(?:second|minute|hour|day)"
 RATES = re.compile(rf"{RATE}(?:\s*[,;]\s*{RATE})*")
+
+
+@contextmanager
+def patiently(patience: timedelta) -> Iterator[None]:
+    """Calls made inside wait so long for a token: jobs and backfills have time, alerts have not."""
+    before = _patience.set(patience)
+    try:
+        yield
+    finally:
+        _patience.reset(before)
 
 
 class TokenBucket:
@@ -104,7 +119,7 @@ class Gate:
     name: str
     rates: Sequence[TokenBucket] = ()
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    patience: timedelta = timedelta(seconds=2)
+    patience: timedelta = PATIENCE
     tally: Tally = field(default_factory=Tally)
     _failed: int = 0
     _opened: int = 0
@@ -112,6 +127,7 @@ class Gate:
     _why: str = ""
     _quota: bool = False
     _trying: bool = False
+    _openings: int = 0
 
     @property
     def circuit(self) -> Circuit:
@@ -142,18 +158,18 @@ class Gate:
                 self.name, f"not asked before {self._until:%H:%M:%S} UTC: {self._why}", self._until - self.clock()
             )
         if self.circuit is Circuit.HALF_OPEN and self._trying:
-            raise ProviderUnavailable(self.name, f"is being tried again: {self._why}", FIRST_OPEN)
+            raise ProviderUnavailable(self.name, f"is being tried again: {self._why}", TRIED_AGAIN_IN)
 
     async def enter(self, cost: float = 1) -> None:
         """Waits for a token for each rate.
 
         Raises:
-            ProviderUnavailable: the tokens are further away than ``patience``.
+            RateUsedUp: the tokens are further away than ``patience``.
         """
         now = self.clock()
         wait = max((bucket.wait(now, cost) for bucket in self.rates), default=timedelta())
-        if wait > self.patience:
-            raise ProviderQuota(self.name, f"its rate is used up for {wait.total_seconds():.0f} s", wait)
+        if wait > (_patience.get() or self.patience):
+            raise RateUsedUp(self.name, f"its rate is used up for {wait.total_seconds():.0f} s", wait)
         for bucket in self.rates:
             bucket.take(now, cost)
         self.tally.calls += 1
@@ -168,10 +184,12 @@ class Gate:
             ProviderUnavailable: the circuit is open.
         """
         self.check()
-        trial = self.circuit is Circuit.HALF_OPEN
+        trial, openings = self.circuit is Circuit.HALF_OPEN, self._openings
         self._trying = self._trying or trial
         try:
             yield
+        except RateUsedUp:
+            raise
         except ProviderError as error:
             self.failed(error)
             raise
@@ -182,7 +200,9 @@ class Gate:
             self.failed(ProviderUnavailable(self.name, f"sent something unreadable ({type(error).__name__})"))
             raise
         else:
-            self.succeeded()
+            self.tally.last_ok_at = self.clock()
+            if openings == self._openings:  # a ban that came while this call was under way stands
+                self.succeeded()
         finally:
             if trial:
                 self._trying = False
@@ -202,8 +222,10 @@ class Gate:
             return self._open(MISCONFIGURED_FOR, error)
         if isinstance(error, ProviderRefused):
             self._failed = 0  # it answers: this ticker or interval is what it does not have
+            if self.circuit is Circuit.HALF_OPEN:
+                self.succeeded()
             return None
-        if isinstance(error, ProviderUnavailable) and error.retry_after is not None:
+        if isinstance(error, ProviderUnavailable) and error.retry_after is not None and error.retry_after > timedelta():
             return self._open(error.retry_after, error)
         if self.circuit is Circuit.OPEN:  # one of several calls that were under way when it opened
             return None
@@ -215,4 +237,7 @@ class Gate:
 
     def _open(self, wait: timedelta, error: ProviderError) -> None:
         text = str(error).removeprefix(f"{self.name}: ")
-        self._until, self._why, self._quota = self.clock() + wait, text[:200], isinstance(error, ProviderQuota)
+        until = self.clock() + wait
+        self._openings += 1
+        if self._until is None or until > self._until:
+            self._until, self._why, self._quota = until, text[:200], isinstance(error, ProviderQuota)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -13,14 +14,18 @@ from activities.market_data.calendars import CRYPTO, Calendars
 from activities.market_data.doubt import SECOND_LOOK, doubt
 from activities.market_data.market import Interval, Market
 from activities.market_data.provider import BarProvider, BarRequest, FetchedBars, Hours, ProviderError
-from activities.market_data.series import IsHole, Series, holes, joined, unbroken
+from activities.market_data.series import IsHole, Series, holes, joined, readjusted, unbroken
 from domain import timeframe
 from domain.bar import Bar
 from storage.bars import Gap
 from storage.database import Database
 
 LONGEST_FETCH_SECONDS = 25.0
+DATABASE_SECONDS = 5.0
 MOST_HOLES = 3
+QUIET_FOR = timedelta(minutes=2)
+MENDED_FOR = timedelta(hours=1)
+THIN = 4
 BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
 Key = tuple[str, str, str]
 log = structlog.get_logger(__name__)
@@ -88,16 +93,24 @@ class Keeper:
         if provider.durable and (held is None or held.bars):
             held = await self._with_stored(provider, need, held, as_of)
         if held is not None and self._has_newest(provider, held, need, as_of):
-            return self._keep(key, held, now)
+            return self._keep(key, held)
         needed = start = self.start(provider, need)
         overlaps = held is not None and bool(held.bars) and self.reaches(provider, held, need)
         if overlaps and held is not None:
-            start = min([held.bars[-1].open_time - timeframe.duration(need.frame) * 2, *held.blank])
+            overlap = held.bars[-1].open_time - timeframe.duration(need.frame) * 2
+            start = min([overlap, *held.blank, *_unsound(held, as_of)])
         async with asyncio.timeout(LONGEST_FETCH_SECONDS):
-            series = await self._fetched(provider, need, market, held, start, needed)
+            series, fetched = await self._fetched(provider, need, market, held, start, needed)
             if overlaps and doubt(series.bars, market) is not None:  # its history may have been adjusted by now
-                series = await self._fetched(provider, need, market, None, needed, needed)
-        return self._keep(key, series, now)
+                series, fetched = await self._fetched(provider, need, market, None, needed, needed)
+            elif not overlaps and _is_thin(series, need, market):
+                wider = replace(need, window=need.window * THIN)
+                series, fetched = await self._fetched(provider, need, market, None, self.start(provider, wider), needed)
+        changed = held is not None and readjusted(held, [bar for bar in fetched.bars if bar.final])
+        self._keep(key, series)
+        if provider.durable:  # what waits for the answer need not wait for SQL's errors
+            await self._store(provider, need, [bar for bar in fetched.bars if bar.final], anew=changed)
+        return series
 
     async def _fetched(
         self,
@@ -107,33 +120,31 @@ class Keeper:
         held: Series | None,
         start: datetime,
         needed: datetime,
-    ) -> Series:
+    ) -> tuple[Series, FetchedBars]:
         key, now = (provider.name, need.symbol, need.frame), self.clock()
         end = provider.market_time(now) + timeframe.duration(need.frame)
         request = BarRequest(need.symbol, need.frame, start, end, now)
         request = request if market is None else replace(request, market=market)
         fetched = await provider.fetch(request)
-        fetched = await self._refilled(provider, need, request, fetched)
+        fetched = await self._refilled(provider, need, request, fetched, first=held is None)
         keep = self._widest.get(key, need.window)
         is_hole = self._is_hole(key, need.frame, market)
         series = joined(provider.name, held, fetched, start, needed, keep, is_hole, market)
-        series = replace(series, blank=self._unconfirmed(key, fetched, series))
-        if provider.durable:
-            await self._store(provider, need, [bar for bar in fetched.bars if bar.final])
-        return series
+        return replace(series, blank=self._unconfirmed(key, fetched, series)), fetched
 
     def _unconfirmed(self, key: Key, fetched: FetchedBars, series: Series) -> frozenset[datetime]:
         """Places without values that were seen for the first time a moment ago; what stays so is a quiet market."""
         now, seen = self.clock(), self._blank.setdefault(key, {})
+        known = {bar.open_time for bar in series.bars}  # what was held before goes on
         for opened in fetched.blank:
             seen.setdefault(opened, now)
-        young = {opened for opened in fetched.blank if now - seen[opened] < SECOND_LOOK}
+        young = {opened for opened in fetched.blank - known if now - seen[opened] < SECOND_LOOK}
         oldest = series.bars[0].open_time if series.bars else now
         self._blank[key] = {opened: at for opened, at in seen.items() if opened >= oldest}
         return frozenset(young)
 
-    def _keep(self, key: Key, series: Series, now: datetime) -> Series:
-        self.series[key], self.fetched_at[key] = series, now
+    def _keep(self, key: Key, series: Series) -> Series:
+        self.series[key], self.fetched_at[key] = series, self.clock()
         return series
 
     def _has_newest(self, provider: BarProvider, held: Series, need: Need, as_of: datetime) -> bool:
@@ -158,27 +169,40 @@ class Keeper:
         return is_hole
 
     async def _refilled(
-        self, provider: BarProvider, need: Need, request: BarRequest, fetched: FetchedBars
+        self, provider: BarProvider, need: Need, request: BarRequest, fetched: FetchedBars, *, first: bool
     ) -> FetchedBars:
-        """Each hole is asked for once more. A vendor that says again that nothing traded there is believed."""
-        key = (provider.name, need.symbol, need.frame)
-        empty = self._empty.setdefault(key, set())
+        """Each hole is asked for at once, and again with the second look: what is lacking then never traded, and is noted so.
+
+        In a series that is seen for the ``first`` time, what has been blank for minutes is asked for once.
+        """
+        key, now = (provider.name, need.symbol, need.frame), self.clock()
+        empty, seen = self._empty.setdefault(key, set()), self._blank.setdefault(key, {})
         found = [hole for hole in holes(fetched.bars, need.frame, request.market) if hole[0] not in empty]
-        if provider.hours is Hours.FILE or not found:
+        if provider.hours is Hours.FILE:
             return fetched
-        bars = {bar.open_time: bar for bar in fetched.bars}
-        for hole in found[-MOST_HOLES:]:
+        asked = found[-MOST_HOLES:]
+        if first and fetched.blank:
+            asked.append((min(fetched.blank), max(fetched.blank) + timeframe.duration(need.frame)))
+        bars, lacking = {bar.open_time: bar for bar in fetched.bars}, set(fetched.blank)
+        for hole in asked:
             try:
                 again = await provider.fetch(replace(request, start=hole[0], end=hole[1]))
             except ProviderError as error:
                 log.warning("hole not filled", action="refill", symbol=need.symbol, error=str(error)[:200])
                 break
             bars |= {bar.open_time: bar for bar in again.bars}
-            if not again.bars:
+        for hole in found[-MOST_HOLES:]:
+            filled = sum(hole[0] <= opened < hole[1] for opened in bars)
+            if not filled and now - seen.setdefault(hole[0], now) < SECOND_LOOK:
+                lacking.add(hole[0])
+                continue
+            if not filled:
                 empty.add(hole[0])
-            await self._note_gap(provider, need, hole, filled=len(again.bars))
+            await self._note_gap(provider, need, hole, filled=filled)
+        if first:  # a quiet market, so the vendor twice
+            seen |= {opened: now - SECOND_LOOK for opened in fetched.blank if now - opened > QUIET_FOR}
         ordered = tuple(bars[opened] for opened in sorted(bars))
-        return FetchedBars(ordered, fetched.begins_history, fetched.blank - bars.keys())
+        return FetchedBars(ordered, fetched.begins_history, frozenset(lacking - bars.keys()))
 
     async def _with_stored(
         self, provider: BarProvider, need: Need, held: Series | None, as_of: datetime
@@ -191,7 +215,7 @@ class Keeper:
         if held is not None and self._is_before(held, need, as_of):
             return held
         try:
-            async with self.database.transaction() as work:
+            async with asyncio.timeout(DATABASE_SECONDS), self.database.transaction() as work:
                 if held is not None:
                     newer = await work.bars.between(need.symbol, need.frame, adjustment, held.bars[-1].open_time, as_of)
                 else:
@@ -220,12 +244,15 @@ class Keeper:
         expected = held.last_close(need.frame, as_of)
         return expected is None or held.market is None or held.bars[-1].close_time >= expected
 
-    async def _store(self, provider: BarProvider, need: Need, bars: Sequence[Bar]) -> None:
+    async def _store(self, provider: BarProvider, need: Need, bars: Sequence[Bar], *, anew: bool) -> None:
+        """``anew``: the vendor has adjusted its history; what SQL has from before would not go with it."""
         if self.database is None or not bars:
             return
         adjustment = stored_key(provider, need.frame)
         try:
-            async with self.database.transaction() as work:
+            async with asyncio.timeout(DATABASE_SECONDS), self.database.transaction() as work:
+                if anew:
+                    await work.bars.forget(need.symbol, need.frame, adjustment, bars[0].open_time)
                 changed = await work.bars.save(
                     need.symbol, need.frame, adjustment, bars, provider.name, seen_at=self.clock()
                 )
@@ -241,10 +268,28 @@ class Keeper:
             return
         gap = Gap(need.symbol, need.frame, stored_key(provider, need.frame), hole[0], hole[1], self.clock(), filled)
         try:
-            async with self.database.transaction() as work:
+            async with asyncio.timeout(DATABASE_SECONDS), self.database.transaction() as work:
                 await work.bars.note_gap(gap)
         except Exception as error:
             log.warning("hole not noted", action="refill", symbol=need.symbol, error=type(error).__name__)
+
+
+def _unsound(held: Series, as_of: datetime) -> list[datetime]:
+    """Bars of the last hour that contradicted themselves: the vendor may have mended them."""
+    found = []
+    for bar in reversed(held.bars):
+        if as_of - bar.close_time > MENDED_FOR:
+            break
+        if math.isnan(bar.close):
+            found.append(bar.open_time)
+    return found
+
+
+def _is_thin(series: Series, need: Need, market: Market | None) -> bool:
+    """A window asked for as of a market that trades every minute, of one that does not."""
+    if market is None or market.continuous or not timeframe.is_intraday(need.frame) or series.begins_history:
+        return False
+    return series.count_until(need.since) < need.window
 
 
 def stored_key(provider: BarProvider, frame: str) -> str:

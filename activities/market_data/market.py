@@ -181,7 +181,7 @@ class Exchange:
             if label != on_clock and label > start:  # a live row is stamped with its last trade
                 label = start + (label - start) // length * length
             return label, min(label + length, end)
-        return on_clock, on_clock + length
+        return None  # before the open or after the close
 
     def last_close(self, frame: str, at: datetime, phase: timedelta = timedelta()) -> datetime | None:
         """Close of the newest bar that has closed."""

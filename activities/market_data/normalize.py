@@ -15,6 +15,7 @@ from activities.market_data.provider import BarRequest, FetchedBars
 from domain.bar import Bar
 
 MISSING = math.nan
+ROUNDED = 1e-4
 MENDED_WITHIN = timedelta(seconds=60)  # a newest bar that contradicts itself is waited for so long
 
 
@@ -97,6 +98,10 @@ def normalize(
 
 def _bar(row: RawBar, opened: datetime, closes: datetime) -> Bar:
     prices = [MISSING if value is None else value for value in row.prices]
+    first, high, low, last = prices
+    # vendors round: an open or close a hair outside the range widens it
+    if max(first, last) <= high * (1 + ROUNDED) and min(first, last) >= low * (1 - ROUNDED):
+        prices[1], prices[2] = max(high, first, last), min(low, first, last)
     volume = MISSING if row.volume is None else row.volume
     bar = Bar(opened, closes, prices[0], prices[1], prices[2], prices[3], volume, final=False)
     complete = Bar(opened, closes, prices[0], prices[1], prices[2], prices[3], 0.0) if math.isnan(volume) else bar

@@ -109,6 +109,10 @@ class ProviderQuota(ProviderUnavailable):
     """No more calls until a time: the plan's quota is spent, or the vendor has banned us for a while."""
 
 
+class RateUsedUp(ProviderQuota):
+    """Our own rate for the vendor is used up for longer than the caller waits: the vendor has done nothing wrong."""
+
+
 class ProviderRefused(ProviderError):
     """Will not go well however often it is asked: unknown symbol, interval not offered."""
 

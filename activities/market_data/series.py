@@ -121,12 +121,17 @@ def joined(
     begins, reach = fetched.begins_history, start
     older: list[Bar] = []
     if held is not None and held.bars and start >= held.reach and not readjusted(held, closed):
-        older = [bar for bar in held.bars if not closed or bar.open_time < closed[0].open_time]
-        if older and closed and is_hole(older[-1], closed[0]):
+        older = [
+            bar
+            for bar in held.bars
+            if not closed or bar.open_time < closed[0].open_time or bar.open_time in fetched.blank
+        ]
+        before = [bar for bar in older if not closed or bar.open_time < closed[0].open_time]
+        if before and closed and is_hole(before[-1], closed[0]):
             older = []
     if older and held is not None:
         begins, reach = held.begins_history, held.reach
-    bars = [*older, *closed]
+    bars = sorted([*older, *closed], key=_open)
     surplus = bisect_left(bars, needed, key=_open) if len(bars) > 2 * keep + SLACK else 0
     surplus = min(surplus, len(bars) - keep)
     if surplus > 0:

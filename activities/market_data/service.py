@@ -16,7 +16,6 @@ from activities.market_data.keeper import Keeper, Key, Need
 from activities.market_data.provider import (
     BarProvider,
     ProviderError,
-    ProviderNoPlan,
     ProviderRefused,
     ProviderUnavailable,
 )
@@ -33,7 +32,8 @@ REFUSED_FOR = timedelta(minutes=30)
 RETRY_SECONDS = 0.5
 BEHIND = timedelta(minutes=2)
 THINLY_TRADED = timedelta(minutes=15)
-ANY_SYMBOL = "*"
+MOMENT = timedelta(seconds=1)
+MOST_DOUBTED = 1000
 log = structlog.get_logger(__name__)
 
 
@@ -75,20 +75,19 @@ class MarketData:
         self.ttl = ttl
         self.keeper = Keeper(calendars or Calendars(clock), database, clock)
         self._flights: dict[Key, asyncio.Task[Series]] = {}
-        self._serving: dict[tuple[str, str], BarProvider] = {}
         self._refused: dict[Key, tuple[datetime, str]] = {}
         self._doubted: dict[tuple[str, str, datetime], datetime] = {}
 
     async def bars(self, need: Need, *, limit: float | None) -> Answer:
         """The bars needed, where there are so many; a vendor gets at most ``limit`` seconds.
 
-        Providers are asked in order of priority, the one that served last first. Never raises a provider's error.
+        Providers are asked in order of priority; one whose circuit is open costs nothing. Never raises a provider's error.
         """
         refusals, problem, ready = [], "", None
         as_of = self.clock()
         doubtful: list[tuple[BarProvider, Answer]] = []
         late: Answer | None = None
-        for provider in self._ordered(need):
+        for provider in self.providers:
             as_of = provider.market_time(self.clock())
             try:
                 answer = await self._patiently(provider, need, limit)
@@ -103,7 +102,7 @@ class MarketData:
                 log.error("provider failed", action="fetch_bars", provider=provider.name, error=repr(error)[:300])
                 problem = f"{provider.name}: sent something unreadable ({type(error).__name__})"
                 continue
-            if answer.doubt is not None and not self._believed(need, answer.doubt):
+            if answer.doubt is not None and not self._believed(provider, need, answer.doubt):
                 if not any(_agree(answer, other) for _, other in doubtful):
                     doubtful.append((provider, answer))
                     continue
@@ -111,7 +110,6 @@ class MarketData:
             if self._lags(provider, answer):  # another vendor may have the bar already
                 late = late or answer
                 continue
-            self._serving[need.symbol, need.frame] = provider
             return answer
         if late is not None:
             return late
@@ -121,24 +119,20 @@ class MarketData:
             return Answer(Freshness.REFUSED, as_of, problem="; ".join(refusals))
         return Answer(Freshness.UNAVAILABLE, as_of, ready_at=ready, problem="; ".join([problem, *refusals]))
 
-    def _ordered(self, need: Need) -> list[BarProvider]:
-        serving = self._serving.get((need.symbol, need.frame))
-        if serving is None or serving is self.providers[0]:
-            return self.providers
-        if _is_back(self.providers[0]):  # what was preferred is well again
-            return self.providers
-        return [serving, *(provider for provider in self.providers if provider is not serving)]
-
     def _lags(self, provider: BarProvider, answer: Answer) -> bool:
         """Whether the newest bar has been expected of a vendor for longer than it usually takes."""
         if answer.freshness is not Freshness.SETTLING or answer.expected is None:
             return False
         return self.clock() - answer.expected > provider.grace + LATE_AFTER
 
-    def _believed(self, need: Need, found: Doubt) -> bool:
-        """Whether a jump has stood for long enough to be true."""
-        first = self._doubted.setdefault((need.symbol, need.frame, found.bar.close_time), self.clock())
-        return self.clock() - first >= found.wait
+    def _believed(self, provider: BarProvider, need: Need, found: Doubt) -> bool:
+        """Whether a jump has stood for long enough to be true, and was still there when the vendor was asked once more."""
+        now = self.clock()
+        if len(self._doubted) > MOST_DOUBTED:
+            self._doubted = {key: at for key, at in self._doubted.items() if now - at < timedelta(hours=1)}
+        first = self._doubted.setdefault((need.symbol, need.frame, found.bar.close_time), now)
+        asked_again = self.keeper.fetched_at[provider.name, need.symbol, need.frame] > first
+        return asked_again and now - first >= found.wait
 
     def _held_back(self, need: Need, provider: BarProvider, answer: Answer) -> Answer:
         """The bars before a jump that no other vendor could confirm or deny."""
@@ -165,17 +159,18 @@ class MarketData:
                     await asyncio.sleep(RETRY_SECONDS * 2**attempt)
             return await self._from(provider, need, limit)
         except ProviderRefused as error:
-            symbol = ANY_SYMBOL if isinstance(error, ProviderNoPlan) else need.symbol
             until = self.clock() + REFUSED_FOR
-            self._refused[provider.name, symbol, need.frame] = (until, str(error).removeprefix(f"{provider.name}: "))
+            self._refused[provider.name, need.symbol, need.frame] = (
+                until,
+                str(error).removeprefix(f"{provider.name}: "),
+            )
             raise
 
     def _still_refused(self, provider: BarProvider, need: Need) -> None:
         """A vendor is not asked again at once for what it said it does not have."""
-        for symbol in (need.symbol, ANY_SYMBOL):
-            until, why = self._refused.get((provider.name, symbol, need.frame), (None, ""))
-            if until is not None and self.clock() < until and provider.gate is not None:
-                raise ProviderRefused(provider.name, why)
+        until, why = self._refused.get((provider.name, need.symbol, need.frame), (None, ""))
+        if until is not None and self.clock() < until and provider.gate is not None:
+            raise ProviderRefused(provider.name, why)
 
     async def _from(self, provider: BarProvider, need: Need, limit: float | None) -> Answer:
         keeper, key = self.keeper, (provider.name, need.symbol, need.frame)
@@ -184,7 +179,7 @@ class MarketData:
         for _ in range(3):  # a flight that others began may fall short, and a readjusted series is begun anew
             if held is not None and keeper.reaches(provider, held, need) and not self._is_due(provider, need, held):
                 break
-            if provider.gate is not None:
+            if provider.gate is not None and key not in self._flights:  # a flight under way is joined
                 provider.gate.check()
             held = await self._flight(provider, need, limit)
             if need.forming and keeper.reaches(provider, held, need):
@@ -198,6 +193,8 @@ class MarketData:
         as_of, newest = provider.market_time(now), held.newest_close
         expected, following = held.last_close(need.frame, as_of), held.next_close(need.frame, as_of)
         found = doubt(held.bars, held.market) or blank_doubt(held.bars, held.blank)
+        if held.forming is not None and doubt((*held.bars[-1:], held.forming), held.market) is not None:
+            held = replace(held, forming=None)  # it has no time to be looked at twice
         if held.market is None or as_of != now:
             return Answer(Freshness.FRESH, as_of, held, next_close=following)
         fresh = Answer(Freshness.FRESH, as_of, held, expected=expected, next_close=following, doubt=found)
@@ -208,7 +205,7 @@ class MarketData:
             raise ProviderUnavailable(provider.name, f"has no recent {need.frame} bars of {need.symbol}")
         missed = held.market.trading(newest, now)
         least = 3 * length + BEHIND if held.market.continuous else max(3 * length + BEHIND, THINLY_TRADED)
-        if timeframe.is_intraday(need.frame) and missed > least:
+        if timeframe.is_intraday(need.frame) and missed > least and held.market.is_open(now - MOMENT, now):
             raise ProviderUnavailable(provider.name, f"its newest bar is {missed.total_seconds():.0f} s old")
         if not timeframe.is_intraday(need.frame) and (held.next_close(need.frame, newest) or expected) < expected:
             raise ProviderUnavailable(provider.name, f"its newest bar is of {newest:%Y-%m-%d}")
@@ -225,7 +222,7 @@ class MarketData:
             return age >= FORMING_TTL
         if as_of != now or held.market is None:  # a replay has a pace of its own, a file changes when it does
             return age >= FORMING_TTL / 2
-        if held.blank and age >= SECOND_LOOK:
+        if age >= SECOND_LOOK and (held.blank or doubt(held.bars, held.market) is not None):
             return True
         newest = held.newest_close
         following = None if newest is None else held.next_close(need.frame, newest)
@@ -261,10 +258,6 @@ class MarketData:
         await asyncio.gather(*flights, return_exceptions=True)
         for provider in self.providers:
             await provider.close()
-
-
-def _is_back(provider: BarProvider) -> bool:
-    return provider.gate is not None and provider.gate.open_until is None and provider.gate.tally.last_ok_at is not None
 
 
 def _agree(one: Answer, other: Answer) -> bool:

@@ -196,7 +196,6 @@ async def test_r302_the_next_provider_serves_when_the_first_fails() -> None:
         first.error = error
         result = await evaluation.evaluate(wanted(clock))
         assert (result.source, result.freshness) == ("second", Freshness.FRESH)
-        evaluation.market._serving.clear()
 
 
 async def test_trouble_is_told_apart() -> None:
@@ -366,8 +365,12 @@ async def test_a_hole_is_asked_for_again_and_what_never_traded_is_believed(datab
     vendor.never = {datetime(2026, 11, 12, 21, 0, tzinfo=UTC)}
     evaluation = Evaluation(MarketData([vendor], database, clock))
     ask = EvaluateInput("X", "1d", ("sma(20)",), now=clock.now)
-    assert (await evaluation.evaluate(ask)).snapshots[0].values["sma(20)"] is not None
+    held = await evaluation.evaluate(ask)
+    assert (held.snapshots, held.freshness) == ((), Freshness.SETTLING)
     assert len(vendor.requests) == 3, "the window, and each hole once"
+    clock.now += timedelta(seconds=15)
+    assert (await evaluation.evaluate(ask)).snapshots[0].values["sma(20)"] is not None
+    assert len(vendor.requests) == 5, "a second look, and then it is believed"
     async with database.transaction() as work:
         bars = await work.bars.newest("X", "1d", "sessions/raw", 30, clock.now)
         assert await work.bars.empty_gaps("X", "1d", "sessions/raw") == [datetime(2026, 11, 12, 14, 30, tzinfo=UTC)]
@@ -462,23 +465,96 @@ class Blanking(Vendor):
         return FetchedBars(bars, blank=blank)
 
 
-async def test_values_a_vendor_has_lost_are_waited_for_and_a_quiet_market_is_believed() -> None:
+async def test_values_a_vendor_has_lost_are_waited_for() -> None:
     clock, vendor = Clock(), Blanking()
-    vendor.lost = frozenset({NOON - timedelta(minutes=4)})
-    evaluation, after = Evaluation(MarketData([vendor], clock=clock)), NOON - timedelta(minutes=8)
-    first = await evaluation.evaluate(wanted(clock, "sma(20)", after=after))
-    assert (first.snapshots[-1].bar_close, first.freshness) == (NOON - timedelta(minutes=4), Freshness.SETTLING)
-    assert first.ready_at == clock.now + timedelta(seconds=15)
+    evaluation = Evaluation(MarketData([vendor], clock=clock))
+    assert (await evaluation.evaluate(wanted(clock, "sma(20)"))).freshness is Freshness.FRESH
+    clock.now += timedelta(minutes=2)
+    vendor.lost = frozenset({NOON, NOON - timedelta(minutes=1)})  # a new bar, and one that is held already
+    held = await evaluation.evaluate(wanted(clock, "sma(20)", after=NOON))
+    assert (held.snapshots, held.freshness, held.ready_at) == (
+        (),
+        Freshness.SETTLING,
+        clock.now + timedelta(seconds=15),
+    )
     clock.now += timedelta(seconds=15)
     vendor.lost = frozenset()
-    back = await evaluation.evaluate(wanted(clock, "sma(20)", after=first.snapshots[-1].bar_close))
-    assert [s.bar_close for s in back.snapshots] == [NOON - timedelta(minutes=m) for m in (3, 2, 1, 0)]
-    assert len(vendor.requests) == 3, "the hole is asked for alone, then once more"
-    other, quiet = Clock(), Blanking()
-    quiet.lost = frozenset({NOON - timedelta(minutes=4)})
-    evaluation = Evaluation(MarketData([quiet], clock=other))
-    assert (await evaluation.evaluate(wanted(other, "sma(20)", after=after))).freshness is Freshness.SETTLING
-    other.now += timedelta(seconds=15)
-    believed = await evaluation.evaluate(wanted(other, "sma(20)", after=NOON - timedelta(minutes=4)))
-    assert [s.bar_close for s in believed.snapshots] == [NOON - timedelta(minutes=m) for m in (2, 1, 0)]
+    back = await evaluation.evaluate(wanted(clock, "sma(20)", after=NOON))
+    assert [s.bar_close for s in back.snapshots] == [NOON + timedelta(minutes=m) for m in (1, 2)]
+    closes = [rising(NOON + timedelta(minutes=m)) for m in range(-18, 2)]
+    assert back.snapshots[-1].values["sma(20)"] == pytest.approx(sum(closes) / 20)
+
+
+async def test_a_quiet_market_is_believed_with_the_second_look() -> None:
+    clock, vendor = Clock(), Blanking()
+    evaluation = Evaluation(MarketData([vendor], clock=clock))
+    await evaluation.evaluate(wanted(clock, "sma(20)"))
+    clock.now += timedelta(minutes=2)
+    vendor.lost = frozenset({NOON})
+    assert (await evaluation.evaluate(wanted(clock, "sma(20)", after=NOON))).freshness is Freshness.SETTLING
+    clock.now += timedelta(seconds=15)
+    believed = await evaluation.evaluate(wanted(clock, "sma(20)", after=NOON))
+    assert [s.bar_close for s in believed.snapshots] == [NOON + timedelta(minutes=2)]
     assert believed.freshness is Freshness.FRESH
+
+
+async def test_a_new_alert_on_a_quiet_ticker_is_judged_on_its_newest_bar() -> None:
+    clock, vendor = Clock(), Blanking()
+    vendor.lost = frozenset(NOON - timedelta(minutes=m) for m in range(5, 60, 7))
+    result = await Evaluation(MarketData([vendor], clock=clock)).evaluate(wanted(clock, "sma(20)"))
+    assert ([s.bar_close for s in result.snapshots], result.freshness) == ([NOON], Freshness.FRESH)
+
+
+async def test_bars_cut_by_a_sessions_end_keep_their_own_timeframes_values() -> None:
+    """1h and 4h bars of New York both end at 21:00 with the same close: each has its own average."""
+
+    class Both(OnExchange):
+        async def fetch(self, request: BarRequest) -> FetchedBars:
+            found, close = [], request.market.next_close(request.timeframe, request.start)
+            while close is not None and close <= request.now:
+                span = request.market.bar(request.timeframe, close - timedelta(seconds=1))
+                assert span is not None
+                if request.start <= span[0]:
+                    found.append(daily(*span, self.price(span[1])))
+                close = request.market.next_close(request.timeframe, close)
+            return FetchedBars(tuple(found))
+
+    clock = Clock(datetime(2026, 11, 25, 21, 0, 30, tzinfo=UTC))
+    evaluation = Evaluation(MarketData([Both()], clock=clock))
+    values = []
+    for frame in ("1h", "4h"):
+        result = await evaluation.evaluate(EvaluateInput("X", frame, ("sma(20)",), now=clock.now))
+        assert result.snapshots[0].bar_close == datetime(2026, 11, 25, 21, 0, tzinfo=UTC)
+        values.append(result.snapshots[0].values["sma(20)"])
+    assert values[0] != values[1]
+
+
+async def test_a_split_leaves_no_unadjusted_bars_in_sql(database: Database) -> None:
+    clock, vendor = Clock(datetime(2026, 11, 20, 22, 0, tzinfo=UTC)), Sessions()
+    vendor.durable = True
+    ask = EvaluateInput("X", "1d", ("sma(200)",), now=clock.now)
+    await Evaluation(MarketData([vendor], database, clock)).evaluate(ask)
+    vendor.price = lambda at: rising(at) / 4  # adjusted, all of it
+    clock.now += timedelta(days=4)
+    short = EvaluateInput("X", "1d", ("sma(5)",), now=clock.now)
+    await Evaluation(MarketData([vendor], database, clock)).evaluate(short)
+    long = EvaluateInput("X", "1d", ("sma(200)",), now=clock.now)
+    found = await Evaluation(MarketData([vendor], database, clock)).evaluate(long)
+    true = vendor.price(clock.now)
+    assert found.snapshots[0].values["sma(200)"] == pytest.approx(true, rel=0.1)
+
+
+async def test_a_slipped_decimal_is_not_believed_without_asking_again_nor_in_the_forming_bar() -> None:
+    clock, vendor = Clock(NOON + timedelta(seconds=20)), Vendor()
+    evaluation = Evaluation(MarketData([vendor], clock=clock))
+    await evaluation.evaluate(wanted(clock, "close", forming=True))
+    vendor.price = lambda at: rising(at) * (100 if at == NOON else 1)
+    clock.now += timedelta(seconds=5)
+    assert (await evaluation.evaluate(wanted(clock, "close", after=NOON, forming=True))).forming is None
+    clock.now = NOON + timedelta(seconds=61)
+    later = wanted(clock, "close", after=NOON)
+    assert (await evaluation.evaluate(later)).snapshots == ()
+    vendor.price = rising
+    clock.now += timedelta(minutes=3)
+    seen = (await evaluation.evaluate(wanted(clock, "close", after=NOON))).snapshots
+    assert [s.values["close"] for s in seen] == [rising(NOON + timedelta(minutes=m)) for m in range(4)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from activities.evaluation import Evaluation
 from activities.interface import Freshness
-from activities.market_data.gate import FAILURES_TO_OPEN, FIRST_OPEN, Circuit, Gate, TokenBucket, buckets
+from activities.market_data.gate import FAILURES_TO_OPEN, FIRST_OPEN, Circuit, Gate, TokenBucket, buckets, patiently
 from activities.market_data.provider import (
     BarRequest,
     FetchedBars,
@@ -21,6 +22,7 @@ from activities.market_data.provider import (
     ProviderQuota,
     ProviderRefused,
     ProviderUnavailable,
+    RateUsedUp,
 )
 from activities.market_data.service import MarketData
 from tests.activities.test_evaluation import NOON, Clock, Vendor, wanted
@@ -143,15 +145,61 @@ async def test_two_retries_then_the_next_vendor_then_the_first_again_when_it_is_
     assert (await evaluation.values(wanted(clock))).source == "second"
     assert (len(first.requests), len(second.requests)) == (3, 1)
     clock.now += timedelta(minutes=1)
-    assert (await evaluation.values(wanted(clock))).source == "second", "who served last is asked first"
-    assert len(first.requests) == 3
+    assert (await evaluation.values(wanted(clock))).source == "second"
+    assert (len(first.requests), first.gate.circuit) == (FAILURES_TO_OPEN, Circuit.OPEN), "five in a row"  # type: ignore[attr-defined]
+    clock.now += timedelta(seconds=10)
+    assert (await evaluation.values(wanted(clock))).source == "second"
+    assert len(first.requests) == FAILURES_TO_OPEN, "an open circuit is not asked"
     first.error = None
     clock.now += timedelta(minutes=1)
-    second.error = ProviderUnavailable("second", "wait", timedelta(minutes=9))
-    assert (await evaluation.values(wanted(clock))).source == "first"
-    second.error = None
-    clock.now += timedelta(minutes=1)
-    assert (await evaluation.values(wanted(clock))).source == "first"
+    assert (await evaluation.values(wanted(clock))).source == "first", "the preferred one serves again when it is well"
+
+
+async def test_our_own_rate_is_no_fault_of_the_vendor_and_jobs_wait_for_it() -> None:
+    clock = Clock()
+    gate = Gate("v", buckets("2/minute"), clock)
+    for _ in range(20):
+        with suppress(RateUsedUp):
+            async with gate.watching():
+                await gate.enter()
+    assert (gate.circuit, gate.tally.calls, gate.tally.failures) == (Circuit.CLOSED, 1, 0)
+    with patiently(timedelta(minutes=5)), pytest.MonkeyPatch.context() as patch:
+        slept: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            slept.append(seconds)
+
+        patch.setattr("activities.market_data.gate.asyncio.sleep", sleep)
+        await gate.enter()
+    assert slept == [60.0]
+
+
+async def test_a_ban_stands_whatever_was_under_way_and_an_answer_ends_a_trial() -> None:
+    clock = Clock()
+    gate = Gate("v", clock=clock)
+    async with gate.watching():
+        gate.failed(ProviderQuota("v", "banned", timedelta(hours=2)))
+    assert gate.open_until == clock.now + timedelta(hours=2)
+    gate.failed(ProviderUnavailable("v", "slow down", timedelta(minutes=1)))
+    assert gate.open_until == clock.now + timedelta(hours=2)
+    clock.now += timedelta(hours=2)
+    await fail(gate, ProviderRefused("v", "no such ticker"))
+    assert gate.circuit is Circuit.CLOSED, "it answers"
+    for _ in range(FAILURES_TO_OPEN):
+        await fail(gate, ProviderUnavailable("v", "now", timedelta(0)))
+    assert gate.circuit is Circuit.OPEN, "a wait of nothing is none"
+
+
+async def test_alerts_join_the_call_that_tries_a_vendor_again() -> None:
+    clock = Clock()
+    only = Gated("only", clock)
+    evaluation = Evaluation(MarketData([only], clock=clock))
+    only.error = ProviderUnavailable("only", "wait", timedelta(seconds=30))
+    await evaluation.evaluate(wanted(clock))
+    only.error, only.delay = None, 0.05
+    clock.now += timedelta(seconds=30)
+    found = await asyncio.gather(*(evaluation.evaluate(wanted(clock)) for _ in range(100)))
+    assert ({one.freshness for one in found}, len(only.requests)) == ({Freshness.FRESH}, 2)
 
 
 async def test_what_a_vendor_does_not_have_is_not_asked_for_each_tick() -> None:
@@ -161,11 +209,9 @@ async def test_what_a_vendor_does_not_have_is_not_asked_for_each_tick() -> None:
     first.error = ProviderRefused("first", "no such ticker")
     for _ in range(20):
         assert (await evaluation.evaluate(wanted(clock))).source == "second"
-        evaluation.market._serving.clear()
         clock.now += timedelta(minutes=1)
     assert len(first.requests) == 1
     clock.now += timedelta(minutes=30)
-    evaluation.market._serving.clear()
     await evaluation.evaluate(wanted(clock))
     assert len(first.requests) == 2
 

@@ -130,3 +130,37 @@ def test_crypto_days_are_utc_days() -> None:
     assert market.bar("1d", utc("2026-11-20 00:00")) == (utc("2026-11-20 00:00"), utc("2026-11-21 00:00"))
     assert market.bar("1d", utc("2026-11-20 15:12")) == (utc("2026-11-20 00:00"), utc("2026-11-21 00:00"))
     assert market.bar("1w", utc("2026-11-18 00:00")) == (utc("2026-11-16 00:00"), utc("2026-11-23 00:00"))
+
+
+def test_currencies_trade_from_sunday_evening_to_friday_evening(calendars: Calendars) -> None:
+    market = calendars.of("EURUSD=X")
+    friday = utc("2026-11-20 22:00")
+    assert market.last_close("5m", utc("2026-11-21 12:00")) == friday
+    assert market.next_close("5m", friday) == utc("2026-11-22 22:05")
+    assert market.trading(friday, utc("2026-11-22 22:00")) == timedelta()
+    assert market.bar("1d", utc("2026-11-18 00:00")) == (utc("2026-11-17 22:00"), utc("2026-11-18 22:00"))
+    assert market.bar("1d", utc("2026-07-14 23:00")) == (
+        utc("2026-07-14 21:00"),
+        utc("2026-07-15 21:00"),
+    )  # London's midnight
+
+
+def test_futures_rest_an_hour_a_day(calendars: Calendars) -> None:
+    market = calendars.of("ES=F")
+    assert market.last_close("5m", utc("2026-11-18 22:40")) == utc("2026-11-18 22:00")
+    assert market.next_close("5m", utc("2026-11-18 22:00")) == utc("2026-11-18 23:05")
+
+
+@pytest.mark.parametrize("symbol", ["600519.SS", "D05.SI", "RELIANCE.NS"])
+def test_a_market_known_to_the_years_end_goes_on_after_it(symbol: str) -> None:
+    calendars = Calendars(lambda: utc("2026-11-20 12:00"))
+    market = calendars.of(symbol)
+    assert market.next_close("1d", utc("2027-03-01 12:00")) is not None
+    assert calendars.of(symbol) is market
+
+
+def test_minutes_before_the_open_are_no_bars(calendars: Calendars) -> None:
+    market = calendars.market("XNYS")
+    assert market.bar("5m", utc("2026-11-25 11:05")) is None
+    assert market.bar("5m", utc("2026-11-25 21:00")) is None
+    assert market.bar("1h", utc("2026-11-25 14:00")) == (utc("2026-11-25 14:00"), utc("2026-11-25 15:00"))
