@@ -155,6 +155,16 @@ class DataProcessingParams(WithFrame):
             raise ValueError("indicators are of historical_prices")
         return self
 
+    @field_validator("indicators")
+    @classmethod
+    def _known_indicators(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            try:
+                expression.parse(f"{text} != 0")
+            except InvalidInput as error:
+                raise ValueError("; ".join(fault.message for fault in error.faults)) from None
+        return value
+
     @property
     def steps(self) -> tuple[Step, ...]:
         """In order, up to the operation."""

@@ -22,8 +22,8 @@ class Cadence:
 
 
 CADENCES = {
-    Kind.STOCK_QUOTES: Cadence("* 9-16 * * mon-fri", NEW_YORK, market_hours=True),
-    Kind.OPTIONS_CHAIN: Cadence("*/5 9-16 * * mon-fri", NEW_YORK, market_hours=True),
+    Kind.STOCK_QUOTES: Cadence("* * * * *", market_hours=True),
+    Kind.OPTIONS_CHAIN: Cadence("*/5 * * * *", market_hours=True),
     Kind.HISTORICAL_PRICES: Cadence("30 17 * * mon-fri", NEW_YORK),
     Kind.COMPANY_INFO: Cadence("0 6 * * sun"),
     Kind.EARNINGS: Cadence("0 */6 * * *"),

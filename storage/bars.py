@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -31,6 +32,14 @@ class Gap:
     filled: int
 
 
+@dataclass(frozen=True)
+class Saved:
+    """How many stored bars had other prices before, and by what part of its close the one that changed most."""
+
+    corrected: int = 0
+    largest: float = 0.0
+
+
 class Bars:
     """Repository of bars. ``adjustment`` is part of the key: vendors, raw and adjusted prices never mix."""
 
@@ -45,14 +54,14 @@ class Bars:
         bars: Sequence[Bar],
         source: str,
         seen_at: datetime | None = None,
-    ) -> int:
-        """Writes closed bars over earlier versions of the same. Returns how many had other prices before.
+    ) -> Saved:
+        """Writes closed bars over earlier versions of the same. Returns what had other prices before.
 
         With ``seen_at`` each of those is recorded, both versions of it.
         """
         closed = [bar for bar in bars if bar.final]
         if not closed:
-            return 0
+            return Saved()
         values = {bar.open_time: {name: _finite(getattr(bar, name)) for name in FIELDS} for bar in closed}
         found = await self.session.scalars(
             select(BarRow).where(
@@ -61,7 +70,7 @@ class Bars:
                 BarRow.open_time <= max(values),
             )
         )
-        corrections, same = [], set()
+        corrections, same = list[dict[str, Any]](), set[datetime]()
         for row in found:
             new = values.get(row.open_time)
             if new is None:
@@ -82,7 +91,8 @@ class Bars:
             await self.session.execute(
                 insert(CorrectionRow), [{**key, "seen_at": seen_at, **correction} for correction in corrections]
             )
-        return len(corrections)
+        changes = [(one["before"]["close"], one["after"]["close"]) for one in corrections]
+        return Saved(len(corrections), max((abs(new / old - 1) for old, new in changes if old and new), default=0.0))
 
     async def newest(self, symbol: str, timeframe: str, adjustment: str, count: int, before: datetime) -> list[Bar]:
         """The newest ``count`` bars that had closed at ``before``, ascending."""
@@ -125,14 +135,18 @@ class Bars:
         )
         return list(await self.session.scalars(statement))
 
-    async def forget(self, symbol: str, timeframe: str, adjustment: str, before: datetime) -> None:
-        """Removes bars that opened before a time, and every note that they were backfilled."""
-        await self.session.execute(delete(BarRow).where(*_of(symbol, timeframe, adjustment), BarRow.open_time < before))
+    async def uncover(self, symbol: str, timeframe: str, adjustment: str) -> None:
+        """Forgets that anything was backfilled."""
         await self.session.execute(
             delete(CoverageRow).where(
                 CoverageRow.symbol == symbol, CoverageRow.timeframe == timeframe, CoverageRow.adjustment == adjustment
             )
         )
+
+    async def forget(self, symbol: str, timeframe: str, adjustment: str, before: datetime) -> None:
+        """Removes bars that opened before a time, and every note that they were backfilled."""
+        await self.session.execute(delete(BarRow).where(*_of(symbol, timeframe, adjustment), BarRow.open_time < before))
+        await self.uncover(symbol, timeframe, adjustment)
 
     async def note_gap(self, gap: Gap) -> None:
         """Remembers a hole and what came of asking again."""

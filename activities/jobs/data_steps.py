@@ -7,32 +7,34 @@ ticker's failure stops no other, and no market data goes through Temporal's hist
 from __future__ import annotations
 
 import asyncio
-import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import DataError, StatementError
 
 from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput
 from activities.jobs.executor import JobFailed, JobRefused, Task
 from activities.market_data.doubt import doubt
+from activities.market_data.gate import patiently
 from activities.market_data.keeper import stored_key
-from activities.market_data.provider import BarProvider, BarRequest, ProviderError, ProviderRefused
+from activities.market_data.provider import BarProvider, BarRequest, ProviderError, ProviderRefused, ProviderUnavailable
 from activities.market_data.providers.base import DataRequest, HttpProvider
 from activities.market_data.series import holes
 from domain import timeframe
 from domain.bar import FIELDS, Bar
-from domain.job import DataProcessingParams, Step
+from domain.job import LIMITS, DataProcessingParams, JobType, Step
 from domain.records import RECORDS, Kind
 from storage.database import Database
 from storage.records import Staged
 
 LOOKBACK = 250
-FORGOTTEN = timedelta(days=2)
+PATIENCE = timedelta(minutes=2)
+STEP_TIME = LIMITS[JobType.DATA_PROCESSING].timeout - timedelta(minutes=3)
 DEFAULT_INDICATORS = ("rsi(14)", "sma(20)")
 CLOSED = "the market is closed"
 DAYS = {
@@ -40,6 +42,7 @@ DAYS = {
     Kind.EARNINGS_CALENDAR: (1, 90),
     Kind.ECONOMIC_EVENTS: (7, 30),
 }  # days back and ahead
+LISTS = (Kind.NEWS, Kind.EARNINGS_CALENDAR, Kind.ECONOMIC_EVENTS)  # may well be empty
 log = structlog.get_logger(__name__)
 
 
@@ -52,7 +55,9 @@ class DataSteps:
         database: Database,
         lookback: int = LOOKBACK,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self.sleep = sleep
         self.evaluation = evaluation
         self.market = evaluation.market
         self.database = database
@@ -70,16 +75,22 @@ class DataSteps:
         previous = _previous(params, step)
         before = await self._staged(task.run_id, previous) if previous else None
         done = await self._staged(task.run_id, step.value)
-        retryable = ""
+        retryable, began = "", self.clock()
         for symbol in params.each:
             if done.get(symbol) == "" or (symbol in done and not again):
                 continue
             if before is not None and before.get(symbol, "not fetched") != "":
                 continue  # failed earlier: it has said why
             await asyncio.sleep(0)  # alerts of the same process take their turn between two tickers
+            if self.clock() - began > STEP_TIME:
+                staged = Staged(symbol, error="ran out of time")
+                await self._leave(task, step, staged)
+                done[symbol] = staged.error
+                continue
             try:
-                staged = await self._one(task, params, step, symbol)
-            except ProviderRefused as error:
+                with patiently(PATIENCE):
+                    staged = await self._one(task, params, step, symbol)
+            except (ProviderRefused, JobRefused) as error:
                 staged = Staged(symbol, error=str(error))
             except (ProviderError, JobFailed, TimeoutError) as error:
                 retryable = str(error) or "took too long"
@@ -87,19 +98,28 @@ class DataSteps:
             except Exception as error:  # one ticker's odd answer must not stop the others
                 log.error("data step failed", action=step.value, symbol=symbol, error=repr(error)[:300])
                 staged = Staged(symbol, error=f"{type(error).__name__} in {step.value}")
-            async with self.database.transaction() as work:
-                await work.records.stage(task.run_id, step.value, staged, self.clock())
-            done[symbol] = staged.error
+            done[symbol] = await self._leave(task, step, staged)
         failed = [why for why in done.values() if why]
         if failed and len(failed) == len(done) and retryable:
             raise JobFailed(f"{step.value}: {retryable}")
         return {"done": len(done) - len(failed), "failed": len(failed)}
 
+    async def _leave(self, task: Task, step: Step, staged: Staged) -> str:
+        """For the next step; returns the ticker's error. What SQL cannot hold is that ticker's fault alone."""
+        try:
+            async with self.database.transaction() as work:
+                await work.records.stage(task.run_id, step.value, staged, self.clock())
+        except (DataError, StatementError) as error:
+            staged = Staged(staged.symbol, error=f"cannot be stored ({type(error).__name__})")
+            async with self.database.transaction() as work:
+                await work.records.stage(task.run_id, step.value, staged, self.clock())
+        return staged.error
+
     async def process(self, task: Task) -> dict[str, Any]:
-        """Every step that is not done yet, then the result, ticker by ticker.
+        """Every step that is not done yet, then the result, ticker by ticker. The stage stays until the run has its end.
 
         Raises:
-            JobFailed: nothing went well.
+            JobRefused: nothing went well.
         """
         params: DataProcessingParams = task.job.params
         for step in params.steps:
@@ -119,11 +139,10 @@ class DataSteps:
             for symbol in params.each:
                 if symbol not in failed and (one := await work.records.staged(task.run_id, last, symbol)) is not None:
                     symbols[symbol] = _told(one, last)
-            await work.records.clear_stage(task.run_id, self.clock() - FORGOTTEN)
         skipped = [symbol for symbol, why in failed.items() if why.endswith(CLOSED)]
         failed = {symbol: why for symbol, why in failed.items() if symbol not in skipped}
         if failed and not symbols and not skipped:
-            raise JobFailed("; ".join(f"{symbol}: {why}" for symbol, why in list(failed.items())[:5]))
+            raise JobRefused("; ".join(f"{symbol}: {why}" for symbol, why in list(failed.items())[:5]))
         head = {"kind": params.kind.value, "operation": params.operation, "timeframe": params.timeframe}
         return {
             **head,
@@ -160,21 +179,39 @@ class DataSteps:
         problem: ProviderError | None = None
         for provider in self.market.providers:
             try:
-                payload = await self._ask(provider, params, symbol, now)
+                return Staged(symbol, provider.name, await self._patiently(provider, params, symbol, now))
             except ProviderError as error:
                 if problem is None or isinstance(problem, ProviderRefused):
                     problem = error
-                continue
-            return Staged(symbol, provider.name, payload)
+            except Exception as error:  # an answer we did not foresee must not stop the next vendor
+                log.error("provider failed", action="fetch", provider=provider.name, error=repr(error)[:300])
+                problem = problem or ProviderUnavailable(
+                    provider.name, f"sent something unreadable ({type(error).__name__})"
+                )
         raise problem or ProviderRefused("data", "no provider is configured")
+
+    async def _patiently(self, provider: BarProvider, params: DataProcessingParams, symbol: str, now: datetime) -> Any:
+        """Two retries (R-302). A vendor whose circuit will close within the step's time is waited for."""
+        for attempt in range(self.market.retries + 1):
+            try:
+                return await self._ask(provider, params, symbol, now)
+            except ProviderUnavailable as error:
+                wait = error.retry_after or timedelta(seconds=2**attempt)
+                if attempt == self.market.retries or wait > PATIENCE:
+                    raise
+                await self.sleep(wait.total_seconds())
+        raise AssertionError
 
     async def _ask(self, provider: BarProvider, params: DataProcessingParams, symbol: str, now: datetime) -> Any:
         if params.kind is Kind.HISTORICAL_PRICES:
             return await self._bars(provider, params, symbol, now)
         if not isinstance(provider, HttpProvider):
             raise ProviderRefused(provider.name, f"has no {params.kind.value.replace('_', ' ')}")
-        answer = await provider.data(_request(params, symbol, now))
-        return json.loads(json.dumps(answer).replace("\\u0000", ""))
+        request = _request(params, symbol, now)
+        answer = clean(await provider.data(request))
+        if params.kind not in LISTS and not provider.read(answer, request):
+            raise ProviderRefused(provider.name, "knows nothing of this ticker")
+        return answer
 
     async def _bars(self, provider: BarProvider, params: DataProcessingParams, symbol: str, now: datetime) -> Any:
         market = self.market.keeper.market(provider, symbol)
@@ -196,8 +233,6 @@ class DataSteps:
             provider = self._provider(staged.source)
             assert isinstance(provider, HttpProvider)
             found = provider.read(staged.payload, _request(params, staged.symbol, self.clock()))
-            if not found and params.kind not in (Kind.NEWS, Kind.EARNINGS_CALENDAR, Kind.ECONOMIC_EVENTS):
-                raise ProviderRefused(staged.source, "knows nothing of this ticker")
             return replace(staged, payload={"rows": [record.model_dump(mode="json") for record in found]})
         bars = [_bar(row) for row in staged.payload]
         sound = [bar for bar in bars if bar.final and math.isfinite(bar.close)]
@@ -220,7 +255,8 @@ class DataSteps:
             if params.kind is Kind.HISTORICAL_PRICES:
                 key = stored_key(self._provider(staged.source), params.timeframe)
                 bars = [_bar(row) for row in rows]
-                corrected = await work.bars.save(staged.symbol, params.timeframe, key, bars, staged.source, seen_at=now)
+                saved = await work.bars.save(staged.symbol, params.timeframe, key, bars, staged.source, seen_at=now)
+                corrected = saved.corrected
             else:
                 records = [RECORDS[params.kind].model_validate(row) for row in rows]
                 await work.records.save(params.kind, records, staged.source, now)
@@ -242,6 +278,19 @@ class DataSteps:
 
     def _provider(self, name: str) -> BarProvider:
         return next(one for one in self.market.providers if one.name == name)
+
+
+def clean(value: Any) -> Any:
+    """The same JSON without what a database cannot hold: NaN and infinity become null, odd characters go."""
+    if isinstance(value, dict):
+        return {clean(key): clean(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [clean(one) for one in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return value.replace("\x00", "").encode("utf-8", "ignore").decode()
+    return value
 
 
 def _previous(params: DataProcessingParams, step: Step) -> str | None:

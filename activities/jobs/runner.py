@@ -36,6 +36,7 @@ from storage.schedules import StoredSchedule
 
 RUNS = uuid.UUID("0f5e0c51-0a55-4d1f-8f6d-8a8a3e1f4c11")  # the name space of run ids made from (schedule, slot)
 MOST_ERROR = 2000
+FORGOTTEN = timedelta(days=2)  # what runs that never ended have left between their steps
 log = structlog.get_logger(__name__)
 
 
@@ -170,6 +171,7 @@ class JobRunner:
             raise ApplicationError(str(error)[:MOST_ERROR]) from None
         async with self.database.transaction() as work:
             await work.runs.finish(run_id, RunStatus.COMPLETED, self.clock(), result)
+            await work.records.clear_stage(run_id, self.clock() - FORGOTTEN)
         return RunStatus.COMPLETED.value
 
     @activity.defn(name=CLOSE_RUN)
@@ -177,6 +179,7 @@ class JobRunner:
         """The end of a run that failed or was cancelled; one that has an end keeps it."""
         async with self.database.transaction() as work:
             await work.runs.finish(given.run_id, RunStatus(given.status), self.clock(), error=given.error[:MOST_ERROR])
+            await work.records.clear_stage(given.run_id, self.clock() - FORGOTTEN)
 
 
 @asynccontextmanager

@@ -7,14 +7,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from activities.market_data.keeper import stored_key
+from activities.market_data.gate import patiently
+from activities.market_data.keeper import BEGINNING, stored_key
 from activities.market_data.market import Continuous, Market
 from activities.market_data.provider import (
     BarProvider,
     BarRequest,
     FetchedBars,
+    ProviderRefused,
     ProviderUnavailable,
 )
+from activities.market_data.series import READJUSTED, holes
 from domain import timeframe
 from storage.database import Database
 
@@ -58,12 +61,22 @@ class Backfill:
         self.clock = clock
         self.sleep = sleep
         self.key = stored_key(provider, frame)
+        self.readjusted = False
+        self.begins = BEGINNING
 
     def bounded(self, start: datetime, end: datetime) -> Window:
         """The part a provider can reach, up to now."""
         now, reach = self.clock(), self.provider.reach(self.frame)
         earliest = start if reach is None else max(start, now - reach + timedelta(minutes=5))
-        return earliest, min(end, now)
+        begins = self._floor(earliest)
+        return begins if reach is None or begins >= now - reach else begins + self._step(), min(end, now)
+
+    def _step(self) -> timedelta:
+        return max(timeframe.duration(self.frame), timedelta(minutes=1))
+
+    def _floor(self, at: datetime) -> datetime:
+        """A window begins with a bar: at the frame's grid, at midnight, on Monday."""
+        return timeframe.floor(self.frame, at)
 
     async def run(self, start: datetime, end: datetime) -> AsyncIterator[Progress]:
         """Stores what is not there yet, and tells how far it is after each window.
@@ -72,6 +85,16 @@ class Backfill:
             ProviderError: what a vendor does not give, or did not give after several tries.
         """
         start, end = self.bounded(start, end)
+        self.readjusted, self.begins = False, start
+        async for progress in self._once(start, end):
+            yield progress
+        if self.readjusted:  # a split since the last time: what is there is of other prices
+            async with self.database.transaction() as work:
+                await work.bars.uncover(self.symbol, self.frame, self.key)
+            async for progress in self._once(start, end):
+                yield progress
+
+    async def _once(self, start: datetime, end: datetime) -> AsyncIterator[Progress]:
         whole, position = max(end - start, timedelta()), start
         bars = windows = skipped = 0
         async with self.database.transaction() as work:
@@ -91,19 +114,26 @@ class Backfill:
                 bars += await self._keep((position, until), fetched)
             windows, position = windows + 1, until
             yield Progress(position - start, whole, bars, windows, skipped)
+        if not bars and not skipped and self.market.trading(start, end):
+            raise ProviderRefused(self.provider.name, f"has no {self.frame} bars of {self.symbol}")
 
     def _window_end(self, start: datetime, end: datetime) -> datetime:
         asked = getattr(self.provider, "window_end", None)
         until: datetime = end if asked is None else asked(self.frame, start, end)
-        return min(until, start + LONGEST_WINDOW[timeframe.is_intraday(self.frame)])
+        until = min(until, start + LONGEST_WINDOW[timeframe.is_intraday(self.frame)])
+        on_grid = self._floor(until)
+        return on_grid if start < on_grid < end and until < end else until
 
     async def _patiently(self, start: datetime, end: datetime) -> AsyncIterator[FetchedBars | datetime]:
         """The window's bars; before that, the times until which a vendor or its rate makes us wait."""
         for attempt in range(1, TRIES + 1):
             now = self.clock()
-            request = BarRequest(self.symbol, self.frame, start, end, now, self.market)
+            # daily labels may lie before the window their session is in
+            label = timedelta() if timeframe.is_intraday(self.frame) else timeframe.duration(self.frame)
+            request = BarRequest(self.symbol, self.frame, start - label, end, now, self.market)
             try:
-                yield await self.provider.fetch(request)
+                with patiently(LONGEST_PAUSE):
+                    yield await self.provider.fetch(request)
                 return
             except ProviderUnavailable as error:
                 wait = error.retry_after or timedelta(seconds=FIRST_PAUSE * 2 ** (attempt - 1))
@@ -115,10 +145,15 @@ class Backfill:
     async def _keep(self, window: Window, fetched: FetchedBars) -> int:
         """The closed bars, and the note that the window is done, in one transaction."""
         now = self.clock()
-        closed = [bar for bar in fetched.bars if bar.final]
-        settled = window[1] if len(closed) == len(fetched.bars) and window[1] <= now - timedelta(days=1) else None
+        closed = [bar for bar in fetched.bars if bar.final and bar.close_time > self.begins]
+        whole = (
+            all(bar.final for bar in fetched.bars) and not holes(closed, self.frame, self.market) and not fetched.blank
+        )
+        settled = whole and window[1] <= now - timedelta(days=1)
+        key = (self.symbol, self.frame, self.key)
         async with self.database.transaction() as work:
-            await work.bars.save(self.symbol, self.frame, self.key, closed, self.provider.name, seen_at=now)
-            if settled is not None:
-                await work.bars.cover(self.symbol, self.frame, self.key, window, len(closed), now)
-        return len(closed)
+            saved = await work.bars.save(*key, closed, self.provider.name, seen_at=now)
+            if settled and (closed or not self.market.trading(*window)):
+                await work.bars.cover(*key, window, len(closed), now)
+        self.readjusted = self.readjusted or saved.largest > READJUSTED
+        return sum(bar.open_time >= window[0] for bar in closed)

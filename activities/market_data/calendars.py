@@ -67,13 +67,13 @@ class Calendars:
         self.clock = clock
         self.default = default
         self.overrides = {name.upper(): code for name, code in (overrides or {}).items()}
-        self._built: dict[str, tuple[Market, date]] = {}
+        self._built: dict[str, tuple[Market, date, date]] = {}
 
-    def of(self, symbol: str) -> Market:
-        """The market of a ticker."""
-        return self.market(self.overrides.get(symbol.upper()) or market_code(symbol, self.default))
+    def of(self, symbol: str, since: date | None = None) -> Market:
+        """The market of a ticker, known from a day on at the latest."""
+        return self.market(self.overrides.get(symbol.upper()) or market_code(symbol, self.default), since)
 
-    def market(self, code: str) -> Market:
+    def market(self, code: str, since: date | None = None) -> Market:
         """A market by its code, rebuilt two months before what is known of it ends.
 
         Raises:
@@ -81,11 +81,12 @@ class Calendars:
         """
         today = self.clock().date()
         kept = self._built.get(code)
-        if kept is not None and today < kept[1] - MARGIN:
+        begins = min(since or today, kept[2] if kept else today - BEHIND)
+        if kept is not None and today < kept[1] - MARGIN and begins >= kept[2]:
             return kept[0]
         until = today + AHEAD
-        market = _continuous(code) or _exchange(code, today - BEHIND, until)
-        self._built[code] = (market, until)
+        market = _continuous(code) or _exchange(code, begins, until)
+        self._built[code] = (market, until, begins)
         return market
 
 

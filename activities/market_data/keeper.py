@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import structlog
 
@@ -58,11 +59,11 @@ class Keeper:
         self._empty: dict[Key, set[datetime]] = {}
         self._blank: dict[Key, dict[datetime, datetime]] = {}
 
-    def market(self, provider: BarProvider, symbol: str) -> Market | None:
+    def market(self, provider: BarProvider, symbol: str, since: date | None = None) -> Market | None:
         """The clock a provider's bars of a ticker keep; None for those of a file."""
         if provider.hours is Hours.FILE:
             return None
-        return self.calendars.market(CRYPTO) if provider.hours is Hours.ALWAYS else self.calendars.of(symbol)
+        return self.calendars.market(CRYPTO) if provider.hours is Hours.ALWAYS else self.calendars.of(symbol, since)
 
     def widen(self, key: Key, window: int) -> None:
         """Remembers the widest window anyone needs."""
@@ -98,7 +99,9 @@ class Keeper:
         overlaps = held is not None and bool(held.bars) and self.reaches(provider, held, need)
         if overlaps and held is not None:
             overlap = held.bars[-1].open_time - timeframe.duration(need.frame) * 2
-            start = min([overlap, *held.blank, *_unsound(held, as_of)])
+            again = min([overlap, *held.blank, *_unsound(held, as_of)])
+            at = bisect_left(held.bars, again, key=lambda bar: bar.open_time)
+            start = held.bars[max(0, at - 1)].open_time if again < overlap else overlap
         async with asyncio.timeout(LONGEST_FETCH_SECONDS):
             series, fetched = await self._fetched(provider, need, market, held, start, needed)
             if overlaps and doubt(series.bars, market) is not None:  # its history may have been adjusted by now
@@ -126,7 +129,8 @@ class Keeper:
         request = BarRequest(need.symbol, need.frame, start, end, now)
         request = request if market is None else replace(request, market=market)
         fetched = await provider.fetch(request)
-        fetched = await self._refilled(provider, need, request, fetched, first=held is None)
+        there = {bar.open_time for bar in held.bars} if held is not None else set()
+        fetched = await self._refilled(provider, need, request, fetched, there, first=held is None)
         keep = self._widest.get(key, need.window)
         is_hole = self._is_hole(key, need.frame, market)
         series = joined(provider.name, held, fetched, start, needed, keep, is_hole, market)
@@ -169,7 +173,14 @@ class Keeper:
         return is_hole
 
     async def _refilled(
-        self, provider: BarProvider, need: Need, request: BarRequest, fetched: FetchedBars, *, first: bool
+        self,
+        provider: BarProvider,
+        need: Need,
+        request: BarRequest,
+        fetched: FetchedBars,
+        there: Collection[datetime],
+        *,
+        first: bool,
     ) -> FetchedBars:
         """Each hole is asked for at once, and again with the second look: what is lacking then never traded, and is noted so.
 
@@ -177,7 +188,11 @@ class Keeper:
         """
         key, now = (provider.name, need.symbol, need.frame), self.clock()
         empty, seen = self._empty.setdefault(key, set()), self._blank.setdefault(key, {})
-        found = [hole for hole in holes(fetched.bars, need.frame, request.market) if hole[0] not in empty]
+        found = [
+            hole
+            for hole in holes(fetched.bars, need.frame, request.market)
+            if hole[0] not in empty and hole[0] not in there
+        ]
         if provider.hours is Hours.FILE:
             return fetched
         asked = found[-MOST_HOLES:]
@@ -259,8 +274,9 @@ class Keeper:
         except Exception as error:
             log.warning("bars not stored", action="store_bars", symbol=need.symbol, error=type(error).__name__)
             return
-        if changed:
-            log.info("bars corrected", action="store_bars", symbol=need.symbol, provider=provider.name, count=changed)
+        if changed.corrected:
+            count = changed.corrected
+            log.info("bars corrected", action="store_bars", symbol=need.symbol, provider=provider.name, count=count)
 
     async def _note_gap(self, provider: BarProvider, need: Need, hole: Interval, *, filled: int) -> None:
         log.info("hole", action="refill", symbol=need.symbol, provider=provider.name, start=str(hole[0]), filled=filled)

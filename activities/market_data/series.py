@@ -121,11 +121,10 @@ def joined(
     begins, reach = fetched.begins_history, start
     older: list[Bar] = []
     if held is not None and held.bars and start >= held.reach and not readjusted(held, closed):
+        given = {bar.open_time for bar in closed}
         older = [
-            bar
-            for bar in held.bars
-            if not closed or bar.open_time < closed[0].open_time or bar.open_time in fetched.blank
-        ]
+            bar for bar in held.bars if bar.open_time not in given
+        ]  # what a vendor leaves out now was there before
         before = [bar for bar in older if not closed or bar.open_time < closed[0].open_time]
         if before and closed and is_hole(before[-1], closed[0]):
             older = []

@@ -100,6 +100,10 @@ def _provider(settings: Any, provider: Any, notes: dict[str, Any]) -> dict[str, 
     }
 
 
+def _may_be_asked(provider: Any) -> bool:
+    return not getattr(provider, "needs_key", False) or bool(provider.settings.key)
+
+
 def _time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
@@ -159,6 +163,7 @@ def backfill(
     ] = "",
     until: Annotated[str, typer.Option("--to", help="Where to stop; default: now.")] = "",
     provider: Annotated[str, typer.Option(help="Ask this vendor; default: the first that has it.")] = "",
+    again: Annotated[bool, typer.Option("--again", help="Ask for what was brought before as well.")] = False,
     as_json: Json = False,
 ) -> None:
     """Bring a ticker's history into the database. Cut off, it goes on where it was when run again.
@@ -182,7 +187,7 @@ def backfill(
         raise InvalidInput("backfill", faults)
 
     async def work(context: Any) -> Any:
-        return await _backfill(context, symbol, timeframe, start, end, provider)
+        return await _backfill(context, symbol, timeframe, start, end, provider, again)
 
     done = run_command(work)
     if as_json:
@@ -196,7 +201,7 @@ def backfill(
 
 
 async def _backfill(
-    context: Any, symbol: str, frame: str, start: datetime, end: datetime, wanted: str
+    context: Any, symbol: str, frame: str, start: datetime, end: datetime, wanted: str, again: bool
 ) -> dict[str, Any]:
     from activities.market_data.provider import ProviderError, ProviderRefused
     from worker.wiring import build_market
@@ -210,7 +215,7 @@ async def _backfill(
         refusals: list[str] = []
         for one in chosen:
             try:
-                return await _from(context, market, one, symbol, frame, start, end)
+                return await _from(context, market, one, symbol, frame, start, end, again)
             except ProviderRefused as error:
                 refusals.append(str(error))
             except ProviderError as error:
@@ -221,14 +226,18 @@ async def _backfill(
 
 
 async def _from(
-    context: Any, market: Any, provider: Any, symbol: str, frame: str, start: datetime, end: datetime
+    context: Any, market: Any, provider: Any, symbol: str, frame: str, start: datetime, end: datetime, again: bool
 ) -> dict[str, Any]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from activities.market_data.backfill import Backfill
 
-    work = Backfill(provider, market.keeper.market(provider, symbol), context.database, symbol, frame)
+    hours = market.keeper.market(provider, symbol, start.date())
+    work = Backfill(provider, hours, context.database, symbol, frame)
+    if again:
+        async with context.database.transaction() as unit:
+            await unit.bars.uncover(symbol, frame, work.key)
     begins, ends = work.bounded(start, end)
     columns = (
         TextColumn("{task.description}"),
@@ -275,19 +284,23 @@ def seed(
     """
     from starter.context import now
     from starter.seeds import seeds
-    from starter.writing import create
+    from starter.writing import Refused, create
     from worker.wiring import build_providers
 
     names = tuple(dict.fromkeys(name.strip() for name in symbols.split(",") if name.strip()))
 
     async def work(context: Any) -> Any:
         made = build_providers(context.settings)
-        offered = {kind for one in made for kind in getattr(one, "sources", ())}
+        offered = {kind for one in made if _may_be_asked(one) for kind in getattr(one, "sources", ())}
         for one in made:
             await one.close()
         wanted = seeds(names, inputs.user(user), offered)
         async with context.database.transaction() as unit:
-            new = [one for one in wanted if await unit.schedules.get(one.job.id) is None]
+            there = {one.job.id: await unit.schedules.get(one.job.id) for one in wanted}
+            others = sorted(id for id, row in there.items() if row is not None and row.user_id != inputs.user(user))
+            if others:
+                raise Refused(f"{', '.join(others)} belong to another user")
+            new = [one for one in wanted if there[one.job.id] is None]
             off = [one.job.id for one in new if not one.available]
             written = await create(unit, context.who, [one.job for one in new], now(), disabled=off)
         told = {one.id: not await context.gateway.tell(one) for one in written}

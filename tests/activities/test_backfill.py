@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from activities.market_data.backfill import Backfill, Progress
+from activities.market_data.calendars import Calendars
 from activities.market_data.http import VendorSettings
 from activities.market_data.keeper import stored_key
-from activities.market_data.provider import ProviderUnavailable
+from activities.market_data.provider import ProviderRefused, ProviderUnavailable
 from activities.market_data.providers.base import HttpProvider
 from storage.database import Database
+from tests.stand_ins.market import Row
 from tests.stand_ins.server import Asked, StandIn
 from tests.stand_ins.vendor import KEY, Vendor
 from tests.stand_ins.vendors import ALL
@@ -118,3 +121,42 @@ async def test_a_vendor_that_stays_away_ends_it_with_what_was_brought(site: Site
             pass
     async with site.database.transaction() as work:
         assert await work.bars.covered(site.vendor.symbol, "1m", stored_key(site.provider, "1m"))
+
+
+async def test_what_came_empty_or_with_holes_is_asked_for_again(site: Site) -> None:
+    site.vendor.fault = "empty"
+    start = NOW - timedelta(days=30)
+    with pytest.raises(ProviderRefused, match="has no 1d bars"):
+        async for _ in site.work("1d").run(start, NOW):
+            pass
+    site.vendor.fault = None
+    async for _ in site.work("1d").run(start, NOW):
+        pass
+    assert len(await site.stored("1d")) >= 20
+
+
+async def test_a_split_since_the_last_time_is_brought_anew(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = NOW - timedelta(days=200)
+    async for _ in site.work("1d").run(start, NOW):
+        pass
+    before = dict(await site.stored("1d"))
+    whole = site.vendor.market.row
+
+    def divided(*given: object) -> Row:
+        row = whole(*given)  # type: ignore[arg-type]
+        return replace(row, prices=tuple(price / 4 for price in row.prices))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(site.vendor.market, "row", divided)
+    async for _ in site.work("1d").run(start - timedelta(days=30), NOW):
+        pass
+    after = dict(await site.stored("1d"))
+    assert all(after[opened] == pytest.approx(price / 4, rel=1e-3) for opened, price in before.items())
+    assert len(after) > len(before)
+
+
+async def test_a_history_older_than_the_calendar_is_known_too() -> None:
+    calendars = Calendars(lambda: NOW)
+    assert calendars.of("AAPL").bar("1d", datetime(2001, 3, 5, 5, tzinfo=UTC)) is None
+    market = calendars.of("AAPL", date(2000, 1, 3))
+    assert market.bar("1d", datetime(2001, 3, 5, 5, tzinfo=UTC)) is not None
+    assert calendars.of("AAPL") is market

@@ -13,7 +13,7 @@ import pytest
 
 from activities.evaluation import Evaluation
 from activities.jobs.data_steps import DataSteps
-from activities.jobs.executor import JobFailed, Task
+from activities.jobs.executor import JobFailed, JobRefused, Task
 from activities.market_data.http import VendorSettings
 from activities.market_data.providers.base import DataRequest, HttpProvider
 from activities.market_data.service import MarketData
@@ -24,7 +24,7 @@ from storage.database import Database
 from tests.stand_ins.alpha_vantage import AlphaVantageStandIn
 from tests.stand_ins.finnhub import FinnhubStandIn
 from tests.stand_ins.polygon import PolygonStandIn
-from tests.stand_ins.server import Asked, StandIn
+from tests.stand_ins.server import Asked, Reply, StandIn
 from tests.stand_ins.vendor import KEY, Vendor
 from tests.stand_ins.vendors import ALL
 from worker.wiring import VENDOR_CLASSES
@@ -59,9 +59,14 @@ class Desk:
             VENDOR_CLASSES[vendor.name](VendorSettings(server.url, KEY, timeout=1), lambda: now[0])
             for vendor, server in zip(vendors, servers, strict=True)
         ]
-        market = MarketData(self.providers, database, lambda: now[0])
+        self.slept: list[float] = []
+        market = MarketData(self.providers, database, lambda: now[0], retries=2)
         if database is not None:
-            self.steps = DataSteps(Evaluation(market), database, clock=lambda: now[0])
+            self.steps = DataSteps(Evaluation(market), database, clock=lambda: now[0], sleep=self._sleep)
+
+    async def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now[0] += timedelta(seconds=seconds)
 
 
 @pytest.fixture
@@ -98,7 +103,6 @@ async def test_each_kind_lands_in_its_table_once(desk: Desk, store: Database, ki
         each = {Kind.OPTIONS_CHAIN: 4}.get(kind, 1)
         assert await work.records.count(kind, "AAPL") == await work.records.count(kind, "MSFT") == each
         (row, *_) = await work.records.newest(kind, symbol="AAPL")
-        assert await work.records.staged_symbols("first", "fetch") == {}, "nothing is left behind"
     assert (row["source"], row["stored_at"]) == (
         "polygon" if kind is Kind.OPTIONS_CHAIN else "finnhub",
         NOW + timedelta(seconds=1),
@@ -159,9 +163,11 @@ async def test_one_tickers_failure_stops_no_other_and_is_told(desk: Desk, store:
     result = await desk.steps.process(task(job(Kind.STOCK_QUOTES, "AAPL", "BAD", "MSFT")))
     assert (sorted(result["symbols"]), list(result["failed"]), result["partial"]) == (["AAPL", "MSFT"], ["BAD"], True)
     assert "sent no JSON" in result["failed"]["BAD"]
+    assert len([asked for asked in desk.servers[0].asked if asked.query.get("symbol") == "BAD"]) == 3, "two retries"
     assert result["steps"]["fetch"] == {"done": 2, "failed": 1}
     for vendor in desk.vendors:
         vendor.fault = "error_500"
+    desk.now[0] += timedelta(hours=1)
     with pytest.raises(JobFailed, match="HTTP 500"):
         await desk.steps.process(task(job(Kind.STOCK_QUOTES, "AAPL", "MSFT"), "run-2"))
 
@@ -187,6 +193,49 @@ async def test_a_step_that_was_cut_off_goes_on_where_it_was(desk: Desk, store: D
     assert len(desk.servers[0].asked) - before == 2
 
 
+async def test_a_vendor_that_asks_to_wait_is_waited_for(desk: Desk, store: Database) -> None:
+    asked_to_wait = iter(["wait_429"])
+    desk.vendors[0].fault = lambda asked: next(asked_to_wait, None)
+    result = await desk.steps.process(task(job(Kind.EARNINGS, *[f"S{n}" for n in range(6)])))
+    assert (len(result["symbols"]), result["failed"], desk.slept) == (6, {}, [7.0])
+    assert {one["source"] for one in result["symbols"].values()} == {"finnhub"}
+
+
+async def test_an_empty_answer_is_not_the_last_word_while_another_vendor_can_be_asked(
+    desk: Desk, store: Database
+) -> None:
+    desk.vendors[0].fault = "empty"
+    result = await desk.steps.process(task(job(Kind.COMPANY_INFO, "AAPL")))
+    assert result["symbols"]["AAPL"]["source"] == "polygon"
+    for vendor in desk.vendors:
+        vendor.fault = "no_plan"
+    with pytest.raises(JobRefused, match="plan"):
+        await desk.steps.process(task(job(Kind.COMPANY_INFO, "AAPL"), "run-2"))
+
+
+async def test_what_no_database_can_hold_is_cleaned(desk: Desk, store: Database) -> None:
+    class Odd(FinnhubStandIn):
+        def well(self, asked: Asked) -> Reply:
+            found = super().well(asked)
+            if asked.path == "/company-news" and asked.query["symbol"] == "ODD":
+                item = {
+                    **found.body[0],
+                    "summary": "a\x00b \\u0000 \ud83d",
+                    "sentiment": float("nan"),
+                    "category": float("inf"),
+                }
+                return Reply(body=[item])
+            return found
+
+    odd = Odd(lambda: desk.now[0])
+    desk.servers[0].answer = odd
+    result = await desk.steps.process(task(job(Kind.NEWS, "AAPL", "ODD", "MSFT")))
+    assert (sorted(result["symbols"]), result["failed"]) == (["AAPL", "MSFT", "ODD"], {})
+    async with store.transaction() as work:
+        (row,) = await work.records.newest(Kind.NEWS, symbol="ODD")
+    assert row["summary"] == "ab \\u0000"
+
+
 async def test_market_hours_only_leaves_a_shut_market_alone(desk: Desk, store: Database) -> None:
     definition = job(Kind.STOCK_QUOTES, "AAPL", "BTC-USD", market_hours_only=True)
     desk.now[0] = datetime(2026, 11, 26, 16, 0, tzinfo=UTC)  # Thanksgiving
@@ -204,6 +253,7 @@ def test_parameters_that_do_not_fit_their_kind_are_refused() -> None:
         (Kind.ECONOMIC_EVENTS, ("AAPL",), {}),
         (Kind.NEWS, (), {}),
         (Kind.NEWS, ("AAPL",), {"operation": "indicators"}),
+        (Kind.HISTORICAL_PRICES, ("AAPL",), {"operation": "indicators", "indicators": ["nonsense(14)"]}),
     ):
         with pytest.raises(InvalidInput):
             job(kind, *symbols, **more)

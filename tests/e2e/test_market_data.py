@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from storage.database import Database
 from tests.e2e.processes import Home, eventually
@@ -87,6 +88,12 @@ async def test_default_jobs_run_by_hand_and_providers_tell_how_they_fare(tmp_pat
             served = {one["source"] for one in result["symbols"].values()}
             assert (result["failed"], result["partial"]) == ({}, False)
             assert served == {"polygon" if name == "data-company-info" else "finnhub"}
+        database = Database(f"sqlite:///{home.folder / 'alerts.db'}")
+        async with database.transaction() as work:
+            assert await work.session.scalar(text("SELECT count(*) FROM data_stage")) == 0, (
+                "nothing is left between the steps"
+            )
+        await database.close()
         vendors.by_name["finnhub"].fault = "bad_key"
         run_id = (await alerts(home, "schedules", "trigger", "data-news"))["run_id"]
 

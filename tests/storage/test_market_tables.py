@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from domain.bar import Bar
-from storage.bars import Gap
+from storage.bars import Gap, Saved
 from storage.database import Database
 from storage.records import Staged
 
@@ -49,12 +49,14 @@ def bars(count: int, price: float = 10.0) -> list[Bar]:
 async def test_a_batch_larger_than_any_statement_is_written_once_and_corrected(store: Database) -> None:
     many = bars(5_000)
     async with store.transaction() as work:
-        assert await work.bars.save(*KEY, many, "alpha_vantage", seen_at=NOON) == 0
+        assert await work.bars.save(*KEY, many, "alpha_vantage", seen_at=NOON) == Saved()
     async with store.transaction() as work:
-        assert await work.bars.save(*KEY, many, "alpha_vantage", seen_at=NOON) == 0, "the same again is no correction"
+        assert await work.bars.save(*KEY, many, "alpha_vantage", seen_at=NOON) == Saved(), (
+            "the same again is no correction"
+        )
     changed = [*many[:10], Bar(many[10].open_time, many[10].close_time, 20, 21, 19, 20, 7), *many[11:20]]
     async with store.transaction() as work:
-        assert await work.bars.save(*KEY, changed, "alpha_vantage", seen_at=NOON + MINUTE) == 1
+        assert (await work.bars.save(*KEY, changed, "alpha_vantage", seen_at=NOON + MINUTE)).corrected == 1
     async with store.transaction() as work:
         (one,) = await work.bars.corrections("X", "1m")
         found = await work.bars.newest(*KEY, 10_000, NOON + timedelta(days=9))

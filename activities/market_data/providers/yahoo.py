@@ -55,7 +55,8 @@ class Yahoo(HttpProvider):
 
     async def _quote(self, request: DataRequest) -> Any:
         result = await self._chart(request.symbol, "1d", request.now - timedelta(days=5), request.now)
-        return {"meta": result.get("meta")}
+        quotes = rows(mapping(result.get("indicators")).get("quote"))
+        return {"meta": result.get("meta"), "closes": quotes[0].get("close") if quotes else None}
 
     async def _chart(self, symbol: str, interval: str, start: datetime, end: datetime) -> dict[str, Any]:
         params: dict[str, str | int] = {
@@ -129,7 +130,10 @@ def _zone(name: Any) -> ZoneInfo | None:
 
 def _read_quote(answer: Any, request: DataRequest) -> list[Record]:
     meta = mapping(mapping(answer).get("meta"))
-    price, before = figure(meta.get("regularMarketPrice")), figure(meta.get("chartPreviousClose"))
+    price, before = figure(meta.get("regularMarketPrice")), figure(meta.get("previousClose"))
+    closes = [one for one in map(figure, mapping(answer).get("closes") or []) if one is not None]
+    if before is None and len(closes) > 1:  # ``chartPreviousClose`` is of the day before the whole chart
+        before = closes[-2]
     quote_row = {
         "symbol": request.symbol, "at": from_seconds(meta.get("regularMarketTime")), "price": price,
         "high": figure(meta.get("regularMarketDayHigh")), "low": figure(meta.get("regularMarketDayLow")),
