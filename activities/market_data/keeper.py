@@ -14,7 +14,7 @@ import structlog
 from activities.market_data.calendars import CRYPTO, Calendars
 from activities.market_data.doubt import SECOND_LOOK, doubt
 from activities.market_data.market import Interval, Market
-from activities.market_data.provider import BarProvider, BarRequest, FetchedBars, Hours, ProviderError
+from activities.market_data.provider import BarProvider, BarRequest, FetchedBars, Hours, ProviderError, delay_of
 from activities.market_data.series import IsHole, Series, holes, joined, readjusted, unbroken
 from domain import timeframe
 from domain.bar import Bar
@@ -89,7 +89,8 @@ class Keeper:
             ProviderError: one of its kinds; TimeoutError: it took too long altogether.
         """
         key, now = (provider.name, need.symbol, need.frame), self.clock()
-        market, as_of = self.market(provider, need.symbol), provider.market_time(now)
+        market = self.market(provider, need.symbol)
+        as_of = provider.market_time(now) - delay_of(provider, market)
         held = self.series.get(key)
         if provider.durable and (held is None or held.bars):
             held = await self._with_stored(provider, need, held, as_of)

@@ -8,10 +8,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from activities.market_data.market import Continuous, Market
+from domain import timeframe
 from domain.bar import Bar
 
 if TYPE_CHECKING:
     from activities.market_data.gate import Gate
+
+
+AUCTION = timedelta(minutes=10)
 
 
 class Hours(StrEnum):
@@ -87,6 +91,19 @@ class BarProvider(Protocol):
 
     async def close(self) -> None:
         """Gives connections back."""
+
+
+def delay_of(provider: BarProvider, market: Market | None) -> timedelta:
+    """How far a provider's feed of a market is behind; nothing for those that do not say."""
+    told = getattr(provider, "feed_delay", None)
+    delay: timedelta = timedelta() if told is None or market is None else told(market)
+    return delay
+
+
+def grace_of(provider: BarProvider, frame: str, market: Market | None) -> timedelta:
+    """How long after its close a bar is waited for: a day's close comes out of the closing auction."""
+    auction = market is not None and not market.continuous and not timeframe.is_intraday(frame)
+    return max(provider.grace, AUCTION) if auction else provider.grace
 
 
 class ProviderError(Exception):

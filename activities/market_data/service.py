@@ -18,6 +18,8 @@ from activities.market_data.provider import (
     ProviderError,
     ProviderRefused,
     ProviderUnavailable,
+    delay_of,
+    grace_of,
 )
 from activities.market_data.series import Series
 from domain import timeframe
@@ -107,7 +109,7 @@ class MarketData:
                     doubtful.append((provider, answer))
                     continue
                 log.warning("jump confirmed", action="doubt_bar", symbol=need.symbol, why=answer.doubt.why)
-            if self._lags(provider, answer):  # another vendor may have the bar already
+            if self._lags(provider, need, answer):  # another vendor may have the bar already
                 late = late or answer
                 continue
             return answer
@@ -119,11 +121,11 @@ class MarketData:
             return Answer(Freshness.REFUSED, as_of, problem="; ".join(refusals))
         return Answer(Freshness.UNAVAILABLE, as_of, ready_at=ready, problem="; ".join([problem, *refusals]))
 
-    def _lags(self, provider: BarProvider, answer: Answer) -> bool:
+    def _lags(self, provider: BarProvider, need: Need, answer: Answer) -> bool:
         """Whether the newest bar has been expected of a vendor for longer than it usually takes."""
-        if answer.freshness is not Freshness.SETTLING or answer.expected is None:
+        if answer.freshness is not Freshness.SETTLING or answer.expected is None or answer.series is None:
             return False
-        return self.clock() - answer.expected > provider.grace + LATE_AFTER
+        return answer.as_of - answer.expected > grace_of(provider, need.frame, answer.series.market) + LATE_AFTER
 
     def _believed(self, provider: BarProvider, need: Need, found: Doubt) -> bool:
         """Whether a jump has stood for long enough to be true, and was still there when the vendor was asked once more."""
@@ -189,9 +191,12 @@ class MarketData:
 
     def _judged(self, provider: BarProvider, need: Need, held: Series) -> Answer:
         """Whether the newest bar is there, is about to come, or is overdue while the market is open."""
-        now = self.clock()
-        as_of, newest = provider.market_time(now), held.newest_close
+        real = self.clock()
+        delay = delay_of(provider, held.market)
+        now, as_of, newest = real - delay, provider.market_time(real) - delay, held.newest_close
         expected, following = held.last_close(need.frame, as_of), held.next_close(need.frame, as_of)
+        following = following and following + delay
+        grace = grace_of(provider, need.frame, held.market)
         found = doubt(held.bars, held.market) or blank_doubt(held.bars, held.blank)
         if held.forming is not None and doubt((*held.bars[-1:], held.forming), held.market) is not None:
             held = replace(held, forming=None)  # it has no time to be looked at twice
@@ -209,8 +214,8 @@ class MarketData:
             raise ProviderUnavailable(provider.name, f"its newest bar is {missed.total_seconds():.0f} s old")
         if not timeframe.is_intraday(need.frame) and (held.next_close(need.frame, newest) or expected) < expected:
             raise ProviderUnavailable(provider.name, f"its newest bar is of {newest:%Y-%m-%d}")
-        if now - expected < SETTLE_FOR:
-            ready = max(expected + provider.grace, now + max(SETTLE_STEP, now - expected))
+        if now - expected < SETTLE_FOR + grace:
+            ready = max(expected + grace, now + max(SETTLE_STEP, now - expected - grace)) + delay
             return replace(fresh, freshness=Freshness.SETTLING, ready_at=ready, next_close=None)
         return replace(fresh, next_close=None)  # late, or without a trade: asked for at every tick
 
@@ -226,10 +231,11 @@ class MarketData:
             return True
         newest = held.newest_close
         following = None if newest is None else held.next_close(need.frame, newest)
-        if following is not None and as_of < following + provider.grace:
+        seen = as_of - delay_of(provider, held.market)
+        if following is not None and seen < following + grace_of(provider, need.frame, held.market):
             return False
         # the longer a bar is overdue, the less often it is asked for
-        overdue = as_of - following if following is not None else timedelta(0)
+        overdue = seen - following if following is not None else timedelta(0)
         return age >= max(SETTLE_STEP / 2, min(overdue / 8, self.ttl))
 
     async def _flight(self, provider: BarProvider, need: Need, limit: float | None) -> Series:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput, Freshness
+from activities.market_data.http import VendorSettings
 from activities.market_data.provider import BarRequest, FetchedBars, Hours
 from activities.market_data.service import MarketData
 from domain.bar import Bar
 from storage.database import Database
 from tests.activities.test_evaluation import NOON, Clock, Price, Vendor, rising, wanted
+from tests.stand_ins.server import StandIn
+from tests.stand_ins.yahoo import YahooStandIn
+from worker.wiring import VENDOR_CLASSES
 
 
 class OnExchange(Vendor):
@@ -285,3 +290,35 @@ async def test_a_slipped_decimal_is_not_believed_without_asking_again_nor_in_the
     clock.now += timedelta(minutes=3)
     seen = (await evaluation.evaluate(wanted(clock, "close", after=NOON))).snapshots
     assert [s.values["close"] for s in seen] == [rising(NOON + timedelta(minutes=m)) for m in range(4)]
+
+
+class Delayed(YahooStandIn):
+    """A feed that is twenty minutes behind: no row of a later trade, and it says so."""
+
+    behind = timedelta(minutes=20)
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        super().__init__(lambda: clock() - self.behind)
+
+
+async def test_a_delayed_feeds_bars_are_final_when_the_feed_has_passed_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [datetime(2026, 11, 19, 16, 0, 6, tzinfo=UTC)]
+    vendor = Delayed(lambda: now[0])
+    async with StandIn(vendor) as server:
+        provider = VENDOR_CLASSES["yahoo"](VendorSettings(server.url), lambda: now[0])
+        monkeypatch.setattr("activities.market_data.providers.base.AT_ONCE", ())  # as on an exchange abroad
+        evaluation = Evaluation(MarketData([provider], clock=lambda: now[0]))
+        ask = EvaluateInput("AAPL", "5m", ("close",), now[0])
+        result = await evaluation.evaluate(ask)
+        (snapshot,) = result.snapshots
+        seen = now[0] - Delayed.behind
+        assert (snapshot.bar_close, result.as_of) == (datetime(2026, 11, 19, 15, 40, tzinfo=UTC), seen)
+        assert result.next_close == datetime(2026, 11, 19, 16, 5, tzinfo=UTC), (
+            "when the feed will have the bar of 15:45"
+        )
+        row = vendor.market.rows("AAPL", "5m", snapshot.bar_open, snapshot.bar_close, seen)[0]
+        assert snapshot.values["close"] == row.prices[3]
+        now[0] = datetime(2026, 11, 19, 16, 5, 6, tzinfo=UTC)
+        later = await evaluation.evaluate(EvaluateInput("AAPL", "5m", ("close",), now[0], after=snapshot.bar_close))
+        assert [one.bar_close for one in later.snapshots] == [datetime(2026, 11, 19, 15, 45, tzinfo=UTC)]
+        await provider.close()

@@ -20,7 +20,7 @@ BEFORE = datetime(2026, 11, 25, 21, 0, tzinfo=UTC)
 
 
 async def test_the_daily_value_of_an_hourly_bar_is_of_the_last_session_that_had_closed() -> None:
-    now = [EARLY + timedelta(seconds=12)]
+    now = [EARLY + timedelta(minutes=10, seconds=12)]
     vendor = FinnhubStandIn(lambda: now[0])
     async with StandIn(vendor) as server:
         provider = VENDOR_CLASSES["finnhub"](VendorSettings(server.url, KEY), lambda: now[0])
@@ -58,12 +58,10 @@ async def test_the_last_hour_waits_for_the_day_that_ends_with_it() -> None:
         ask = EvaluateInput("AAPL", "1h", ("close@1d",), now[0])
         assert (await evaluation.evaluate(ask)).freshness is Freshness.FRESH
         now[0] = EARLY + timedelta(seconds=12)
-        vendor.fault = lambda asked: "empty" if asked.query.get("resolution") == "D" else None
         ask = EvaluateInput("AAPL", "1h", ("close@1d",), now[0], after=EARLY - timedelta(minutes=30))
         held = await evaluation.evaluate(ask)
         assert (held.freshness, held.snapshots) == (Freshness.SETTLING, ())
-        vendor.fault = None
-        assert held.ready_at is not None
+        assert held.ready_at == EARLY + timedelta(minutes=10), "the closing auction"
         now[0] = held.ready_at
         (snapshot,) = (await evaluation.evaluate(ask)).snapshots
         day = vendor.market.rows("AAPL", "1d", EARLY - timedelta(days=1), now[0], now[0])[-1]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from activities.market_data.gate import Gate, buckets
 from activities.market_data.http import VendorClient, VendorSettings
+from activities.market_data.market import Market
 from activities.market_data.normalize import RawBar, normalize
 from activities.market_data.provider import (
     BarRequest,
@@ -16,10 +17,15 @@ from activities.market_data.provider import (
     Hours,
     ProviderMisconfigured,
     ProviderRefused,
+    grace_of,
 )
 from domain.records import Kind, Record
 
 Clock = Callable[[], datetime]
+MINUTE = timedelta(minutes=1)
+NO_DELAY = timedelta(minutes=3)
+LONGEST_DELAY = timedelta(minutes=30)
+AT_ONCE = ("XNYS", "XNAS", "24/5", "CMES")
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,8 @@ class Page:
     rows: Sequence[RawBar]
     following: datetime | None = None
     begins_history: bool = False
+    vendor_time: datetime | None = None  # of its newest trade, where it says
+    delay: timedelta | None = None  # of its feed, where it says
 
 
 class HttpProvider:
@@ -68,6 +76,28 @@ class HttpProvider:
         self.gate: Gate = Gate(self.name, buckets(self.settings.rates), clock)
         self.client = VendorClient(self.name, self.settings, self.gate, self.headers())
         self.sources: dict[Kind, Source] = {}
+        self._behind: dict[str, timedelta] = {}
+
+    def feed_delay(self, market: Market) -> timedelta:
+        """The shortest the vendor has been behind on that market: feeds of some exchanges come a quarter of an hour late."""
+        behind = self._behind.get(market.code, timedelta())
+        return behind if behind > NO_DELAY else timedelta()
+
+    def _note_delay(self, request: BarRequest, page: Page) -> None:
+        """By the vendor's word, or the shortest time a trade of this session has ever been old on an exchange abroad.
+
+        Vendors give prices of the home market, of crypto and of currencies at once; there, an old trade is a thin ticker's.
+        """
+        now, market = request.now, request.market
+        if page.delay is not None:
+            self._behind[market.code] = page.delay
+            return
+        at = page.vendor_time
+        if at is None or market.continuous or market.code in AT_ONCE or not market.is_open(now - MINUTE, now):
+            return
+        behind = now - at
+        if timedelta() <= behind <= LONGEST_DELAY and market.trading(at, now) >= behind - MINUTE:
+            self._behind[market.code] = min(behind, self._behind.get(market.code, behind))
 
     def headers(self) -> dict[str, str]:
         """Of every request, the key among them where the vendor takes it there."""
@@ -112,12 +142,15 @@ class HttpProvider:
                 end = self.window_end(request.timeframe, start, request.end)
                 page = await self._page(request, start, end)
                 rows += page.rows
+                self._note_delay(request, page)
                 begins = begins or (start == first and page.begins_history)
                 following = end if page.following is None else page.following
                 if following <= start:
                     break
                 start = following
-        return normalize(rows, request, self.grace, begins_history=begins)
+        grace = grace_of(self, request.timeframe, request.market)
+        seen = replace(request, now=request.now - self.feed_delay(request.market))
+        return normalize(rows, seen, grace, begins_history=begins)
 
     async def _page(self, request: BarRequest, start: datetime, end: datetime) -> Page:
         raise NotImplementedError

@@ -21,6 +21,7 @@ from domain.records import CompanyProfile, Kind, NewsItem, OptionContract, Quote
 LIMIT = 50_000
 NEWS_LIMIT, CHAIN_LIMIT = 1000, 250
 MOST_PAGES = 200
+DELAYED = timedelta(minutes=15)
 UNITS = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week"}
 FRAMES = ("1s", "5s", "10s", "15s", "30s", "1m", "2m", "3m", "5m", "10m", "15m", "30m", "1h", "2h", "4h", "1d", "1w")
 
@@ -57,14 +58,15 @@ class Polygon(HttpProvider):
         if unit in ("day", "week"):  # labels lie before the session's open
             span = f"{_milliseconds(start - timedelta(days=7))}/{_milliseconds(end) - 1}"
         path = f"/v2/aggs/ticker/{_segment(_ticker(request.symbol))}/range/{count}/{unit}/{span}"
-        found = []
+        found, behind = list[RawBar](), timedelta()
         for answer in await self._pages(path, {"adjusted": "true", "sort": "asc", "limit": LIMIT}):
+            behind = DELAYED if answer.get("status") == "DELAYED" else behind
             for row in rows(answer.get("results")):
                 stamp = number(row.get("t"))
                 opened = from_seconds(None if stamp is None else stamp / 1000)
                 if opened is not None:
                     found.append(RawBar.of(opened, [row.get(name) for name in "ohlcv"]))
-        return Page(found)
+        return Page(found, delay=behind)
 
     async def _previous(self, request: DataRequest) -> Any:
         return await self._ask(f"/v2/aggs/ticker/{_segment(_ticker(request.symbol))}/prev", {"adjusted": "true"})

@@ -51,7 +51,8 @@ class Yahoo(HttpProvider):
         meta = mapping(result.get("meta"))
         first_trade = from_seconds(meta.get("firstTradeDate"))
         begins = first_trade is not None and start <= first_trade
-        return Page(self._rows(result, timeframe.is_intraday(request.timeframe)), begins_history=begins)
+        found = self._rows(result, timeframe.is_intraday(request.timeframe))
+        return Page(found, begins_history=begins, vendor_time=from_seconds(meta.get("regularMarketTime")))
 
     async def _quote(self, request: DataRequest) -> Any:
         result = await self._chart(request.symbol, "1d", request.now - timedelta(days=5), request.now)
