@@ -59,6 +59,20 @@ class Records:
         update = [column.key for column in table.__table__.columns if column.key not in keys]
         await upsert(self.session, table, rows, update)
 
+    async def forget_coming(self, kind: Kind, symbol: str, source: str, now: datetime, until: datetime) -> None:
+        """Removes what a vendor said of the time to ``until``: a date that has moved must not stand beside the new one."""
+        statement = None
+        if kind is Kind.EARNINGS_CALENDAR:
+            coming = (EarningsDateRow.day >= now.date(), EarningsDateRow.day <= until.date())
+            statement = delete(EarningsDateRow).where(
+                EarningsDateRow.symbol == symbol, EarningsDateRow.source == source, *coming
+            )
+        elif kind is Kind.ECONOMIC_EVENTS:
+            coming_events = (EconomicEventRow.at >= now, EconomicEventRow.at <= until)
+            statement = delete(EconomicEventRow).where(EconomicEventRow.source == source, *coming_events)
+        if statement is not None:
+            await self.session.execute(statement)
+
     async def count(self, kind: Kind, symbol: str | None = None) -> int:
         """How many there are, of one ticker or of all."""
         table: Any = TABLES[kind]

@@ -259,6 +259,9 @@ class DataSteps:
                 corrected = saved.corrected
             else:
                 records = [RECORDS[params.kind].model_validate(row) for row in rows]
+                if records:
+                    until = now + timedelta(days=DAYS.get(params.kind, (0, 0))[1])
+                    await work.records.forget_coming(params.kind, staged.symbol, staged.source, now, until)
                 await work.records.save(params.kind, records, staged.source, now)
         told = {"rows": len(rows), **staged.payload.get("notes", {}), **({"corrected": corrected} if corrected else {})}
         return replace(staged, payload=told)

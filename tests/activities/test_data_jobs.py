@@ -123,6 +123,26 @@ async def test_economic_events_have_no_ticker(desk: Desk, store: Database) -> No
     assert (row["event"], row["actual"], row["at"]) == ("CPI y/y", 3.1, datetime(2026, 11, 12, 13, 30, tzinfo=UTC))
 
 
+async def test_a_date_that_has_moved_does_not_stand_beside_the_new_one(desk: Desk, store: Database) -> None:
+    class Moving(FinnhubStandIn):
+        day = "2027-01-28"
+
+        def well(self, asked: Asked) -> Reply:
+            found = super().well(asked)
+            if asked.path == "/calendar/earnings":
+                found.body["earningsCalendar"][0]["date"] = self.day
+            return found
+
+    moving = Moving(lambda: desk.now[0])
+    desk.servers[0].answer = moving
+    for run, day in (("one", "2027-01-28"), ("two", "2027-02-02")):
+        moving.day = day
+        await desk.steps.process(task(job(Kind.EARNINGS_CALENDAR, "AAPL"), run))
+    async with store.transaction() as work:
+        rows = await work.records.newest(Kind.EARNINGS_CALENDAR, symbol="AAPL")
+    assert [row["day"] for row in rows] == [date(2027, 2, 2)]
+
+
 async def test_historical_prices_go_through_all_four_steps(desk: Desk, store: Database) -> None:
     desk.now[0] = datetime(2026, 11, 19, 22, 0, tzinfo=UTC)
     definition = job(
