@@ -17,6 +17,7 @@ from storage.tables import BarRow
 from storage.upsert import upsert
 
 SAME = 1e-9
+FEWEST, READJUSTED = 2, 0.005
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ class Saved:
 
     corrected: int = 0
     largest: float = 0.0
+
+    @property
+    def is_readjusted(self) -> bool:
+        """Several bars changed by more than a correction does, as after a split."""
+        return self.corrected >= FEWEST and self.largest > READJUSTED
 
 
 class Bars:

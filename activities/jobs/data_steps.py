@@ -34,6 +34,7 @@ from storage.records import Staged
 
 LOOKBACK = 250
 PATIENCE = timedelta(minutes=2)
+LONGEST_TICKER = 150.0
 STEP_TIME = LIMITS[JobType.DATA_PROCESSING].timeout - timedelta(minutes=3)
 DEFAULT_INDICATORS = ("rsi(14)", "sma(20)")
 CLOSED = "the market is closed"
@@ -89,7 +90,8 @@ class DataSteps:
                 continue
             try:
                 with patiently(PATIENCE):
-                    staged = await self._one(task, params, step, symbol)
+                    async with asyncio.timeout(LONGEST_TICKER):
+                        staged = await self._one(task, params, step, symbol)
             except (ProviderRefused, JobRefused) as error:
                 staged = Staged(symbol, error=str(error))
             except (ProviderError, JobFailed, TimeoutError) as error:
@@ -257,6 +259,8 @@ class DataSteps:
                 bars = [_bar(row) for row in rows]
                 saved = await work.bars.save(staged.symbol, params.timeframe, key, bars, staged.source, seen_at=now)
                 corrected = saved.corrected
+                if saved.is_readjusted and not key.endswith("/raw"):
+                    await work.bars.forget(staged.symbol, params.timeframe, key, bars[0].open_time)
             else:
                 records = [RECORDS[params.kind].model_validate(row) for row in rows]
                 if records:

@@ -17,13 +17,14 @@ from activities.market_data.provider import (
     ProviderRefused,
     ProviderUnavailable,
 )
-from activities.market_data.series import READJUSTED, holes
+from activities.market_data.series import holes
 from domain import timeframe
 from storage.database import Database
 
 Window = tuple[datetime, datetime]
 LONGEST_WINDOW = {True: timedelta(days=60), False: timedelta(days=3650)}  # within a day, and from a day on
 TRIES = 6
+MOST_HOLES = 10
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = timedelta(minutes=15)
 
@@ -89,16 +90,14 @@ class Backfill:
         async for progress in self._once(start, end):
             yield progress
         if self.readjusted:  # a split since the last time: what is there is of other prices
-            async with self.database.transaction() as work:
-                await work.bars.uncover(self.symbol, self.frame, self.key)
-            async for progress in self._once(start, end):
+            async for progress in self._once(start, end, anew=True):
                 yield progress
 
-    async def _once(self, start: datetime, end: datetime) -> AsyncIterator[Progress]:
+    async def _once(self, start: datetime, end: datetime, *, anew: bool = False) -> AsyncIterator[Progress]:
         whole, position = max(end - start, timedelta()), start
         bars = windows = skipped = 0
         async with self.database.transaction() as work:
-            covered = await work.bars.covered(self.symbol, self.frame, self.key)
+            covered = [] if anew else await work.bars.covered(self.symbol, self.frame, self.key)
         while position < end:
             known = next((one for one in covered if one[0] <= position < one[1]), None)
             if known is not None:
@@ -111,7 +110,7 @@ class Backfill:
                 if isinstance(fetched, datetime):
                     yield Progress(position - start, whole, bars, windows, skipped, waits_until=fetched)
                     continue
-                bars += await self._keep((position, until), fetched)
+                bars += await self._keep((position, until), await self._mended((position, until), fetched))
             windows, position = windows + 1, until
             yield Progress(position - start, whole, bars, windows, skipped)
         if not bars and not skipped and self.market.trading(start, end):
@@ -133,7 +132,8 @@ class Backfill:
             request = BarRequest(self.symbol, self.frame, start - label, end, now, self.market)
             try:
                 with patiently(LONGEST_PAUSE):
-                    yield await self.provider.fetch(request)
+                    fetched = await self.provider.fetch(request)
+                yield fetched
                 return
             except ProviderUnavailable as error:
                 wait = error.retry_after or timedelta(seconds=FIRST_PAUSE * 2 ** (attempt - 1))
@@ -142,18 +142,35 @@ class Backfill:
             yield now + wait
             await self.sleep(wait.total_seconds())
 
+    async def _mended(self, window: Window, fetched: FetchedBars) -> FetchedBars:
+        """Holes and rows without values are asked for once more; what is lacking then never traded."""
+        found = holes(fetched.bars, self.frame, self.market)
+        if fetched.blank:
+            found = [window]
+        if not found or len(found) > MOST_HOLES:  # a thin ticker has them everywhere
+            return fetched
+        bars = {bar.open_time: bar for bar in fetched.bars}
+        for hole in found:
+            request = BarRequest(self.symbol, self.frame, hole[0], hole[1], self.clock(), self.market)
+            try:
+                with patiently(LONGEST_PAUSE):
+                    again = await self.provider.fetch(request)
+            except ProviderUnavailable:
+                continue
+            bars |= {bar.open_time: bar for bar in again.bars}
+        return FetchedBars(tuple(bars[opened] for opened in sorted(bars)), fetched.begins_history)
+
     async def _keep(self, window: Window, fetched: FetchedBars) -> int:
         """The closed bars, and the note that the window is done, in one transaction."""
         now = self.clock()
         closed = [bar for bar in fetched.bars if bar.final and bar.close_time > self.begins]
-        whole = (
-            all(bar.final for bar in fetched.bars) and not holes(closed, self.frame, self.market) and not fetched.blank
-        )
-        settled = whole and window[1] <= now - timedelta(days=1)
+        settled = all(bar.final for bar in fetched.bars) and window[1] <= now - timedelta(days=1)
         key = (self.symbol, self.frame, self.key)
         async with self.database.transaction() as work:
             saved = await work.bars.save(*key, closed, self.provider.name, seen_at=now)
+            if saved.is_readjusted:  # in the same transaction: a restart must know it too
+                await work.bars.uncover(*key)
             if settled and (closed or not self.market.trading(*window)):
                 await work.bars.cover(*key, window, len(closed), now)
-        self.readjusted = self.readjusted or saved.largest > READJUSTED
+        self.readjusted = self.readjusted or saved.is_readjusted
         return sum(bar.open_time >= window[0] for bar in closed)

@@ -26,6 +26,7 @@ from activities.market_data.provider import (
 FAILURES_TO_OPEN = 5
 PATIENCE = timedelta(seconds=20)
 TRIED_AGAIN_IN = timedelta(seconds=2)
+_waiting: ContextVar[bool] = ContextVar("waiting", default=False)
 _patience: ContextVar[timedelta | None] = ContextVar("patience", default=None)
 FIRST_OPEN = timedelta(seconds=15)
 LONGEST_OPEN = timedelta(minutes=10)
@@ -161,20 +162,44 @@ class Gate:
             raise ProviderUnavailable(self.name, f"is being tried again: {self._why}", TRIED_AGAIN_IN)
 
     async def enter(self, cost: float = 1) -> None:
-        """Waits for a token for each rate.
+        """Waits for a token for each rate. Who is patient leaves the last token to those who are not.
 
         Raises:
-            RateUsedUp: the tokens are further away than ``patience``.
+            RateUsedUp: the tokens are further away than the caller's patience.
         """
-        now = self.clock()
-        wait = max((bucket.wait(now, cost) for bucket in self.rates), default=timedelta())
-        if wait > (_patience.get() or self.patience):
-            raise RateUsedUp(self.name, f"its rate is used up for {wait.total_seconds():.0f} s", wait)
+        patience = _patience.get() or self.patience
+        spare = 1.0 if patience > PATIENCE else 0.0
+        waited = timedelta()
+        while True:
+            now = self.clock()
+            wait = max((self._wait(bucket, now, cost, spare) for bucket in self.rates), default=timedelta())
+            if waited + wait > patience:
+                raise RateUsedUp(self.name, f"its rate is used up for {wait.total_seconds():.0f} s", wait)
+            if not wait:
+                break
+            if not spare:  # taken before it is there, so that those who come later wait for their own
+                break
+            waited += wait
+            await self._sleep(wait)
         for bucket in self.rates:
             bucket.take(now, cost)
-        self.tally.calls += 1
         if wait:
-            await asyncio.sleep(wait.total_seconds())
+            try:
+                await self._sleep(wait)
+            except asyncio.CancelledError:
+                for bucket in self.rates:
+                    bucket.take(now, -cost)
+                raise
+        self.tally.calls += 1
+
+    def _wait(self, bucket: TokenBucket, now: datetime, cost: float, spare: float) -> timedelta:
+        return bucket.wait(now, cost + min(spare, max(bucket.size - cost, 0.0)))
+
+    async def _sleep(self, wait: timedelta) -> None:
+        """A wait of our own: who is cancelled in it has not been failed by the vendor."""
+        _waiting.set(True)
+        await asyncio.sleep(wait.total_seconds())
+        _waiting.set(False)
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
@@ -184,6 +209,7 @@ class Gate:
             ProviderUnavailable: the circuit is open.
         """
         self.check()
+        _waiting.set(False)
         trial, openings = self.circuit is Circuit.HALF_OPEN, self._openings
         self._trying = self._trying or trial
         try:
@@ -194,6 +220,8 @@ class Gate:
             self.failed(error)
             raise
         except (asyncio.CancelledError, TimeoutError):
+            if _waiting.get():
+                raise
             self.failed(ProviderUnavailable(self.name, "did not answer in time"))
             raise
         except Exception as error:

@@ -6,6 +6,7 @@ import asyncio
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -27,6 +28,7 @@ MOST_HOLES = 3
 QUIET_FOR = timedelta(minutes=2)
 MENDED_FOR = timedelta(hours=1)
 THIN = 4
+WIDENED_FOR = timedelta(minutes=30)
 BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
 Key = tuple[str, str, str]
 log = structlog.get_logger(__name__)
@@ -58,6 +60,8 @@ class Keeper:
         self._widest: dict[Key, int] = {}
         self._empty: dict[Key, set[datetime]] = {}
         self._blank: dict[Key, dict[datetime, datetime]] = {}
+        self._widened: dict[Key, datetime] = {}
+        self.believed: set[tuple[str, str, datetime]] = set()
 
     def market(self, provider: BarProvider, symbol: str, since: date | None = None) -> Market | None:
         """The clock a provider's bars of a ticker keep; None for those of a file."""
@@ -105,16 +109,28 @@ class Keeper:
             start = held.bars[max(0, at - 1)].open_time if again < overlap else overlap
         async with asyncio.timeout(LONGEST_FETCH_SECONDS):
             series, fetched = await self._fetched(provider, need, market, held, start, needed)
-            if overlaps and doubt(series.bars, market) is not None:  # its history may have been adjusted by now
-                series, fetched = await self._fetched(provider, need, market, None, needed, needed)
-            elif not overlaps and _is_thin(series, need, market):
-                wider = replace(need, window=need.window * THIN)
-                series, fetched = await self._fetched(provider, need, market, None, self.start(provider, wider), needed)
-        changed = held is not None and readjusted(held, [bar for bar in fetched.bars if bar.final])
+            further = self._further(provider, need, series, overlaps=overlaps)
+            if further is not None:
+                with suppress(ProviderError):  # what was fetched stays
+                    series, fetched = await self._fetched(provider, need, market, None, further, needed)
+        adjusts = provider.adjustment(need.frame) != "raw"
+        changed = adjusts and held is not None and readjusted(held, [bar for bar in fetched.bars if bar.final])
         self._keep(key, series)
         if provider.durable:  # what waits for the answer need not wait for SQL's errors
             await self._store(provider, need, [bar for bar in fetched.bars if bar.final], anew=changed)
         return series
+
+    def _further(self, provider: BarProvider, need: Need, series: Series, *, overlaps: bool) -> datetime | None:
+        """From when on to fetch once more: a jump may be gone from an adjusted history, a thin ticker has bars further back."""
+        key, now = (provider.name, need.symbol, need.frame), self.clock()
+        found = doubt(series.bars, series.market)
+        if overlaps:
+            doubted = found is not None and (need.symbol, need.frame, found.bar.close_time) not in self.believed
+            return self.start(provider, need) if doubted else None
+        if not _is_thin(series, need, series.market) or now - self._widened.get(key, BEGINNING) < WIDENED_FOR:
+            return None
+        self._widened[key] = now
+        return self.start(provider, replace(need, window=need.window * THIN))
 
     async def _fetched(
         self,

@@ -132,7 +132,14 @@ class Exchange:
 
     @cached_property
     def _spans(self) -> list[Interval]:
-        return [span for session in self.sessions for span in session.spans]
+        joined: list[Interval] = []
+        for session in self.sessions:
+            for start, end in session.spans:
+                if joined and joined[-1][1] == start:  # currencies trade on from one day into the next
+                    joined[-1] = (joined[-1][0], end)
+                else:
+                    joined.append((start, end))
+        return joined
 
     @cached_property
     def _span_ends(self) -> list[datetime]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from domain import timeframe
 from domain.bar import FIELDS, Bar
 
 READJUSTED = 0.005
+FEWEST_READJUSTED = 2
+ALIKE = 0.02
 SLACK = 2_000
 IsHole = Callable[[Bar, Bar], bool]
 
@@ -140,7 +143,10 @@ def joined(
 
 
 def readjusted(held: Series, closed: Sequence[Bar]) -> bool:
-    """Whether bars that are in both have other prices now."""
+    """Whether all bars that are in both have changed by one and the same factor; a single one was corrected."""
     known = {bar.open_time: bar.close for bar in held.bars[-16:]}
-    pairs = [(known[bar.open_time], bar.close) for bar in closed if bar.open_time in known]
-    return any(abs(new - old) > READJUSTED * abs(old) for old, new in pairs)
+    factors = [bar.close / known[bar.open_time] for bar in closed if known.get(bar.open_time)]
+    factors = [factor for factor in factors if isfinite(factor)]
+    if len(factors) < FEWEST_READJUSTED or any(abs(factor - 1) <= READJUSTED for factor in factors):
+        return False
+    return max(factors) - min(factors) <= ALIKE * abs(factors[0])

@@ -12,6 +12,7 @@ import structlog
 from activities.interface import Freshness
 from activities.market_data.calendars import Calendars
 from activities.market_data.doubt import SECOND_LOOK, Doubt, blank_doubt, doubt
+from activities.market_data.gate import PATIENCE, patiently
 from activities.market_data.keeper import Keeper, Key, Need
 from activities.market_data.provider import (
     BarProvider,
@@ -109,6 +110,7 @@ class MarketData:
                     doubtful.append((provider, answer))
                     continue
                 log.warning("jump confirmed", action="doubt_bar", symbol=need.symbol, why=answer.doubt.why)
+                self.keeper.believed.add((need.symbol, need.frame, answer.doubt.bar.close_time))
             if self._lags(provider, need, answer):  # another vendor may have the bar already
                 late = late or answer
                 continue
@@ -129,12 +131,19 @@ class MarketData:
 
     def _believed(self, provider: BarProvider, need: Need, found: Doubt) -> bool:
         """Whether a jump has stood for long enough to be true, and was still there when the vendor was asked once more."""
-        now = self.clock()
+        now, name = self.clock(), (need.symbol, need.frame, found.bar.close_time)
+        if name in self.keeper.believed:
+            return True
         if len(self._doubted) > MOST_DOUBTED:
             self._doubted = {key: at for key, at in self._doubted.items() if now - at < timedelta(hours=1)}
-        first = self._doubted.setdefault((need.symbol, need.frame, found.bar.close_time), now)
+        if len(self.keeper.believed) > MOST_DOUBTED:
+            self.keeper.believed.clear()
+        first = self._doubted.setdefault(name, now)
         asked_again = self.keeper.fetched_at[provider.name, need.symbol, need.frame] > first
-        return asked_again and now - first >= found.wait
+        if asked_again and now - first >= found.wait:
+            self.keeper.believed.add(name)
+            return True
+        return False
 
     def _held_back(self, need: Need, provider: BarProvider, answer: Answer) -> Answer:
         """The bars before a jump that no other vendor could confirm or deny."""
@@ -227,7 +236,9 @@ class MarketData:
             return age >= FORMING_TTL
         if as_of != now or held.market is None:  # a replay has a pace of its own, a file changes when it does
             return age >= FORMING_TTL / 2
-        if age >= SECOND_LOOK and (held.blank or doubt(held.bars, held.market) is not None):
+        found = doubt(held.bars, held.market)
+        doubted = found is not None and (need.symbol, need.frame, found.bar.close_time) not in self.keeper.believed
+        if age >= SECOND_LOOK and (held.blank or doubted):
             return True
         newest = held.newest_close
         following = None if newest is None else held.next_close(need.frame, newest)
@@ -243,7 +254,8 @@ class MarketData:
         key = (provider.name, need.symbol, need.frame)
         task = self._flights.get(key)
         if task is None:
-            task = asyncio.create_task(self.keeper.fetch(provider, need))
+            with patiently(PATIENCE):  # who else waits for it is not as patient as a job may be
+                task = asyncio.create_task(self.keeper.fetch(provider, need))
             self._flights[key] = task
             task.add_done_callback(lambda done: self._landed(key, done))
         try:

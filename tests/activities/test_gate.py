@@ -168,10 +168,39 @@ async def test_our_own_rate_is_no_fault_of_the_vendor_and_jobs_wait_for_it() -> 
 
         async def sleep(seconds: float) -> None:
             slept.append(seconds)
+            clock.now += timedelta(seconds=seconds)
 
         patch.setattr("activities.market_data.gate.asyncio.sleep", sleep)
         await gate.enter()
     assert slept == [60.0]
+
+
+async def test_jobs_leave_tokens_to_alerts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One patient caller after the other, and an alert now and then: the alert is served each time."""
+    clock = Clock()
+    gate, waited = Gate("v", buckets("5/minute"), clock), list[float]()
+
+    async def sleep(seconds: float) -> None:
+        clock.now += timedelta(seconds=seconds)
+        waited.append(seconds)
+
+    monkeypatch.setattr("activities.market_data.gate.asyncio.sleep", sleep)
+    for _ in range(40):
+        with patiently(timedelta(minutes=5)):
+            await gate.enter()
+        waited.clear()
+        await gate.enter()
+        assert sum(waited) <= 20
+
+
+async def test_who_is_cancelled_while_waiting_for_our_rate_blames_nobody() -> None:
+    gate = Gate("v", buckets("2/minute"), Clock(), patience=timedelta(minutes=5))
+    await gate.enter()
+    for _ in range(FAILURES_TO_OPEN + 1):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.01), gate.watching():
+                await gate.enter()
+    assert (gate.circuit, gate.tally.failures) == (Circuit.CLOSED, 0)
 
 
 async def test_a_ban_stands_whatever_was_under_way_and_an_answer_ends_a_trial() -> None:

@@ -263,6 +263,7 @@ async def test_bars_cut_by_a_sessions_end_keep_their_own_timeframes_values() -> 
 async def test_a_split_leaves_no_unadjusted_bars_in_sql(database: Database) -> None:
     clock, vendor = Clock(datetime(2026, 11, 20, 22, 0, tzinfo=UTC)), Sessions()
     vendor.durable = True
+    vendor.adjustment = lambda frame: "split"  # type: ignore[method-assign]
     ask = EvaluateInput("X", "1d", ("sma(200)",), now=clock.now)
     await Evaluation(MarketData([vendor], database, clock)).evaluate(ask)
     vendor.price = lambda at: rising(at) / 4  # adjusted, all of it
@@ -322,3 +323,28 @@ async def test_a_delayed_feeds_bars_are_final_when_the_feed_has_passed_them(monk
         later = await evaluation.evaluate(EvaluateInput("AAPL", "5m", ("close",), now[0], after=snapshot.bar_close))
         assert [one.bar_close for one in later.snapshots] == [datetime(2026, 11, 19, 15, 45, tzinfo=UTC)]
         await provider.close()
+
+
+async def test_a_true_crash_that_is_believed_costs_no_more_requests() -> None:
+    day = datetime(2026, 11, 25, 22, 0, tzinfo=UTC)
+    clock, vendor = Clock(day), Sessions(price=split(2))
+    evaluation = Evaluation(MarketData([vendor], clock=clock))
+    ask = EvaluateInput("X", "1d", ("sma(20)",), now=clock.now)
+    for _ in range(60):
+        result = await evaluation.evaluate(ask)
+        clock.now += timedelta(minutes=1)
+    assert result.freshness is Freshness.FRESH
+    assert len(vendor.requests) <= 6
+
+
+async def test_one_corrected_bar_wipes_no_history(database: Database) -> None:
+    clock, vendor = Clock(), Vendor()
+    vendor.durable = True
+    vendor.adjustment = lambda frame: "split"  # type: ignore[method-assign]
+    evaluation = Evaluation(MarketData([vendor], database, clock))
+    await evaluation.evaluate(wanted(clock, "sma(200)"))
+    vendor.price = lambda at: rising(at) * (1.02 if at == NOON - timedelta(minutes=1) else 1)
+    clock.now += timedelta(minutes=1)
+    await evaluation.evaluate(wanted(clock, "sma(200)", after=NOON))
+    async with database.transaction() as work:
+        assert len(await work.bars.newest("X", "1m", "vendor/split", 1000, clock.now)) > 200

@@ -164,3 +164,12 @@ def test_minutes_before_the_open_are_no_bars(calendars: Calendars) -> None:
     assert market.bar("5m", utc("2026-11-25 11:05")) is None
     assert market.bar("5m", utc("2026-11-25 21:00")) is None
     assert market.bar("1h", utc("2026-11-25 14:00")) == (utc("2026-11-25 14:00"), utc("2026-11-25 15:00"))
+
+
+def test_four_hours_of_currencies_go_on_over_the_days_turn(calendars: Calendars) -> None:
+    market = calendars.of("EURUSD=X")
+    assert market.bar("4h", utc("2026-07-14 20:00")) == (utc("2026-07-14 20:00"), utc("2026-07-15 00:00"))
+    assert market.next_close("4h", utc("2026-07-14 20:00")) == utc("2026-07-15 00:00")
+    assert market.bar("4h", utc("2026-07-17 20:00")) == (utc("2026-07-17 20:00"), utc("2026-07-17 21:00")), (
+        "the week ends"
+    )
