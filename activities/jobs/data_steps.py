@@ -76,7 +76,8 @@ class DataSteps:
         previous = _previous(params, step)
         before = await self._staged(task.run_id, previous) if previous else None
         done = await self._staged(task.run_id, step.value)
-        retryable, began = "", self.clock()
+        retryable: list[Exception] = []
+        began = self.clock()
         for symbol in params.each:
             if done.get(symbol) == "" or (symbol in done and not again):
                 continue
@@ -95,15 +96,16 @@ class DataSteps:
             except (ProviderRefused, JobRefused) as error:
                 staged = Staged(symbol, error=str(error))
             except (ProviderError, JobFailed, TimeoutError) as error:
-                retryable = str(error) or "took too long"
-                staged = Staged(symbol, error=retryable)
+                retryable.append(error)
+                staged = Staged(symbol, error=_why(error))
             except Exception as error:  # one ticker's odd answer must not stop the others
                 log.error("data step failed", action=step.value, symbol=symbol, error=repr(error)[:300])
                 staged = Staged(symbol, error=f"{type(error).__name__} in {step.value}")
             done[symbol] = await self._leave(task, step, staged)
         failed = [why for why in done.values() if why]
         if failed and len(failed) == len(done) and retryable:
-            raise JobFailed(f"{step.value}: {retryable}")
+            soonest = min(retryable, key=_wait)
+            raise JobFailed(f"{step.value}: {_why(soonest)}", _wait(soonest) or None)
         return {"done": len(done) - len(failed), "failed": len(failed)}
 
     async def _leave(self, task: Task, step: Step, staged: Staged) -> str:
@@ -178,19 +180,17 @@ class DataSteps:
             now, now + timedelta(seconds=1)
         ):
             return Staged(symbol, error=CLOSED)
-        problem: ProviderError | None = None
+        problems: list[ProviderError] = []
         for provider in self.market.providers:
             try:
                 return Staged(symbol, provider.name, await self._patiently(provider, params, symbol, now))
             except ProviderError as error:
-                if problem is None or isinstance(problem, ProviderRefused):
-                    problem = error
+                problems.append(error)
             except Exception as error:  # an answer we did not foresee must not stop the next vendor
                 log.error("provider failed", action="fetch", provider=provider.name, error=repr(error)[:300])
-                problem = problem or ProviderUnavailable(
-                    provider.name, f"sent something unreadable ({type(error).__name__})"
-                )
-        raise problem or ProviderRefused("data", "no provider is configured")
+                unreadable = f"sent something unreadable ({type(error).__name__})"
+                problems.append(ProviderUnavailable(provider.name, unreadable))
+        raise min([one for one in problems if not isinstance(one, ProviderRefused)] or problems, key=_wait)
 
     async def _patiently(self, provider: BarProvider, params: DataProcessingParams, symbol: str, now: datetime) -> Any:
         """Two retries (R-302). A vendor whose circuit will close within the step's time is waited for."""
@@ -298,6 +298,16 @@ def clean(value: Any) -> Any:
     if isinstance(value, str):
         return value.replace("\x00", "").encode("utf-8", "ignore").decode()
     return value
+
+
+def _wait(error: Exception) -> timedelta:
+    """How long from now until another try makes sense; nothing where nobody said."""
+    found: timedelta | None = getattr(error, "retry_after", None)
+    return found or timedelta()
+
+
+def _why(error: Exception) -> str:
+    return str(error) or "took too long"
 
 
 def _previous(params: DataProcessingParams, step: Step) -> str | None:

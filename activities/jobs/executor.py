@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Protocol
 
 from domain.job import JobDefinition
 
 
 class JobFailed(Exception):
-    """The job could not be done now; another try may go better."""
+    """The job could not be done now; another try may go better, ``retry_after`` from now where somebody said when."""
+
+    def __init__(self, message: str, retry_after: timedelta | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
 
 
 class JobRefused(Exception):

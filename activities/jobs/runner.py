@@ -36,6 +36,7 @@ from storage.schedules import StoredSchedule
 
 RUNS = uuid.UUID("0f5e0c51-0a55-4d1f-8f6d-8a8a3e1f4c11")  # the name space of run ids made from (schedule, slot)
 MOST_ERROR = 2000
+LONGEST_WAIT = timedelta(minutes=15)  # a run that waits keeps its schedule's next ones from starting
 FORGOTTEN = timedelta(days=2)  # what runs that never ended have left between their steps
 log = structlog.get_logger(__name__)
 
@@ -141,7 +142,7 @@ class JobRunner:
         except (JobRefused, InvalidInput) as error:
             raise ApplicationError(str(error)[:MOST_ERROR], type=ErrorType.JOB_REFUSED, non_retryable=True) from None
         except JobFailed as error:
-            raise ApplicationError(str(error)[:MOST_ERROR]) from None
+            raise _again(error) from None
 
     @activity.defn(name=RUN_JOB)
     async def run(self, run_id: str) -> str:
@@ -168,7 +169,7 @@ class JobRunner:
         except (JobRefused, InvalidInput) as error:
             raise ApplicationError(str(error)[:MOST_ERROR], type=ErrorType.JOB_REFUSED, non_retryable=True) from None
         except JobFailed as error:
-            raise ApplicationError(str(error)[:MOST_ERROR]) from None
+            raise _again(error) from None
         async with self.database.transaction() as work:
             await work.runs.finish(run_id, RunStatus.COMPLETED, self.clock(), result)
             await work.records.clear_stage(run_id, self.clock() - FORGOTTEN)
@@ -180,6 +181,14 @@ class JobRunner:
         async with self.database.transaction() as work:
             await work.runs.finish(given.run_id, RunStatus(given.status), self.clock(), error=given.error[:MOST_ERROR])
             await work.records.clear_stage(given.run_id, self.clock() - FORGOTTEN)
+
+
+def _again(error: JobFailed) -> ApplicationError:
+    """Tried again by the limits of the job's type, or when a vendor said; a longer wait than a run may last ends it."""
+    wait, text = error.retry_after, str(error)[:MOST_ERROR]
+    if wait is not None and wait > LONGEST_WAIT:
+        return ApplicationError(text, type=ErrorType.JOB_REFUSED, non_retryable=True)
+    return ApplicationError(text, next_retry_delay=wait)
 
 
 @asynccontextmanager

@@ -10,16 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
 from activities.evaluation import Evaluation
+from activities.interface import StepInput
 from activities.jobs.data_steps import DataSteps
 from activities.jobs.executor import JobFailed, JobRefused, Task
+from activities.jobs.runner import JobRunner
 from activities.market_data.http import VendorSettings
 from activities.market_data.providers.base import DataRequest, HttpProvider
 from activities.market_data.service import MarketData
 from domain.errors import InvalidInput
-from domain.job import JobDefinition, read_job
+from domain.job import JobDefinition, JobType, read_job
 from domain.records import Kind
+from domain.run import Run, RunStatus
 from storage.database import Database
 from tests.stand_ins.alpha_vantage import AlphaVantageStandIn
 from tests.stand_ins.finnhub import FinnhubStandIn
@@ -219,6 +224,28 @@ async def test_a_vendor_that_asks_to_wait_is_waited_for(desk: Desk, store: Datab
     result = await desk.steps.process(task(job(Kind.EARNINGS, *[f"S{n}" for n in range(6)])))
     assert (len(result["symbols"]), result["failed"], desk.slept) == (6, {}, [7.0])
     assert {one["source"] for one in result["symbols"].values()} == {"finnhub"}
+
+
+@pytest.mark.parametrize(("fault", "again_in"), [("error_500", None), ("banned_418", 130), ("banned_for_long", None)])
+async def test_what_all_vendors_ask_for_is_temporals_next_try(
+    desk: Desk, store: Database, fault: str, again_in: float | None
+) -> None:
+    """A wait that fits into a run is Temporal's; a longer one ends the run."""
+    for vendor in desk.vendors:
+        vendor.fault = fault
+        vendor.banned_for_long = lambda asked: Reply(418, {}, headers={"Retry-After": "7200"})  # type: ignore[attr-defined]
+    wanted = job(Kind.EARNINGS, "AAPL", "MSFT")
+    snapshot = {"task_params": {"kind": wanted.params.kind.value, "symbols": ["AAPL", "MSFT"]}}
+    run = Run("r", "data_processing", None, "local", RunStatus.PENDING, NOW, NOW, job_snapshot=snapshot)
+    async with store.transaction() as work:
+        await work.runs.add([run])
+    runner = JobRunner(store, {}, "worker", steps={JobType.DATA_PROCESSING: desk.steps.step}, clock=lambda: desk.now[0])
+    with pytest.raises(ApplicationError, match="fetch: ") as caught:
+        await ActivityEnvironment().run(runner.run_step, StepInput("r", "fetch"))
+    delay = caught.value.next_retry_delay
+    assert caught.value.non_retryable is (fault == "banned_for_long")
+    assert delay is None if again_in is None else delay is not None and abs(delay.total_seconds() - again_in) <= 1
+    assert KEY not in str(caught.value)
 
 
 async def test_an_empty_answer_is_not_the_last_word_while_another_vendor_can_be_asked(
