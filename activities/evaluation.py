@@ -151,11 +151,13 @@ class Evaluation:
             else:
                 chosen, at = series, index
             frame = operand.timeframe or wanted.timeframe
-            values[operand.key] = self._value((wanted.symbol, frame), operand, chosen, at - operand.offset)
+            values[operand.key] = self._value((wanted.symbol, frame), operand, chosen, at)
         return BarSnapshot(bar.open_time, bar.close_time, values, final=bar.final)
 
-    def _value(self, of: tuple[str, str], operand: Operand, series: Series, index: int) -> float | None:
-        if index < 0:
+    def _value(self, of: tuple[str, str], operand: Operand, series: Series, at: int) -> float | None:
+        """As of the bar ``at``; missing where a split lies between it and the oldest bar that counts."""
+        index = at - operand.offset
+        if index < 0 or series.is_broken(at + 1 - _bars_for(operand), at):
             return None
         if isinstance(operand, FieldOperand):
             return _finite(getattr(series.bars[index], operand.field))

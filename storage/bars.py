@@ -17,7 +17,8 @@ from storage.tables import BarRow
 from storage.upsert import upsert
 
 SAME = 1e-9
-FEWEST, READJUSTED = 2, 0.005
+READJUSTED, ALIKE = 0.005, 0.005  # what is more than a correction; how far factors of one split differ by rounding
+FEWEST, MANY = 2, 10
 
 
 @dataclass(frozen=True)
@@ -35,15 +36,10 @@ class Gap:
 
 @dataclass(frozen=True)
 class Saved:
-    """How many stored bars had other prices before, and by what part of its close the one that changed most."""
+    """How many stored bars had other prices before. ``is_readjusted``: all of one time, by one factor, as after a split."""
 
     corrected: int = 0
-    largest: float = 0.0
-
-    @property
-    def is_readjusted(self) -> bool:
-        """Several bars changed by more than a correction does, as after a split."""
-        return self.corrected >= FEWEST and self.largest > READJUSTED
+    is_readjusted: bool = False
 
 
 class Bars:
@@ -77,12 +73,16 @@ class Bars:
             )
         )
         corrections, same = list[dict[str, Any]](), set[datetime]()
+        factors: dict[datetime, float] = {}  # of the closes of bars that were there before
         for row in found:
             new = values.get(row.open_time)
             if new is None:
                 continue
             old = {name: getattr(row, name) for name in FIELDS}
-            if all(_equal(old[name], new[name]) for name in FIELDS):
+            if old["close"] and new["close"]:
+                factors[row.open_time] = new["close"] / old["close"]
+            is_lost = new["close"] is None and old["close"] is not None  # what was known stays known
+            if is_lost or all(_equal(old[name], new[name]) for name in FIELDS):
                 same.add(row.open_time)
             elif not all(_equal(old[name], new[name]) for name in ("open", "high", "low", "close")):
                 corrections.append({"open_time": row.open_time, "before": old, "after": new})
@@ -97,8 +97,7 @@ class Bars:
             await self.session.execute(
                 insert(CorrectionRow), [{**key, "seen_at": seen_at, **correction} for correction in corrections]
             )
-        changes = [(one["before"]["close"], one["after"]["close"]) for one in corrections]
-        return Saved(len(corrections), max((abs(new / old - 1) for old, new in changes if old and new), default=0.0))
+        return Saved(len(corrections), _is_readjusted(factors))
 
     async def newest(self, symbol: str, timeframe: str, adjustment: str, count: int, before: datetime) -> list[Bar]:
         """The newest ``count`` bars that had closed at ``before``, ascending."""
@@ -164,11 +163,10 @@ class Bars:
             ("gap_end", "found_at", "filled"),
         )
 
-    async def empty_gaps(self, symbol: str, timeframe: str, adjustment: str) -> list[datetime]:
-        """Where holes begin in which, so the vendor, nothing traded."""
-        statement = select(GapRow.start).where(
-            GapRow.symbol == symbol, GapRow.timeframe == timeframe, GapRow.adjustment == adjustment, GapRow.filled == 0
-        )
+    async def empty_gaps(self, symbol: str, timeframe: str, adjustment: str, since: datetime) -> list[datetime]:
+        """Where holes begin, from a time on, in which, so the vendor, nothing traded."""
+        is_series = GapRow.symbol == symbol, GapRow.timeframe == timeframe, GapRow.adjustment == adjustment
+        statement = select(GapRow.start).where(*is_series, GapRow.filled == 0, GapRow.start >= since)
         return list(await self.session.scalars(statement))
 
     async def covered(self, symbol: str, timeframe: str, adjustment: str) -> list[tuple[datetime, datetime]]:
@@ -189,6 +187,15 @@ class Bars:
         row = {"symbol": symbol, "timeframe": timeframe, "adjustment": adjustment, "bars": bars, "fetched_at": now}
         row |= {"window_start": window[0], "window_end": window[1]}
         await upsert(self.session, CoverageRow, [row], ("window_end", "bars", "fetched_at"))
+
+
+def _is_readjusted(factors: dict[datetime, float]) -> bool:
+    """Every bar before some time by the same factor, none after it; a few mended bars are no split."""
+    ordered = [factors[opened] for opened in sorted(factors)]
+    changed = [factor for factor in ordered if abs(factor - 1) > READJUSTED]
+    if len(changed) < (FEWEST if len(changed) == len(ordered) else MANY) or ordered[: len(changed)] != changed:
+        return False
+    return max(changed) <= min(changed) * (1 + ALIKE)
 
 
 def _of(symbol: str, timeframe: str, adjustment: str) -> tuple[ColumnElement[bool], ...]:

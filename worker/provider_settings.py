@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode
@@ -30,6 +30,7 @@ class ProviderSettings(BaseSettings):
     """``<VENDOR>_BASE_URL``, ``_API_KEY``, ``_RATE``, ``_TIMEOUT`` and ``_PRIORITY`` (1 is asked first) for each vendor.
 
     Without priorities the order is that of ``ALERTS_PROVIDERS``; ``DATA_TIMEOUT`` holds where no timeout is set.
+    ``ALPHA_VANTAGE_LABELS`` says whether its times name a bar's ``start`` or its ``end``: it has changed that once.
     """
 
     alerts_providers: Annotated[tuple[str, ...], NoDecode] = ("yahoo", "binance")
@@ -59,6 +60,7 @@ class ProviderSettings(BaseSettings):
     alpha_vantage_rate: str = "5/minute, 25/day"
     alpha_vantage_timeout: Seconds | None = None
     alpha_vantage_priority: Priority | None = None
+    alpha_vantage_labels: Literal["start", "end"] = "start"
 
     finnhub_base_url: str = "https://finnhub.io/api/v1"
     finnhub_api_key: SecretStr = SecretStr("")
@@ -86,6 +88,7 @@ class ProviderSettings(BaseSettings):
             timeout=getattr(self, f"{name}_timeout") or self.data_timeout,
             rates=getattr(self, f"{name}_rate"),
             priority=self.priority(name),
+            labels=getattr(self, f"{name}_labels", "start"),
         )
 
     def priority(self, name: str) -> int:

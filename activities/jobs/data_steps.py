@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import zlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,12 +29,13 @@ from activities.market_data.series import holes
 from domain import timeframe
 from domain.bar import FIELDS, Bar
 from domain.job import LIMITS, DataProcessingParams, JobType, Step
-from domain.records import RECORDS, Kind
+from domain.records import RECORDS, Kind, Quote, Record
 from storage.database import Database
 from storage.records import Staged
 
 LOOKBACK = 250
 PATIENCE = timedelta(minutes=2)
+OPEN_FOR = timedelta(minutes=30)
 LONGEST_TICKER = 150.0
 STEP_TIME = LIMITS[JobType.DATA_PROCESSING].timeout - timedelta(minutes=3)
 DEFAULT_INDICATORS = ("rsi(14)", "sma(20)")
@@ -78,7 +80,7 @@ class DataSteps:
         done = await self._staged(task.run_id, step.value)
         retryable: list[Exception] = []
         began = self.clock()
-        for symbol in params.each:
+        for symbol in _in_turn(params.each, task.run_id):
             if done.get(symbol) == "" or (symbol in done and not again):
                 continue
             if before is not None and before.get(symbol, "not fetched") != "":
@@ -211,9 +213,21 @@ class DataSteps:
             raise ProviderRefused(provider.name, f"has no {params.kind.value.replace('_', ' ')}")
         request = _request(params, symbol, now)
         answer = clean(await provider.data(request))
-        if params.kind not in LISTS and not provider.read(answer, request):
+        found = () if params.kind in LISTS else provider.read(answer, request)
+        if params.kind not in LISTS and not found:
             raise ProviderRefused(provider.name, "knows nothing of this ticker")
+        if params.kind is Kind.STOCK_QUOTES and self._is_old(symbol, found, now):
+            raise ProviderRefused(provider.name, "has no price of this session")
         return answer
+
+    def _is_old(self, symbol: str, quotes: Sequence[Record], now: datetime) -> bool:
+        """Whether all prices are from before a session that has been open for longer than any feed is late."""
+        opened = now - OPEN_FOR
+        market = self.market.keeper.calendars.of(symbol)
+        if market.continuous or not (market.is_open(opened, opened) and market.is_open(now, now)):
+            return False
+        before = market.last_close("1d", now)
+        return before is not None and all(quote.at <= before for quote in quotes if isinstance(quote, Quote))
 
     async def _bars(self, provider: BarProvider, params: DataProcessingParams, symbol: str, now: datetime) -> Any:
         market = self.market.keeper.market(provider, symbol)
@@ -298,6 +312,12 @@ def clean(value: Any) -> Any:
     if isinstance(value, str):
         return value.replace("\x00", "").encode("utf-8", "ignore").decode()
     return value
+
+
+def _in_turn(symbols: Sequence[str], run_id: str) -> list[str]:
+    """From another one on in each run: of a list that is too long for a run's time, no ticker is always left out."""
+    first = zlib.crc32(run_id.encode()) % max(len(symbols), 1)
+    return [*symbols[first:], *symbols[:first]]
 
 
 def _wait(error: Exception) -> timedelta:

@@ -1,49 +1,30 @@
-"""Which market a ticker trades on, and that market's calendar, rebuilt before its horizon ends (R-307)."""
+"""Each market's calendar, from the library that knows it, rebuilt before its horizon ends (R-307)."""
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from activities.market_data.market import Continuous, Exchange, Market, Session
+from activities.market_data.market import CRYPTO, FOREX, Continuous, Exchange, Market, Session
+from activities.market_data.tickers import SUFFIXES, market_code
 
-CRYPTO, FOREX = "24/7", "24/5"
-SUFFIXES = {
-    ".L": "XLON", ".IL": "XLON", ".DE": "XETR", ".F": "XFRA", ".PA": "XPAR", ".AS": "XAMS", ".BR": "XBRU", ".LS": "XLIS",
-    ".MI": "XMIL", ".MC": "XMAD", ".SW": "XSWX", ".VI": "XWBO", ".ST": "XSTO", ".HE": "XHEL", ".CO": "XCSE", ".OL": "XOSL",
-    ".IR": "XDUB", ".WA": "XWAR", ".TO": "XTSE", ".V": "XTSE", ".SA": "BVMF", ".MX": "XMEX", ".T": "XTKS", ".HK": "XHKG",
-    ".SS": "XSHG", ".SZ": "XSHG", ".KS": "XKRX", ".KQ": "XKRX", ".TW": "XTAI", ".AX": "XASX", ".NZ": "XNZE", ".SI": "XSES",
-    ".BO": "XBOM", ".NS": "XBOM", ".JK": "XIDX", ".BK": "XBKK", ".TA": "XTAE", ".JO": "XJSE", ".IS": "XIST",
-}  # fmt: skip
-INDEXES = {"^FTSE": "XLON", "^GDAXI": "XETR", "^FCHI": "XPAR", "^N225": "XTKS", "^HSI": "XHKG", "^STOXX50E": "XETR"}
-MONEY = "USD|EUR|GBP|JPY|CHF|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CNY|CNH|HKD|SGD|MXN|ZAR|TRY|INR|BRL|KRW"
-COINS = "USDT|USDC|FDUSD|TUSD|BUSD|BTC|ETH|BNB"
-FOREX_PAIR = re.compile(rf"({MONEY})[-/]?({MONEY})(=X)?|({MONEY})=X")
-CRYPTO_PAIR = re.compile(rf"[A-Z0-9]{{2,12}}[-/]({MONEY}|{COINS})|[A-Z0-9]{{3,12}}({COINS})")
 BEHIND = timedelta(days=365 * 12)
 AHEAD = timedelta(days=365)
 MARGIN = timedelta(days=60)
 OPENED = {"XTKS": date(1997, 1, 6)}
 EARLIEST = date(1990, 1, 1)
-REST = {"CMES": timedelta(hours=1)}  # Globex rests from 16:00 to 17:00 in Chicago, which the library counts as trading
-
-
-def market_code(symbol: str, default: str = "XNYS") -> str:
-    """ISO code of the exchange (or ``24/7``, ``24/5``, ``CMES``) a ticker trades on, by the way it is written."""
-    name = symbol.upper()
-    if FOREX_PAIR.fullmatch(name):
-        return FOREX
-    if CRYPTO_PAIR.fullmatch(name) and "." not in name:
-        return CRYPTO
-    if name.endswith("=F"):
-        return "CMES"
-    if name.startswith("^"):
-        return INDEXES.get(name, default)
-    dot = name.rfind(".")
-    return SUFFIXES.get(name[dot:], default) if dot > 0 else default
+REST = {
+    "CMES": (time(17), timedelta(hours=1))
+}  # Globex rests from 16:00 to 17:00 in Chicago, which the library counts as trading
+PLAIN = {  # those whose holidays (the Orthodox Easter) the library cannot work out with this pandas: any weekday
+    "ASEX": ("Europe/Athens", time(10, 15), time(17, 20)),
+    "XBSE": ("Europe/Bucharest", time(10), time(17, 45)),
+}
+KNOWN_FROM = (timedelta(days=365 * 5), timedelta(days=365), timedelta(days=180))
+SHUT = 6  # no market trades on Saturdays
 
 
 def is_market(code: str) -> bool:
@@ -95,33 +76,81 @@ def _continuous(code: str) -> Market | None:
 
 
 def _exchange(code: str, start: date, end: date) -> Exchange:
-    import exchange_calendars  # takes most of a second; a market that never closes needs none of it
     import pandas as pd
 
     start = max(start, OPENED.get(code, EARLIEST))
     if code == FOREX:
         return Exchange(code, "Europe/London", _forex(start, end))
-    try:
-        with warnings.catch_warnings():  # of its own use of pandas
-            warnings.simplefilter("ignore")
-            try:
-                calendar = exchange_calendars.get_calendar(code, start=start.isoformat(), end=end.isoformat())
-            except ValueError:  # some are known to the end of a year only
-                calendar = exchange_calendars.get_calendar(code)
-    except exchange_calendars.errors.InvalidCalendarName:
-        raise ValueError(f"there is no calendar of a market {code}") from None
+    if code in PLAIN:
+        zone, first, last = PLAIN[code]
+        return Exchange(code, zone, _weekdays(ZoneInfo(zone), start, end, first, last))
+    calendar = _built(code, start, end)
     sessions = []
     columns = calendar.schedule[["open", "break_start", "break_end", "close"]]
     for row in columns.itertuples():
         day, opened, pause, resumed, closed = row
-        first, last = opened.to_pydatetime(), closed.to_pydatetime() - REST.get(code, timedelta())
+        first, last = opened.to_pydatetime(), closed.to_pydatetime()
+        if code in REST and last.astimezone(calendar.tz).time() == REST[code][0]:  # not on a day that ends early
+            last -= REST[code][1]
         if pd.isna(pause):
             spans: tuple[tuple[datetime, datetime], ...] = ((first, last),)
         else:
             spans = ((first, pause.to_pydatetime()), (resumed.to_pydatetime(), last))
         utc = tuple((begin.astimezone(UTC), finish.astimezone(UTC)) for begin, finish in spans)
         sessions.append(Session(day.date(), utc))
-    return Exchange(code, str(calendar.tz), _extended(sessions, str(calendar.tz), end))
+    known = _extended(sessions, str(calendar.tz), end)
+    return Exchange(code, str(calendar.tz), [*_before(known[0], str(calendar.tz), start), *known])
+
+
+def _built(code: str, start: date, end: date) -> Any:
+    """The library's calendar: from the day wanted or the first it can be worked out from, to the last."""
+    import exchange_calendars  # takes most of a second; a market that never closes needs none of it
+
+    starts = [start, *(found for back in KNOWN_FROM if (found := end - AHEAD - back) > start)]
+    wanted = [{"start": begins.isoformat(), "end": end.isoformat()} for begins in starts]
+    error: Exception | None = None
+    for bounds in [*wanted[:1], {"start": start.isoformat()}, {"end": end.isoformat()}, {}, *wanted[1:]]:
+        try:
+            with warnings.catch_warnings():  # of its own use of pandas
+                warnings.simplefilter("ignore")
+                return exchange_calendars.get_calendar(code, **bounds)
+        except exchange_calendars.errors.InvalidCalendarName:
+            raise ValueError(f"there is no calendar of a market {code}") from None
+        except ValueError as problem:  # some are known from a day on, or to the end of a year only
+            error = problem
+    raise ValueError(f"the calendar of the market {code} cannot be worked out: {error}")
+
+
+def _weekdays(zone: ZoneInfo, start: date, end: date, first: time, last: time) -> list[Session]:
+    days = (day for day in _days(start, end) if day.isoweekday() <= 5)
+    return [
+        Session(
+            day,
+            ((datetime.combine(day, first, zone).astimezone(UTC), datetime.combine(day, last, zone).astimezone(UTC)),),
+        )
+        for day in days
+    ]
+
+
+def _before(first: Session, zone: str, start: date) -> list[Session]:
+    """Days before the first that is known, with its hours; where a calendar begins late only."""
+    if first.day - start < timedelta(days=31):
+        return []
+    local = ZoneInfo(zone)
+    opened, closed = (at.astimezone(local).time() for at in (first.open, first.close))
+    days = (day for day in _days(start, first.day - timedelta(days=1)) if day.isoweekday() != SHUT)
+    return [
+        Session(
+            day,
+            (
+                (
+                    datetime.combine(day, opened, local).astimezone(UTC),
+                    datetime.combine(day, closed, local).astimezone(UTC),
+                ),
+            ),
+        )
+        for day in days
+    ]
 
 
 def _forex(start: date, end: date) -> list[Session]:

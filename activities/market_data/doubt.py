@@ -8,6 +8,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import numpy as np
+from numpy.typing import NDArray
+
 from activities.market_data.market import Market
 from domain.bar import Bar
 
@@ -17,6 +20,7 @@ SLIPPED = 15.0
 SMALLEST_SPLIT = 1.85
 NEAR = 0.06
 OVERNIGHT = timedelta(hours=1)
+LONGEST_SPIKE = 5
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Doubt:
     bar: Bar
     why: str
     wait: timedelta = DOUBTED_FOR
+    is_split_like: bool = False
 
 
 def blank_doubt(bars: Sequence[Bar], blank: Collection[datetime]) -> Doubt | None:
@@ -54,8 +59,59 @@ def doubt(bars: Sequence[Bar], market: Market | None, newest: int = 3) -> Doubt 
             return Doubt(later, f"its price is {closed:.4g} times that of the bar before")
         overnight = not market.continuous and later.open_time - earlier.close_time >= OVERNIGHT
         if overnight and _is_split_like(opened) and _is_split_like(closed, 3 * NEAR):
-            return Doubt(later, f"it opens at {opened:.4g} times the close before, as after a split")
+            return Doubt(
+                later, f"it opens at {opened:.4g} times the close before, as after a split", is_split_like=True
+            )
     return None
+
+
+def splits(bars: Sequence[Bar], market: Market | None) -> list[int]:
+    """Indices of the bars before which prices look as after a split: for a vendor that does not work splits in."""
+    if market is None or market.continuous or len(bars) < 2:
+        return []
+    ratios = _ratios([bar.close for bar in bars])
+    nights = (
+        np.flatnonzero((ratios >= SMALLEST_SPLIT * (1 - 3 * NEAR)) | (ratios <= 1 / (SMALLEST_SPLIT * (1 - 3 * NEAR))))
+        + 1
+    )
+    found = []
+    for index in nights.tolist():
+        earlier, later = bars[index - 1], bars[index]
+        if later.open_time - earlier.close_time < OVERNIGHT:
+            continue
+        if _is_split_like(later.open / earlier.close) and _is_split_like(later.close / earlier.close, 3 * NEAR):
+            found.append(index)
+    return found
+
+
+def without_spikes(bars: Sequence[Bar]) -> tuple[Bar, ...]:
+    """The same, with missing values in place of prices that later bars disprove.
+
+    A few bars at fifteen times the price, or a fifteenth, between others that agree with each other were never traded.
+    """
+    closes = [bar.close for bar in bars]
+    ratios = _ratios(closes)
+    jumps = np.flatnonzero((ratios >= SLIPPED) | (ratios <= 1 / SLIPPED)) + 1
+    cleaned = list(bars)
+    for index in jumps.tolist():
+        if not math.isfinite(cleaned[index].close) or not math.isfinite(cleaned[index - 1].close):
+            continue
+        before = closes[index - 1]
+        back = next(
+            (at for at in range(index + 1, min(index + 1 + LONGEST_SPIKE, len(bars))) if 0.5 < closes[at] / before < 2),
+            None,
+        )
+        for at in range(index, back) if back is not None else ():
+            bar = bars[at]
+            missing = (math.nan,) * 5
+            cleaned[at] = Bar(bar.open_time, bar.close_time, *missing, final=bar.final)
+    return tuple(cleaned)
+
+
+def _ratios(closes: Sequence[float]) -> NDArray[np.float64]:
+    values = np.array(closes, dtype=np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return values[1:] / values[:-1]
 
 
 def _is_split_like(ratio: float, near: float = NEAR) -> bool:

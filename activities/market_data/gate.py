@@ -70,6 +70,10 @@ class TokenBucket:
         """Takes them; the level may go below zero, and those who come after wait for that too."""
         self._tokens, self._at = self.level(now) - cost, now
 
+    def give_back(self, cost: float) -> None:
+        """Tokens that were taken for a call that was not made."""
+        self._tokens = min(self.size, self._tokens + cost)
+
     def level(self, now: datetime) -> float:
         """Tokens there are."""
         if self._at is None:
@@ -126,7 +130,7 @@ class Gate:
     _opened: int = 0
     _until: datetime | None = None
     _why: str = ""
-    _quota: bool = False
+    _kind: type[ProviderError] = ProviderUnavailable
     _trying: bool = False
     _openings: int = 0
 
@@ -145,16 +149,19 @@ class Gate:
     @property
     def quota_until(self) -> datetime | None:
         """When the spent quota is new again."""
-        return self._until if self._quota and self.circuit is Circuit.OPEN else None
+        return self._until if self._kind is ProviderQuota and self.circuit is Circuit.OPEN else None
 
     def check(self) -> None:
         """Whether it may be asked at all, without asking.
 
         Raises:
             ProviderUnavailable: not before a time.
+            ProviderMisconfigured: nor then, unless somebody mends the settings.
         """
         if self.circuit is Circuit.OPEN and self._until is not None:
-            kind = ProviderQuota if self._quota else ProviderUnavailable
+            if self._kind is ProviderMisconfigured:
+                raise ProviderMisconfigured(self.name, self._why)
+            kind = ProviderQuota if self._kind is ProviderQuota else ProviderUnavailable
             raise kind(
                 self.name, f"not asked before {self._until:%H:%M:%S} UTC: {self._why}", self._until - self.clock()
             )
@@ -188,7 +195,7 @@ class Gate:
                 await self._sleep(wait)
             except asyncio.CancelledError:
                 for bucket in self.rates:
-                    bucket.take(now, -cost)
+                    bucket.give_back(cost)
                 raise
         self.tally.calls += 1
 
@@ -238,7 +245,7 @@ class Gate:
     def succeeded(self) -> None:
         """Closes the circuit."""
         self._failed = self._opened = 0
-        self._until, self._why, self._quota = None, "", False
+        self._until, self._why, self._kind = None, "", ProviderUnavailable
         self.tally.last_ok_at = self.clock()
 
     def failed(self, error: ProviderError) -> None:
@@ -268,4 +275,6 @@ class Gate:
         until = self.clock() + wait
         self._openings += 1
         if self._until is None or until > self._until:
-            self._until, self._why, self._quota = until, text[:200], isinstance(error, ProviderQuota)
+            kinds = (ProviderMisconfigured, ProviderQuota)
+            kind = next((one for one in kinds if isinstance(error, one)), ProviderUnavailable)
+            self._until, self._why, self._kind = until, text[:200], kind

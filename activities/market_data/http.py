@@ -23,19 +23,27 @@ from activities.market_data.provider import (
 
 USER_AGENT = "Mozilla/5.0 (compatible; market-alerts)"
 LONGEST_WAIT = timedelta(days=3)
+WAITS = {
+    418: timedelta(minutes=2),
+    429: timedelta(minutes=1),
+}  # where the vendor does not say; rates are counted by the minute
 MOST_BYTES = 64 * 1024 * 1024
 JSON_TYPES = ("json", "javascript", "text/plain", "")
 
 
 @dataclass(frozen=True)
 class VendorSettings:
-    """What an operator may set for one vendor. ``timeout`` is of a whole answer, in seconds; ``rates`` as in ``5/minute``."""
+    """What an operator may set for one vendor. ``timeout`` is of a whole answer, in seconds; ``rates`` as in ``5/minute``.
+
+    ``labels`` says which end of a bar its time names, ``start`` or ``end``, for the vendor that has had both.
+    """
 
     base_url: str
     key: str = ""
     timeout: float = 10.0
     rates: str = ""
     priority: int = 0
+    labels: str = "start"
 
 
 class VendorClient:
@@ -58,7 +66,7 @@ class VendorClient:
         """The whole answer, whatever its status below 500 but for redirects and rate limits.
 
         Raises:
-            ProviderUnavailable: no answer in time, 5xx, a redirect, 408, 429 (with the vendor's ``Retry-After``).
+            ProviderUnavailable: no answer in time, 5xx, a redirect, 408, 429 (with the vendor's ``Retry-After``, else a minute).
             ProviderQuota: 418, or no token for it now.
         """
         await self.gate.enter(cost)
@@ -73,8 +81,7 @@ class VendorClient:
         if status in (408, 418, 425, 429):
             wait = retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
             kind = ProviderQuota if status == 418 else ProviderUnavailable
-            default = timedelta(minutes=2) if status == 418 else None
-            raise kind(self.name, f"asks to wait (HTTP {status})", wait if wait is not None else default)
+            raise kind(self.name, f"asks to wait (HTTP {status})", wait if wait is not None else WAITS.get(status))
         if status >= 500 or 300 <= status < 400:
             raise ProviderUnavailable(self.name, f"answered HTTP {status}")
         return answer

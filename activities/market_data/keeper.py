@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import structlog
 
-from activities.market_data.calendars import CRYPTO, Calendars
-from activities.market_data.doubt import SECOND_LOOK, doubt
-from activities.market_data.market import Interval, Market
+from activities.market_data.calendars import Calendars
+from activities.market_data.doubt import SECOND_LOOK, doubt, without_spikes
+from activities.market_data.market import CRYPTO, Interval, Market
 from activities.market_data.provider import BarProvider, BarRequest, FetchedBars, Hours, ProviderError, delay_of
-from activities.market_data.series import IsHole, Series, holes, joined, readjusted, unbroken
+from activities.market_data.series import IsHole, Series, holes, is_liquid, joined, readjusted, unbroken
 from domain import timeframe
 from domain.bar import Bar
 from storage.bars import Gap
@@ -25,9 +25,11 @@ from storage.database import Database
 LONGEST_FETCH_SECONDS = 25.0
 DATABASE_SECONDS = 5.0
 MOST_HOLES = 3
+OVERLAP = 3  # held bars that are asked for again with the new one: what changed in all of them was readjusted
 QUIET_FOR = timedelta(minutes=2)
 MENDED_FOR = timedelta(hours=1)
 THIN = 4
+UNUSED_FOR, SWEPT_EVERY = timedelta(hours=2), timedelta(minutes=10)
 WIDENED_FOR = timedelta(minutes=30)
 BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
 Key = tuple[str, str, str]
@@ -61,6 +63,10 @@ class Keeper:
         self._empty: dict[Key, set[datetime]] = {}
         self._blank: dict[Key, dict[datetime, datetime]] = {}
         self._widened: dict[Key, datetime] = {}
+        self._mended: dict[Key, datetime] = {}
+        self._used: dict[Key, datetime] = {}
+        self._swept = BEGINNING
+        self._unstored: dict[Key, tuple[datetime, ...]] = {}
         self.believed: set[tuple[str, str, datetime]] = set()
 
     def market(self, provider: BarProvider, symbol: str, since: date | None = None) -> Market | None:
@@ -70,8 +76,22 @@ class Keeper:
         return self.calendars.market(CRYPTO) if provider.hours is Hours.ALWAYS else self.calendars.of(symbol, since)
 
     def widen(self, key: Key, window: int) -> None:
-        """Remembers the widest window anyone needs."""
+        """Remembers the widest window anyone needs, and that somebody does."""
+        self._used[key] = self.clock()
         self._widest[key] = max(window, self._widest.get(key, 0))
+
+    def _sweep(self) -> None:
+        """What nobody has asked for in hours goes: a screener's tickers, alerts that were deleted. SQL still has it."""
+        now = self.clock()
+        if now - self._swept < SWEPT_EVERY:
+            return
+        self._swept = now
+        for key in [key for key, used in self._used.items() if now - used > UNUSED_FOR]:
+            for kept in (
+                self._used, self.series, self.fetched_at, self._widest, self._empty, self._blank, self._widened,
+                self._mended, self._unstored,
+            ):  # fmt: skip
+                kept.pop(key, None)
 
     def start(self, provider: BarProvider, need: Need) -> datetime:
         """Open time from which on a fetch surely has the whole window."""
@@ -92,6 +112,7 @@ class Keeper:
         Raises:
             ProviderError: one of its kinds; TimeoutError: it took too long altogether.
         """
+        self._sweep()
         key, now = (provider.name, need.symbol, need.frame), self.clock()
         market = self.market(provider, need.symbol)
         as_of = provider.market_time(now) - delay_of(provider, market)
@@ -103,9 +124,9 @@ class Keeper:
         needed = start = self.start(provider, need)
         overlaps = held is not None and bool(held.bars) and self.reaches(provider, held, need)
         if overlaps and held is not None:
-            overlap = held.bars[-1].open_time - timeframe.duration(need.frame) * 2
-            again = min([overlap, *held.blank, *_unsound(held, as_of)])
-            at = bisect_left(held.bars, again, key=lambda bar: bar.open_time)
+            overlap = held.bars[-OVERLAP:][0].open_time
+            again = min([overlap, *held.blank, *self._mendable(key, held, as_of), *self._unstored.get(key, ())])
+            at = bisect_left(held.bars, again, key=_open)
             start = held.bars[max(0, at - 1)].open_time if again < overlap else overlap
         async with asyncio.timeout(LONGEST_FETCH_SECONDS):
             series, fetched = await self._fetched(provider, need, market, held, start, needed)
@@ -117,8 +138,28 @@ class Keeper:
         changed = adjusts and held is not None and readjusted(held, [bar for bar in fetched.bars if bar.final])
         self._keep(key, series)
         if provider.durable:  # what waits for the answer need not wait for SQL's errors
-            await self._store(provider, need, [bar for bar in fetched.bars if bar.final], anew=changed)
+            await self._store(provider, need, self._storable(key, series, fetched), anew=changed)
         return series
+
+    def _storable(self, key: Key, series: Series, fetched: FetchedBars) -> list[Bar]:
+        """What was fetched, as it stands in the series; not what is doubted, which is asked for again."""
+        first = fetched.bars[0].open_time if fetched.bars else BEGINNING
+        given = {bar.open_time for bar in fetched.bars if bar.final}
+        bars = [bar for bar in series.bars[bisect_left(series.bars, first, key=_open) :] if bar.open_time in given]
+        found = doubt(series.bars, series.market)
+        if found is None or (key[1], key[2], found.bar.close_time) in self.believed:
+            self._unstored.pop(key, None)
+            return bars
+        self._unstored[key] = (found.bar.open_time,)
+        return bars[: bisect_left(bars, found.bar.open_time, key=_open)]
+
+    def _mendable(self, key: Key, held: Series, as_of: datetime) -> list[datetime]:
+        """Bars without sound values: the vendor may have mended them. Those of the last hour each time, older ones every hour."""
+        oldest = as_of - MENDED_FOR
+        if as_of - self._mended.get(key, BEGINNING) > MENDED_FOR:
+            self._mended[key], oldest = as_of, BEGINNING
+        first = bisect_left(held.bars, oldest, key=lambda bar: bar.close_time)
+        return [bar.open_time for bar in held.bars[first:] if math.isnan(bar.close)]
 
     def _further(self, provider: BarProvider, need: Need, series: Series, *, overlaps: bool) -> datetime | None:
         """From when on to fetch once more: a jump may be gone from an adjusted history, a thin ticker has bars further back."""
@@ -146,12 +187,17 @@ class Keeper:
         request = BarRequest(need.symbol, need.frame, start, end, now)
         request = request if market is None else replace(request, market=market)
         fetched = await provider.fetch(request)
-        there = {bar.open_time for bar in held.bars} if held is not None else set()
-        fetched = await self._refilled(provider, need, request, fetched, there, first=held is None)
+        fetched = await self._refilled(provider, need, request, fetched, held)
         keep = self._widest.get(key, need.window)
         is_hole = self._is_hole(key, need.frame, market)
         series = joined(provider.name, held, fetched, start, needed, keep, is_hole, market)
-        return replace(series, blank=self._unconfirmed(key, fetched, series)), fetched
+        series = replace(
+            series,
+            bars=without_spikes(series.bars),
+            blank=self._unconfirmed(key, fetched, series),
+            is_raw=provider.adjustment(need.frame) == "raw",
+        )
+        return series, fetched
 
     def _unconfirmed(self, key: Key, fetched: FetchedBars, series: Series) -> frozenset[datetime]:
         """Places without values that were seen for the first time a moment ago; what stays so is a quiet market."""
@@ -195,23 +241,24 @@ class Keeper:
         need: Need,
         request: BarRequest,
         fetched: FetchedBars,
-        there: Collection[datetime],
-        *,
-        first: bool,
+        held: Series | None,
     ) -> FetchedBars:
         """Each hole is asked for at once, and again with the second look: what is lacking then never traded, and is noted so.
 
-        In a series that is seen for the ``first`` time, what has been blank for minutes is asked for once.
+        In a series that is seen for the first time, what has been blank for minutes is asked for once.
         """
-        key, now = (provider.name, need.symbol, need.frame), self.clock()
-        empty, seen = self._empty.setdefault(key, set()), self._blank.setdefault(key, {})
-        found = [
-            hole
-            for hole in holes(fetched.bars, need.frame, request.market)
-            if hole[0] not in empty and hole[0] not in there
-        ]
         if provider.hours is Hours.FILE:
             return fetched
+        key, now, first = (provider.name, need.symbol, need.frame), self.clock(), held is None
+        empty, seen = self._empty.setdefault(key, set()), self._blank.setdefault(key, {})
+        known = held.bars if held is not None and len(held.bars) > len(fetched.bars) else fetched.bars
+        liquid = is_liquid(known, need.frame, request.market)
+        there = {bar.open_time for bar in held.bars} if held is not None else set()
+        found = [
+            hole
+            for hole in holes(fetched.bars, need.frame, request.market, liquid=liquid)
+            if hole[0] not in empty and hole[0] not in there and hole[0] not in fetched.blank
+        ]
         asked = found[-MOST_HOLES:]
         if first and fetched.blank:
             asked.append((min(fetched.blank), max(fetched.blank) + timeframe.duration(need.frame)))
@@ -249,27 +296,35 @@ class Keeper:
         try:
             async with asyncio.timeout(DATABASE_SECONDS), self.database.transaction() as work:
                 if held is not None:
-                    newer = await work.bars.between(need.symbol, need.frame, adjustment, held.bars[-1].open_time, as_of)
+                    since = held.bars[-OVERLAP - 1 :][0].open_time
+                    newer = await work.bars.between(need.symbol, need.frame, adjustment, since, as_of)
                 else:
                     until = need.since or as_of
                     bars = await work.bars.newest(need.symbol, need.frame, adjustment, need.window, until)
                     newer = await work.bars.between(need.symbol, need.frame, adjustment, until, as_of) if bars else []
                     newer = [*bars, *(bar for bar in newer if bar.open_time > bars[-1].open_time)] if bars else []
                     self._empty.setdefault((provider.name, need.symbol, need.frame), set()).update(
-                        await work.bars.empty_gaps(need.symbol, need.frame, adjustment)
+                        await work.bars.empty_gaps(need.symbol, need.frame, adjustment, since=newer[0].open_time)
+                        if newer
+                        else ()
                     )
         except Exception as error:  # the database may be away: alerts go on from vendor data
             log.warning("bars not read", action="read_bars", symbol=need.symbol, error=type(error).__name__)
             return held
         is_hole = self._is_hole((provider.name, need.symbol, need.frame), need.frame, market)
+        is_raw = provider.adjustment(need.frame) == "raw"
         if held is not None:
-            bars = [*held.bars, *(bar for bar in newer if bar.open_time > held.bars[-1].open_time)]
-            whole = unbroken(bars, is_hole)
-            return held if len(whole) < len(held.bars) else replace(held, bars=tuple(bars), forming=None)
+            if not is_raw and readjusted(held, newer):  # another process has met a split
+                return await self._with_stored(provider, need, None, as_of)
+            coming = [held.bars[-1], *(bar for bar in newer if bar.open_time > held.bars[-1].open_time)]
+            if len(unbroken(coming, is_hole)) < len(coming):
+                return held
+            return replace(held, bars=without_spikes([*held.bars[:-1], *coming]), forming=None)
         kept = unbroken(newer, is_hole)
         if sum(bar.close_time <= (need.since or as_of) for bar in kept) < need.window:
             return None
-        return Series(provider.name, tuple(kept), begins_history=False, reach=kept[0].open_time, market=market)
+        bars_kept, reach = without_spikes(kept), kept[0].open_time
+        return Series(provider.name, bars_kept, begins_history=False, reach=reach, market=market, is_raw=is_raw)
 
     def _is_before(self, held: Series, need: Need, as_of: datetime) -> bool:
         """Whether nothing newer than what is held can be anywhere."""
@@ -307,15 +362,8 @@ class Keeper:
             log.warning("hole not noted", action="refill", symbol=need.symbol, error=type(error).__name__)
 
 
-def _unsound(held: Series, as_of: datetime) -> list[datetime]:
-    """Bars of the last hour that contradicted themselves: the vendor may have mended them."""
-    found = []
-    for bar in reversed(held.bars):
-        if as_of - bar.close_time > MENDED_FOR:
-            break
-        if math.isnan(bar.close):
-            found.append(bar.open_time)
-    return found
+def _open(bar: Bar) -> datetime:
+    return bar.open_time
 
 
 def _is_thin(series: Series, need: Need, market: Market | None) -> bool:

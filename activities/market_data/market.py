@@ -12,12 +12,17 @@ from zoneinfo import ZoneInfo
 
 from domain import timeframe
 
+CRYPTO, FOREX = "24/7", "24/5"
 DAY = timedelta(days=1)
 Interval = tuple[datetime, datetime]
 
 
 class Market(Protocol):
-    """A market's clock. All times are aware UTC; ``phase`` is how far a vendor's bars lie off the clock's grid."""
+    """A market's clock. All times are aware UTC.
+
+    ``phase`` says on which grid a vendor's bars lie: None where they are counted from each span's own start (14:30, 15:30 …;
+    after a break anew), else how far they lie off the clock's.
+    """
 
     code: str
     continuous: bool
@@ -25,10 +30,13 @@ class Market(Protocol):
     def bar(self, frame: str, label: datetime, day: date | None = None) -> Interval | None:
         """Open and close of the bar a vendor labels so; ``day`` is the label's local date. None: no such session."""
 
-    def last_close(self, frame: str, at: datetime, phase: timedelta = timedelta()) -> datetime | None:
+    def phase_of(self, frame: str, opened: datetime) -> timedelta | None:
+        """The grid a bar that opened then lies on."""
+
+    def last_close(self, frame: str, at: datetime, phase: timedelta | None = None) -> datetime | None:
         """Close of the newest bar that has closed at ``at``."""
 
-    def next_close(self, frame: str, after: datetime, phase: timedelta = timedelta()) -> datetime | None:
+    def next_close(self, frame: str, after: datetime, phase: timedelta | None = None) -> datetime | None:
         """Close of the first bar that closes after a time; None beyond the horizon."""
 
     def start_of(self, frame: str, until: datetime, count: int) -> datetime:
@@ -40,8 +48,8 @@ class Market(Protocol):
     def session_day(self, label: datetime) -> date:
         """The local date of a daily bar's label: session open, local midnight or midnight UTC."""
 
-    def missing(self, frame: str, earlier: datetime, later: datetime) -> Interval | None:
-        """The hole between two neighbouring bars' open times, if more lies there than quiet minutes without a trade."""
+    def missing(self, frame: str, earlier: datetime, later: datetime, *, liquid: bool = False) -> Interval | None:
+        """The hole between two neighbouring bars' open times. Minutes may be quiet, but not of a ``liquid`` ticker."""
 
     def is_open(self, start: datetime, end: datetime) -> bool:
         """Whether a bar of that span lies within a regular session."""
@@ -69,11 +77,16 @@ class Continuous:
         opened = timeframe.floor(frame, label)  # a live row is stamped with its last trade
         return opened, opened + length
 
-    def last_close(self, frame: str, at: datetime, phase: timedelta = timedelta()) -> datetime:
+    def phase_of(self, frame: str, opened: datetime) -> timedelta | None:
+        """How far off the clock's grid."""
+        return opened - timeframe.floor(frame, opened)
+
+    def last_close(self, frame: str, at: datetime, phase: timedelta | None = None) -> datetime:
         """On the grid."""
+        phase = phase or timedelta()
         return timeframe.last_close(frame, at - phase) + phase
 
-    def next_close(self, frame: str, after: datetime, phase: timedelta = timedelta()) -> datetime:
+    def next_close(self, frame: str, after: datetime, phase: timedelta | None = None) -> datetime:
         """On the grid."""
         return self.last_close(frame, after, phase) + timeframe.duration(frame)
 
@@ -85,7 +98,7 @@ class Continuous:
         """All of it."""
         return max(end - start, timedelta())
 
-    def missing(self, frame: str, earlier: datetime, later: datetime) -> Interval | None:
+    def missing(self, frame: str, earlier: datetime, later: datetime, *, liquid: bool = False) -> Interval | None:
         """Any bar left out."""
         length = timeframe.duration(frame)
         return (earlier + length, later) if later - earlier > length else None
@@ -114,6 +127,7 @@ class Session:
 
 
 QUIET = timedelta(minutes=45)  # a thin stock may go so long without a trade
+NEVER_QUIET = timedelta(minutes=30)  # bars as long as this are asked for again whenever one is lacking
 FORTNIGHT = timedelta(days=14)
 
 
@@ -131,7 +145,8 @@ class Exchange:
         self._closes = [session.close for session in self.sessions]
 
     @cached_property
-    def _spans(self) -> list[Interval]:
+    def spans(self) -> list[Interval]:
+        """When it trades without a pause, ascending."""
         joined: list[Interval] = []
         for session in self.sessions:
             for start, end in session.spans:
@@ -143,11 +158,11 @@ class Exchange:
 
     @cached_property
     def _span_ends(self) -> list[datetime]:
-        return [end for _, end in self._spans]
+        return [end for _, end in self.spans]
 
     @cached_property
     def _span_starts(self) -> list[datetime]:
-        return [start for start, _ in self._spans]
+        return [start for start, _ in self.spans]
 
     @cached_property
     def _weeks(self) -> list[Interval]:
@@ -183,14 +198,28 @@ class Exchange:
             return None if session is None else (session.open, session.close)
         at = bisect_right(self._span_ends, label)
         on_clock = timeframe.floor(frame, label)
-        if at < len(self._spans) and self._spans[at][0] < label + length:
-            start, end = self._spans[at]
+        if at < len(self.spans) and self.spans[at][0] < label + length:
+            start, end = self.spans[at]
             if label != on_clock and label > start:  # a live row is stamped with its last trade
                 label = start + (label - start) // length * length
             return label, min(label + length, end)
         return None  # before the open or after the close
 
-    def last_close(self, frame: str, at: datetime, phase: timedelta = timedelta()) -> datetime | None:
+    def slot(self, frame: str, at: datetime) -> Interval | None:
+        """The bar of the session's own grid that a time within a day belongs to; None when the market is shut."""
+        index = bisect_right(self._span_ends, at)
+        if index == len(self.spans) or at < self.spans[index][0]:
+            return None
+        (start, end), length = self.spans[index], timeframe.duration(frame)
+        opened = start + (at - start) // length * length
+        return opened, min(opened + length, end)
+
+    def phase_of(self, frame: str, opened: datetime) -> timedelta | None:
+        """None on the session's own grid, else how far off the clock's."""
+        slot = self.slot(frame, opened)
+        return None if slot is not None and slot[0] == opened else opened - timeframe.floor(frame, opened)
+
+    def last_close(self, frame: str, at: datetime, phase: timedelta | None = None) -> datetime | None:
         """Close of the newest bar that has closed."""
         closes = self._closes_of(frame)
         if closes is not None:
@@ -198,27 +227,31 @@ class Exchange:
             return closes[index] if index >= 0 else None
         index = bisect_left(self._span_starts, at) - 1
         while index >= 0:
-            start, end = self._spans[index]
+            start, end = self.spans[index]
             if at >= end:
                 return end
-            on_grid = timeframe.floor(frame, at - phase) + phase
+            on_grid = self._floor(frame, at, start, phase)
             if on_grid > start:
                 return on_grid
             index -= 1
         return None
 
-    def next_close(self, frame: str, after: datetime, phase: timedelta = timedelta()) -> datetime | None:
+    def next_close(self, frame: str, after: datetime, phase: timedelta | None = None) -> datetime | None:
         """Close of the first bar that closes after a time."""
         closes = self._closes_of(frame)
         if closes is not None:
             index = bisect_right(closes, after)
             return closes[index] if index < len(closes) else None
         index = bisect_right(self._span_ends, after)
-        if index == len(self._spans):
+        if index == len(self.spans):
             return None
-        start, end = self._spans[index]
-        following = timeframe.floor(frame, max(start, after) - phase) + phase + timeframe.duration(frame)
-        return min(following, end)
+        start, end = self.spans[index]
+        return min(self._floor(frame, max(start, after), start, phase) + timeframe.duration(frame), end)
+
+    def _floor(self, frame: str, at: datetime, start: datetime, phase: timedelta | None) -> datetime:
+        if phase is not None:
+            return timeframe.floor(frame, at - phase) + phase
+        return start + (at - start) // timeframe.duration(frame) * timeframe.duration(frame)
 
     def start_of(self, frame: str, until: datetime, count: int) -> datetime:
         """One bar in twenty may be missing, and five more."""
@@ -233,7 +266,7 @@ class Exchange:
         span = bisect_right(self._span_ends, until)
         while wanted > 0 and span > 0:
             span -= 1
-            start, end = self._spans[span]
+            start, end = self.spans[span]
             held = max(1, int(-((start - end) // length)))
             if held >= wanted:
                 return max(start, timeframe.floor(frame, end) - length * wanted)
@@ -243,13 +276,13 @@ class Exchange:
     def trading(self, start: datetime, end: datetime) -> timedelta:
         """Spans between two times, added up."""
         total, index = timedelta(), bisect_right(self._span_ends, start)
-        while index < len(self._spans) and self._spans[index][0] < end:
-            total += min(end, self._spans[index][1]) - max(start, self._spans[index][0])
+        while index < len(self.spans) and self.spans[index][0] < end:
+            total += min(end, self.spans[index][1]) - max(start, self.spans[index][0])
             index += 1
         return total
 
-    def missing(self, frame: str, earlier: datetime, later: datetime) -> Interval | None:
-        """A session without its daily bar; a week without its weekly one; more than quiet minutes within a day."""
+    def missing(self, frame: str, earlier: datetime, later: datetime, *, liquid: bool = False) -> Interval | None:
+        """A session without its daily bar, a week without its weekly one; half an hour or more without its bar."""
         length = timeframe.duration(frame)
         if not timeframe.is_intraday(frame):
             opens = self._opens if length < timedelta(days=7) else [start for start, _ in self._weeks]
@@ -257,12 +290,15 @@ class Exchange:
             return (opens[first], later) if last > first else None
         own = self.bar(frame, earlier)
         after = own[1] if own else earlier + length
-        return (after, later) if self.trading(after, later) > max(QUIET, length) else None
+        if not liquid and length < NEVER_QUIET:
+            return (after, later) if self.trading(after, later) > QUIET else None
+        following = self.next_close(frame, after, self.phase_of(frame, earlier))
+        return (after, later) if following is not None and following <= later else None
 
     def is_open(self, start: datetime, end: datetime) -> bool:
         """Whether the span overlaps a session's."""
         index = bisect_right(self._span_ends, start)
-        return index < len(self._spans) and self._spans[index][0] < end
+        return index < len(self.spans) and self.spans[index][0] < end
 
     def _session(self, day: date) -> Session | None:
         at = bisect_left(self._days, day)

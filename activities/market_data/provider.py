@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from activities.market_data.market import Continuous, Market
+from activities.market_data.market import FOREX, Continuous, Market
 from domain import timeframe
 from domain.bar import Bar
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 AUCTION = timedelta(minutes=10)
+LONDON_MIDNIGHT = timedelta(hours=3)  # vendors' days of currencies end so long after 17:00 in New York at the most
 
 
 class Hours(StrEnum):
@@ -101,9 +102,10 @@ def delay_of(provider: BarProvider, market: Market | None) -> timedelta:
 
 
 def grace_of(provider: BarProvider, frame: str, market: Market | None) -> timedelta:
-    """How long after its close a bar is waited for: a day's close comes out of the closing auction."""
-    auction = market is not None and not market.continuous and not timeframe.is_intraday(frame)
-    return max(provider.grace, AUCTION) if auction else provider.grace
+    """How long after its close a bar is waited for: a day's close comes out of the closing auction, or at London's midnight."""
+    if market is None or market.continuous or timeframe.is_intraday(frame):
+        return provider.grace
+    return max(provider.grace, LONDON_MIDNIGHT if market.code == FOREX else AUCTION)
 
 
 class ProviderError(Exception):

@@ -13,7 +13,8 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
-from activities.market_data.market import Interval, Market
+from activities.market_data.doubt import splits
+from activities.market_data.market import NEVER_QUIET, Interval, Market
 from activities.market_data.provider import FetchedBars
 from domain import timeframe
 from domain.bar import FIELDS, Bar
@@ -22,6 +23,7 @@ READJUSTED = 0.005
 FEWEST_READJUSTED = 2
 ALIKE = 0.02
 SLACK = 2_000
+LIQUID, FEWEST_LIQUID = 0.98, 60
 IsHole = Callable[[Bar, Bar], bool]
 
 
@@ -31,6 +33,7 @@ class Series:
 
     ``reach`` is the earliest open time ever asked for: older bars are not known, later ones are all there. ``market`` is None
     where bars come as a file has them. ``blank`` are places where the vendor sent no values, until a second look confirms it.
+    ``is_raw``: the vendor does not work splits into its prices.
     """
 
     provider: str
@@ -40,6 +43,16 @@ class Series:
     forming: Bar | None = None
     market: Market | None = None
     blank: frozenset[datetime] = frozenset()
+    is_raw: bool = False
+
+    @cached_property
+    def splits(self) -> list[int]:
+        """Indices of bars before which raw prices look as after a split; none where the vendor works splits in."""
+        return splits(self.bars, self.market) if self.is_raw else []
+
+    def is_broken(self, first: int, last: int) -> bool:
+        """Whether a split lies between two bars, so that their prices cannot be compared."""
+        return any(first < index <= last for index in self.splits)
 
     @cached_property
     def columns(self) -> dict[str, NDArray[np.float64]]:
@@ -65,14 +78,20 @@ class Series:
         """The close that comes first after a time; None where nobody knows."""
         return None if self.market is None else self.market.next_close(frame, after, self._phase(frame))
 
+    def misses_none(self, frame: str) -> bool:
+        """Whether every bar of its market ought to be there: those of half an hour or more, or of a liquid ticker."""
+        if self.market is None or self.market.continuous or timeframe.duration(frame) >= NEVER_QUIET:
+            return True
+        return is_liquid(self.bars, frame, self.market)
+
     def before(self, bar: Bar) -> Series:
         """The same without that bar and what follows."""
         return replace(self, bars=self.bars[: bisect_left(self.bars, bar.open_time, key=_open)], forming=None)
 
-    def _phase(self, frame: str) -> timedelta:
-        if not self.bars or not timeframe.is_intraday(frame):
-            return timedelta()
-        return self.bars[-1].open_time - timeframe.floor(frame, self.bars[-1].open_time)
+    def _phase(self, frame: str) -> timedelta | None:
+        if self.market is None or not self.bars or not timeframe.is_intraday(frame):
+            return None
+        return self.market.phase_of(frame, self.bars[-1].open_time)
 
 
 def _close(bar: Bar) -> datetime:
@@ -83,15 +102,24 @@ def _open(bar: Bar) -> datetime:
     return bar.open_time
 
 
-def holes(bars: Sequence[Bar], frame: str, market: Market | None) -> list[Interval]:
+def is_liquid(bars: Sequence[Bar], frame: str, market: Market) -> bool:
+    """Whether nearly every bar there could be is there, so that a missing one is a fault rather than a quiet minute."""
+    if len(bars) < FEWEST_LIQUID:
+        return False
+    traded = market.trading(bars[0].open_time, bars[-1].close_time)
+    return len(bars) * timeframe.duration(frame) >= LIQUID * traded
+
+
+def holes(bars: Sequence[Bar], frame: str, market: Market | None, *, liquid: bool | None = None) -> list[Interval]:
     """Where bars are missing between others: (open time of the first missing, open time of the next there is)."""
     if market is None:
         return []
     length = timeframe.duration(frame)
+    liquid = is_liquid(bars, frame, market) if liquid is None else liquid
     found = []
     for earlier, later in itertools.pairwise(bars):
         if later.open_time - earlier.open_time > length:
-            hole = market.missing(frame, earlier.open_time, later.open_time)
+            hole = market.missing(frame, earlier.open_time, later.open_time, liquid=liquid)
             if hole is not None:
                 found.append(hole)
     return found
@@ -124,10 +152,13 @@ def joined(
     begins, reach = fetched.begins_history, start
     older: list[Bar] = []
     if held is not None and held.bars and start >= held.reach and not readjusted(held, closed):
+        sound = {bar.open_time for bar in held.bars if isfinite(bar.close)}
+        closed = [
+            bar for bar in closed if isfinite(bar.close) or bar.open_time not in sound
+        ]  # what was known stays known
         given = {bar.open_time for bar in closed}
-        older = [
-            bar for bar in held.bars if bar.open_time not in given
-        ]  # what a vendor leaves out now was there before
+        # what a vendor leaves out now was there before
+        older = [bar for bar in held.bars if bar.open_time not in given]
         before = [bar for bar in older if not closed or bar.open_time < closed[0].open_time]
         if before and closed and is_hole(before[-1], closed[0]):
             older = []

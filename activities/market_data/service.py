@@ -17,6 +17,7 @@ from activities.market_data.keeper import Keeper, Key, Need
 from activities.market_data.provider import (
     BarProvider,
     ProviderError,
+    ProviderMisconfigured,
     ProviderRefused,
     ProviderUnavailable,
     delay_of,
@@ -28,6 +29,7 @@ from storage.database import Database
 
 SETTLE_FOR = timedelta(minutes=10)
 SETTLE_STEP = timedelta(seconds=2)
+SETTLE_GROWTH = 1.15  # eight looks, as many as an alert takes, span the ten minutes
 LATE_AFTER = timedelta(seconds=15)
 FORMING_TTL = timedelta(seconds=1)
 CACHE_TTL = timedelta(minutes=1)
@@ -35,7 +37,9 @@ REFUSED_FOR = timedelta(minutes=30)
 RETRY_SECONDS = 0.5
 BEHIND = timedelta(minutes=2)
 THINLY_TRADED = timedelta(minutes=15)
+LONGEST_QUIET = timedelta(hours=4)
 MOMENT = timedelta(seconds=1)
+LATE_FILE = 3
 MOST_DOUBTED = 1000
 log = structlog.get_logger(__name__)
 
@@ -90,6 +94,7 @@ class MarketData:
         as_of = self.clock()
         doubtful: list[tuple[BarProvider, Answer]] = []
         late: Answer | None = None
+        broken: Answer | None = None
         for provider in self.providers:
             as_of = provider.market_time(self.clock())
             try:
@@ -114,20 +119,31 @@ class MarketData:
             if self._lags(provider, need, answer):  # another vendor may have the bar already
                 late = late or answer
                 continue
+            if _is_broken(need, answer):  # another vendor may have worked the split in
+                broken = broken or answer
+                continue
             return answer
         if late is not None:
             return late
         if doubtful:
             return self._held_back(need, *doubtful[0])
+        if broken is not None:
+            return broken
         if not problem:
             return Answer(Freshness.REFUSED, as_of, problem="; ".join(refusals))
         return Answer(Freshness.UNAVAILABLE, as_of, ready_at=ready, problem="; ".join([problem, *refusals]))
 
     def _lags(self, provider: BarProvider, need: Need, answer: Answer) -> bool:
-        """Whether the newest bar has been expected of a vendor for longer than it usually takes."""
-        if answer.freshness is not Freshness.SETTLING or answer.expected is None or answer.series is None:
+        """Whether the newest bar has been expected of a vendor for longer than it usually takes.
+
+        Of what trades now and then, a minute without a bar is none that another vendor would have.
+        """
+        series = answer.series
+        if series is None or answer.expected is None or (series.newest_close or answer.expected) >= answer.expected:
             return False
-        return answer.as_of - answer.expected > grace_of(provider, need.frame, answer.series.market) + LATE_AFTER
+        if answer.freshness is not Freshness.SETTLING and not series.misses_none(need.frame):
+            return False
+        return answer.as_of - answer.expected > grace_of(provider, need.frame, series.market) + LATE_AFTER
 
     def _believed(self, provider: BarProvider, need: Need, found: Doubt) -> bool:
         """Whether a jump has stood for long enough to be true, and was still there when the vendor was asked once more."""
@@ -169,6 +185,8 @@ class MarketData:
                         raise
                     await asyncio.sleep(RETRY_SECONDS * 2**attempt)
             return await self._from(provider, need, limit)
+        except ProviderMisconfigured:
+            raise  # the gate remembers it, for every ticker
         except ProviderRefused as error:
             until = self.clock() + REFUSED_FOR
             self._refused[provider.name, need.symbol, need.frame] = (
@@ -207,9 +225,12 @@ class MarketData:
         following = following and following + delay
         grace = grace_of(provider, need.frame, held.market)
         found = doubt(held.bars, held.market) or blank_doubt(held.bars, held.blank)
-        if held.forming is not None and doubt((*held.bars[-1:], held.forming), held.market) is not None:
-            held = replace(held, forming=None)  # it has no time to be looked at twice
+        lacks = held.market is not None and expected is not None and (newest is None or newest < expected)
+        if held.forming is not None and (lacks or doubt((*held.bars[-1:], held.forming), held.market) is not None):
+            held = replace(held, forming=None)  # not on the bar before the last; nor has it time to be looked at twice
         if held.market is None or as_of != now:
+            if as_of == now and newest is not None:
+                self._of_a_file(provider, need, newest, now)
             return Answer(Freshness.FRESH, as_of, held, next_close=following)
         fresh = Answer(Freshness.FRESH, as_of, held, expected=expected, next_close=following, doubt=found)
         if expected is None or (newest is not None and newest >= expected):
@@ -219,14 +240,31 @@ class MarketData:
             raise ProviderUnavailable(provider.name, f"has no recent {need.frame} bars of {need.symbol}")
         missed = held.market.trading(newest, now)
         least = 3 * length + BEHIND if held.market.continuous else max(3 * length + BEHIND, THINLY_TRADED)
-        if timeframe.is_intraday(need.frame) and missed > least and held.market.is_open(now - MOMENT, now):
+        is_stale = missed > least and (held.market.is_open(now - MOMENT, now) or missed > least + LONGEST_QUIET)
+        if timeframe.is_intraday(need.frame) and is_stale:
             raise ProviderUnavailable(provider.name, f"its newest bar is {missed.total_seconds():.0f} s old")
         if not timeframe.is_intraday(need.frame) and (held.next_close(need.frame, newest) or expected) < expected:
             raise ProviderUnavailable(provider.name, f"its newest bar is of {newest:%Y-%m-%d}")
         if now - expected < SETTLE_FOR + grace:
-            ready = max(expected + grace, now + max(SETTLE_STEP, now - expected - grace)) + delay
+            ready = max(expected + grace, now + max(SETTLE_STEP, (now - expected - grace) * SETTLE_GROWTH)) + delay
             return replace(fresh, freshness=Freshness.SETTLING, ready_at=ready, next_close=None)
         return replace(fresh, next_close=None)  # late, or without a trade: asked for at every tick
+
+    def _of_a_file(self, provider: BarProvider, need: Need, newest: datetime, now: datetime) -> None:
+        """A file may lack the newest bar, or some hours of short ones, by the ticker's own market; an old one is no news.
+
+        Raises:
+            ProviderUnavailable: it has not been brought up to date.
+        """
+        market, length = self.keeper.calendars.of(need.symbol), timeframe.duration(need.frame)
+        if timeframe.is_intraday(need.frame):
+            is_stale = market.trading(newest, now) > max(LATE_FILE * length, LONGEST_QUIET)
+        else:
+            following = market.next_close(need.frame, newest)
+            second = following and market.next_close(need.frame, following)
+            is_stale = second is not None and now >= second
+        if is_stale:
+            raise ProviderUnavailable(provider.name, f"its newest bar is of {newest:%Y-%m-%d %H:%M} UTC")
 
     def _is_due(self, provider: BarProvider, need: Need, held: Series) -> bool:
         """Whether the vendor may have something newer than what is held."""
@@ -241,7 +279,9 @@ class MarketData:
         if age >= SECOND_LOOK and (held.blank or doubted):
             return True
         newest = held.newest_close
-        following = None if newest is None else held.next_close(need.frame, newest)
+        if newest is None:
+            return age >= self.ttl
+        following = held.next_close(need.frame, newest)
         seen = as_of - delay_of(provider, held.market)
         if following is not None and seen < following + grace_of(provider, need.frame, held.market):
             return False
@@ -279,8 +319,20 @@ class MarketData:
 
 
 def _agree(one: Answer, other: Answer) -> bool:
-    """Two vendors saw the same jump on the same bar."""
-    return one.doubt is not None and other.doubt is not None and one.doubt.bar.close_time == other.doubt.bar.close_time
+    """Two vendors saw the same jump on the same bar. That raw prices jump at a split says nothing of adjusted ones."""
+    if one.doubt is None or other.doubt is None or one.doubt.bar.close_time != other.doubt.bar.close_time:
+        return False
+    is_raw = any(answer.series is not None and answer.series.is_raw for answer in (one, other))
+    return not (is_raw and one.doubt.is_split_like)
+
+
+def _is_broken(need: Need, answer: Answer) -> bool:
+    """A split lies in the window, and the vendor does not work splits in."""
+    series = answer.series
+    if series is None or not series.splits:
+        return False
+    until = series.count_until(need.since)
+    return series.is_broken(until - need.window, len(series.bars) - 1)
 
 
 def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:

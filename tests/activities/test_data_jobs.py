@@ -203,6 +203,30 @@ async def test_the_next_vendor_serves_a_kind_the_first_does_not_give(desk: Desk,
     assert result["symbols"]["AAPL"]["source"] == "polygon"
 
 
+async def test_yesterdays_close_is_no_quote_while_the_market_is_open(desk: Desk) -> None:
+    """Polygon's free plan has the day before only: the next vendor is asked, unless the market is shut."""
+    desk.providers[:2] = desk.providers[1::-1]
+    desk.steps.market.providers[:2] = desk.providers[:2]
+    definition = job(Kind.STOCK_QUOTES, "AAPL")
+    assert (await desk.steps.process(task(definition)))["symbols"]["AAPL"]["source"] == "finnhub"
+    desk.now[0] = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
+    assert (await desk.steps.process(task(definition, "night")))["symbols"]["AAPL"]["source"] == "polygon"
+
+
+async def test_of_a_list_that_is_too_long_no_ticker_is_always_left_out(desk: Desk) -> None:
+    desk.vendors[0].fault = lambda asked: desk.now.__setitem__(
+        0, desk.now[0] + timedelta(minutes=1)
+    )  # each call takes a minute
+    fetched: set[str] = set()
+    definition = job(Kind.STOCK_QUOTES, *[f"S{n}" for n in range(20)])
+    for run in range(20):
+        result = await desk.steps.process(task(definition, f"run-{run}"))
+        assert 0 < len(result["symbols"]) < 20
+        assert set(result["failed"].values()) == {"fetch: ran out of time"}
+        fetched |= set(result["symbols"])
+    assert len(fetched) == 20
+
+
 async def test_a_step_that_was_cut_off_goes_on_where_it_was(desk: Desk, store: Database) -> None:
     def down_after_two(asked: Asked) -> str | None:
         return "reset" if len(desk.servers[0].asked) > 2 else None

@@ -45,13 +45,14 @@ class Vendor:
         self.requests: list[BarRequest] = []
         self.error: Exception | None = None
         self.delay = 0.0
+        self.adjusted = "raw"
         self.until: datetime | None = None
 
     def market_time(self, now: datetime) -> datetime:
         return now
 
     def adjustment(self, frame: str) -> str:
-        return "raw"
+        return self.adjusted
 
     def page(self, frame: str) -> timedelta | None:
         return None

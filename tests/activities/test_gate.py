@@ -254,3 +254,38 @@ async def test_an_open_circuit_costs_no_call_and_says_when() -> None:
     assert (first.freshness, first.ready_at) == (Freshness.UNAVAILABLE, clock.now + timedelta(hours=2))
     await asyncio.gather(*(evaluation.evaluate(wanted(clock)) for _ in range(50)))
     assert len(only.requests) == 1
+
+
+async def test_a_configuration_fault_is_one_for_every_ticker_and_hides_no_refusal() -> None:
+    """Once the key was refused, all tickers are refused by this vendor, and another vendor's no is heard."""
+    clock = Clock()
+    gate = Gate("v", clock=clock)
+    await fail(gate, ProviderMisconfigured("v", "refused the key"))
+    for _ in range(2):
+        with pytest.raises(ProviderMisconfigured, match="v: refused the key"):
+            gate.check()
+
+    class Gated(Vendor):
+        def __init__(self) -> None:
+            super().__init__("v")
+            self.gate = gate  # type: ignore[assignment]
+
+    other = Vendor("other")
+    other.error = ProviderRefused("other", "no data found")
+    evaluation = Evaluation(MarketData([Gated(), other], clock=clock))
+    for _ in range(2):
+        result = await evaluation.evaluate(wanted(clock))
+        assert (result.freshness, result.problem) == (Freshness.REFUSED, "v: refused the key; other: no data found")
+
+
+async def test_tokens_that_are_given_back_are_not_counted_twice() -> None:
+    bucket = TokenBucket(120, timedelta(minutes=1))
+    now, granted = NOON, 0
+    while now < NOON + timedelta(seconds=15):
+        now += timedelta(milliseconds=100)
+        bucket.take(now)
+        bucket.give_back(1)
+        while not bucket.wait(now):
+            bucket.take(now)
+            granted += 1
+    assert granted <= 60 + 15

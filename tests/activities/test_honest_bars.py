@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput, Freshness
 from activities.market_data.http import VendorSettings
 from activities.market_data.provider import BarRequest, FetchedBars, Hours
+from activities.market_data.providers.csv_file import CsvFolder
 from activities.market_data.service import MarketData
 from domain.bar import Bar
 from storage.database import Database
@@ -74,6 +77,8 @@ class Sessions(OnExchange):
 
     async def fetch(self, request: BarRequest) -> FetchedBars:
         self.requests.append(request)
+        if self.error:
+            raise self.error
         close, found = request.market.next_close("1d", request.start - timedelta(days=2)), []
         while close is not None and close <= request.now:
             span = request.market.bar("1d", close)
@@ -104,7 +109,9 @@ async def test_a_hole_is_asked_for_again_and_what_never_traded_is_believed(datab
     assert len(vendor.requests) == 5, "a second look, and then it is believed"
     async with database.transaction() as work:
         bars = await work.bars.newest("X", "1d", "sessions/raw", 30, clock.now)
-        assert await work.bars.empty_gaps("X", "1d", "sessions/raw") == [datetime(2026, 11, 12, 14, 30, tzinfo=UTC)]
+        assert await work.bars.empty_gaps("X", "1d", "sessions/raw", since=clock.now - timedelta(days=30)) == [
+            datetime(2026, 11, 12, 14, 30, tzinfo=UTC)
+        ]
     assert datetime(2026, 11, 17, 21, 0, tzinfo=UTC) in [bar.close_time for bar in bars]
     again = Sessions()
     again.durable, again.never = True, vendor.never
@@ -169,7 +176,12 @@ async def test_a_jump_that_stands_is_believed_after_two_minutes_and_one_that_two
     assert (await evaluation.evaluate(ask)).freshness is Freshness.SETTLING
     clock.now += timedelta(minutes=2)
     assert (await evaluation.evaluate(ask)).snapshots[0].bar_close == day - timedelta(hours=1)
-    both = Evaluation(MarketData([Sessions("a", split(2)), Sessions("b", split(2))], clock=Clock(day)))
+    raw, other = Sessions("a", split(2)), Sessions("b", split(2))
+    assert (await Evaluation(MarketData([raw, other], clock=Clock(day))).evaluate(ask)).snapshots == (), (
+        "raw prices do jump"
+    )
+    raw.adjusted = other.adjusted = "split"
+    both = Evaluation(MarketData([raw, other], clock=Clock(day)))
     assert (await both.evaluate(ask)).snapshots[0].bar_close == day - timedelta(hours=1)
     denied = Evaluation(MarketData([Sessions("a", split(2)), Sessions("b")], clock=Clock(day)))
     assert (await denied.evaluate(ask)).source == "b"
@@ -348,3 +360,55 @@ async def test_one_corrected_bar_wipes_no_history(database: Database) -> None:
     await evaluation.evaluate(wanted(clock, "sma(200)", after=NOON))
     async with database.transaction() as work:
         assert len(await work.bars.newest("X", "1m", "vendor/split", 1000, clock.now)) > 200
+
+
+async def test_a_late_feed_is_known_after_the_close_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The day is not judged by the price of twenty minutes before its close, though nobody asked while the market was open."""
+    now = [datetime(2026, 11, 19, 21, 15, tzinfo=UTC)]
+    vendor = Delayed(lambda: now[0])
+    monkeypatch.setattr("activities.market_data.providers.base.AT_ONCE", ())
+    async with StandIn(vendor) as server:
+        provider = VENDOR_CLASSES["yahoo"](VendorSettings(server.url), lambda: now[0])
+        evaluation = Evaluation(MarketData([provider], clock=lambda: now[0]))
+        first = await evaluation.evaluate(EvaluateInput("AAPL", "1d", ("close",), now[0]))
+        assert [one.bar_close.day for one in first.snapshots] == [18]
+        for minutes in (5, 10, 20):
+            now[0] = datetime(2026, 11, 19, 21, 15, tzinfo=UTC) + timedelta(minutes=minutes)
+            ask = EvaluateInput("AAPL", "1d", ("close",), now[0], after=first.snapshots[0].bar_close)
+            result = await evaluation.evaluate(ask)
+        (snapshot,) = result.snapshots
+        row = vendor.market.rows("AAPL", "1d", snapshot.bar_open, snapshot.bar_close, now[0])[0]
+        assert (snapshot.bar_close, snapshot.values["close"]) == (datetime(2026, 11, 19, 21, tzinfo=UTC), row.prices[3])
+        await provider.close()
+
+
+async def test_a_file_nobody_keeps_up_to_date_is_no_news(tmp_path: Path) -> None:
+    """It may lack the newest bar; an old one is stale, and the next provider is asked."""
+    days = [datetime(2026, 11, 2, tzinfo=UTC) + timedelta(days=n) for n in range(18)]
+    rows = [f"{day:%Y-%m-%d},100,101,99,100,5" for day in days if day.isoweekday() <= 5]
+    (tmp_path / "X.csv").write_text("date,open,high,low,close,volume\n" + "\n".join(rows) + "\n")  # to Thursday 19th
+    clock, other = Clock(datetime(2026, 11, 20, 22, 0, tzinfo=UTC)), Sessions()
+    evaluation = Evaluation(MarketData([CsvFolder(tmp_path), other], clock=clock))
+    ask = EvaluateInput("X", "1d", ("close",), clock.now)
+    assert (await evaluation.evaluate(ask)).source == "csv"
+    clock.now = datetime(2026, 11, 23, 21, 30, tzinfo=UTC)  # Monday's session is over, Friday's is lacking still
+    assert (await evaluation.evaluate(replace(ask, now=clock.now))).source == "sessions"
+    alone = await Evaluation(MarketData([CsvFolder(tmp_path)], clock=clock)).evaluate(ask)
+    assert (alone.freshness, alone.problem) == (
+        Freshness.UNAVAILABLE,
+        "csv: its newest bar is of 2026-11-20 00:00 UTC",
+    )
+
+
+async def test_eight_looks_at_a_late_bar_span_ten_minutes() -> None:
+    """As many as an alert takes before it waits for its cron."""
+    clock, vendor = Clock(NOON + timedelta(hours=1, seconds=1)), Vendor()
+    vendor.until = NOON
+    evaluation, looks = Evaluation(MarketData([vendor], clock=clock)), 0
+    while looks < 8:
+        result = await evaluation.evaluate(EvaluateInput("X", "1h", ("close",), clock.now, after=NOON))
+        assert result.freshness is Freshness.SETTLING
+        assert result.ready_at is not None
+        clock.now, looks = result.ready_at, looks + 1
+    late = clock.now - NOON - timedelta(hours=1)
+    assert timedelta(minutes=9) < late < timedelta(minutes=12)

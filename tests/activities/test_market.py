@@ -6,8 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from activities.market_data.calendars import Calendars, market_code
+from activities.market_data.calendars import Calendars
 from activities.market_data.market import Continuous
+from activities.market_data.tickers import INDEXES, SUFFIXES, market_code
 
 HALF_HOUR = timedelta(minutes=30)
 
@@ -27,6 +28,7 @@ def calendars() -> Calendars:
         ("AAPL", "XNYS"), ("BRK.B", "XNYS"), ("VOD.L", "XLON"), ("7203.T", "XTKS"), ("0700.HK", "XHKG"), ("SAP.DE", "XETR"),
         ("BTC-USD", "24/7"), ("BTCUSDT", "24/7"), ("ETH/BTC", "24/7"), ("EURUSD=X", "24/5"), ("JPY=X", "24/5"),
         ("EUR/USD", "24/5"), ("ES=F", "CMES"), ("^GSPC", "XNYS"), ("^N225", "XTKS"), ("BTC", "XNYS"), ("ETHE", "XNYS"),
+        ("USDTHB=X", "24/5"), ("HUF=X", "24/5"), ("^IBEX", "XMAD"), ("^NSEI", "XBOM"), ("6488.TWO", "XTAI"), ("BRK-B", "XNYS"),
     ],
 )  # fmt: skip
 def test_a_ticker_says_where_it_trades(symbol: str, code: str) -> None:
@@ -159,6 +161,55 @@ def test_a_market_known_to_the_years_end_goes_on_after_it(symbol: str) -> None:
     assert calendars.of(symbol) is market
 
 
+def test_futures_days_that_end_early_have_no_rest_before_their_end(calendars: Calendars) -> None:
+    """Thanksgiving: Globex closes at noon in Chicago."""
+    assert calendars.of("ES=F").bar("5m", utc("2026-11-26 17:55")) == (utc("2026-11-26 17:55"), utc("2026-11-26 18:00"))
+    assert calendars.of("ES=F").next_close("1d", utc("2026-11-26 12:00")) == utc("2026-11-26 18:00")
+
+
+@pytest.mark.parametrize("code", sorted({*SUFFIXES.values(), *INDEXES.values()}))
+def test_every_market_a_ticker_may_name_has_a_calendar(calendars: Calendars, code: str) -> None:
+    market = calendars.market(code)
+    following = market.next_close("1d", utc("2027-06-01 00:00"))
+    assert following is not None
+    assert following < utc("2027-06-12 00:00")
+    assert market.start_of("1d", utc("2026-11-20 00:00"), 250) < utc("2026-01-10 00:00")
+
+
+def test_hours_are_counted_from_each_spans_own_start(calendars: Calendars) -> None:
+    """Hong Kong: 9:30, 10:30 and 11:30 to noon, then 13:00, 14:00, 15:00; the afternoon says nothing of the next morning's grid."""
+    market = calendars.of("0700.HK")
+    afternoon = utc("2026-11-19 07:00")
+    phase = market.phase_of("1h", afternoon)
+    closes, at = [], afternoon
+    for _ in range(7):
+        at = market.next_close("1h", at, phase) or at
+        closes.append(f"{at:%H:%M}")
+    assert closes == ["08:00", "02:30", "03:30", "04:00", "06:00", "07:00", "08:00"]
+    assert market.last_close("1h", utc("2026-11-20 02:20"), phase) == utc("2026-11-19 08:00")
+    assert market.slot("1h", utc("2026-11-20 03:45")) == (utc("2026-11-20 03:30"), utc("2026-11-20 04:00"))
+    assert market.slot("1h", utc("2026-11-20 04:30")) is None
+
+
+@pytest.mark.parametrize(
+    ("frame", "earlier", "later", "liquid", "is_hole"),
+    [
+        ("1h", "2026-11-18 15:30", "2026-11-18 17:30", False, True),
+        ("30m", "2026-11-18 15:30", "2026-11-18 16:30", False, True),
+        ("1h", "2026-11-18 19:30", "2026-11-19 14:30", False, True),  # the day's last half hour
+        ("1h", "2026-11-18 20:30", "2026-11-19 14:30", False, False),
+        ("5m", "2026-11-18 15:30", "2026-11-18 15:40", True, True),
+        ("5m", "2026-11-18 15:30", "2026-11-18 16:00", False, False),  # of what trades now and then
+        ("5m", "2026-11-18 15:30", "2026-11-18 16:30", False, True),
+    ],
+)
+def test_which_bars_are_missed(
+    calendars: Calendars, frame: str, earlier: str, later: str, liquid: bool, is_hole: bool
+) -> None:
+    found = calendars.market("XNYS").missing(frame, utc(earlier), utc(later), liquid=liquid)
+    assert (found is not None) is is_hole
+
+
 def test_minutes_before_the_open_are_no_bars(calendars: Calendars) -> None:
     market = calendars.market("XNYS")
     assert market.bar("5m", utc("2026-11-25 11:05")) is None
@@ -169,7 +220,12 @@ def test_minutes_before_the_open_are_no_bars(calendars: Calendars) -> None:
 def test_four_hours_of_currencies_go_on_over_the_days_turn(calendars: Calendars) -> None:
     market = calendars.of("EURUSD=X")
     assert market.bar("4h", utc("2026-07-14 20:00")) == (utc("2026-07-14 20:00"), utc("2026-07-15 00:00"))
-    assert market.next_close("4h", utc("2026-07-14 20:00")) == utc("2026-07-15 00:00")
+    assert market.next_close("4h", utc("2026-07-14 20:00"), timedelta()) == utc("2026-07-15 00:00"), (
+        "on the clock's grid"
+    )
+    assert market.slot("4h", utc("2026-07-14 20:30")) == (utc("2026-07-14 17:00"), utc("2026-07-14 21:00")), (
+        "on New York's day"
+    )
     assert market.bar("4h", utc("2026-07-17 20:00")) == (utc("2026-07-17 20:00"), utc("2026-07-17 21:00")), (
         "the week ends"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,7 +27,11 @@ from activities.market_data.providers.base import HttpProvider
 from activities.market_data.providers.csv_file import CsvFolder, Replay
 from activities.market_data.providers.simulated import SimulatedMarket
 from domain import timeframe
-from tests.stand_ins.server import StandIn
+from tests.stand_ins.alpha_vantage import AlphaVantageStandIn
+from tests.stand_ins.interactive_brokers import InteractiveBrokersStandIn
+from tests.stand_ins.market import Market
+from tests.stand_ins.polygon import PolygonStandIn
+from tests.stand_ins.server import Asked, Reply, StandIn
 from tests.stand_ins.vendor import KEY, UNKNOWN, Vendor
 from tests.stand_ins.vendors import ALL, EVERY_FAULT
 from worker.wiring import VENDOR_CLASSES
@@ -79,12 +84,93 @@ async def test_bars_are_those_of_the_market_whatever_the_format(pair: Pair) -> N
     """Open and close times from the calendar, prices as they were, at most the last one not final."""
     for frame in pair.vendor.frames:
         start = NOW - BACK[frame]
-        true = pair.vendor.market.rows(pair.vendor.symbol, frame, start, NOW, NOW)
+        true = Market(pair.vendor.always).rows(pair.vendor.symbol, frame, start, NOW, NOW)
         bars = (await pair.provider.fetch(pair.request(frame, start))).bars
         assert [(bar.open_time, bar.close_time) for bar in bars] == [(row.opened, row.closed) for row in true], frame
         assert [(bar.open, bar.high, bar.low, bar.close) for bar in bars] == [row.prices for row in true]
         assert [bar.final for bar in bars] == [row.closed + pair.provider.grace <= NOW for row in true]
         assert len(bars) > 50
+
+
+async def test_an_hour_whose_second_half_is_not_there_yet_is_not_closed() -> None:
+    """A vendor that counts hours by the clock: ours begin with the session, of two halves; a tail may come two minutes late."""
+    at = [datetime(2026, 11, 19, 15, 30, 20, tzinfo=UTC)]
+    vendor = PolygonStandIn(lambda: at[0])
+    lacking = True
+
+    def without_tail(asked: Asked) -> Reply:
+        found = PolygonStandIn.well(vendor, asked)
+        found.body["results"] = found.body["results"][:-2] if lacking else found.body["results"]
+        return found
+
+    vendor.well = without_tail  # type: ignore[method-assign]
+    async with StandIn(vendor) as server:
+        provider = VENDOR_CLASSES["polygon"](VendorSettings(server.url, KEY), lambda: at[0])
+
+        async def newest() -> tuple[str, bool]:
+            start, market = at[0] - timedelta(days=2), vendor.market.market
+            bars = (await provider.fetch(BarRequest("AAPL", "1h", start, at[0], at[0], market))).bars
+            return f"{bars[-1].open_time:%H:%M}", bars[-1].final
+
+        assert await newest() == ("14:30", False)
+        lacking = False
+        assert await newest() == ("15:30", False)
+        lacking = True
+        at[0] += timedelta(minutes=2)
+        assert await newest() == ("14:30", True), "nothing traded in it"
+        assert "/range/30/minute/" in server.asked[0].path
+        await provider.close()
+
+
+async def test_polygons_weeks_of_crypto_are_not_ours() -> None:
+    provider = VENDOR_CLASSES["polygon"](VendorSettings("http://127.0.0.1:9", KEY), lambda: NOW)
+    with pytest.raises(ProviderRefused, match="begin on Monday"):
+        await provider.fetch(BarRequest("BTC-USD", "1w", NOW - timedelta(days=90), NOW, NOW))
+    await provider.close()
+
+
+async def test_interactive_brokers_says_that_its_feed_is_late() -> None:
+    vendor = InteractiveBrokersStandIn(lambda: NOW - timedelta(minutes=15))
+    vendor.availability = "D"
+    async with StandIn(vendor) as server:
+        provider = VENDOR_CLASSES[vendor.name](VendorSettings(server.url), lambda: NOW)
+        start = NOW - timedelta(hours=1)
+        bars = (await provider.fetch(BarRequest("AAPL", "5m", start, NOW, NOW, vendor.market.market))).bars
+        assert [bar.final for bar in bars] == [
+            bar.close_time + provider.grace <= NOW - timedelta(minutes=15) for bar in bars
+        ]
+        assert provider.feed_delay(vendor.market.market) == timedelta(minutes=15)
+        await provider.close()
+
+
+@pytest.mark.parametrize(("sent", "is_set"), [("start", "start"), ("end", "end"), ("start", "end"), ("end", "start")])
+async def test_alpha_vantages_labels_are_checked_at_the_sessions_edge(sent: str, is_set: str) -> None:
+    vendor = AlphaVantageStandIn(lambda: NOW)
+    vendor.labels = sent
+    async with StandIn(vendor) as server:
+        provider = VENDOR_CLASSES[vendor.name](VendorSettings(server.url, KEY, labels=is_set), lambda: NOW)
+        start = NOW - timedelta(days=9)
+        request = BarRequest("AAPL", "5m", start, NOW, NOW, vendor.market.market)
+        if sent == is_set:
+            bars = (await provider.fetch(request)).bars
+            true = Market().rows("AAPL", "5m", start, NOW, NOW)
+            assert [(bar.open_time, bar.close) for bar in bars] == [(row.opened, row.prices[3]) for row in true]
+        else:
+            with pytest.raises(ProviderMisconfigured, match=f"set ALPHA_VANTAGE_LABELS={sent}"):
+                await provider.fetch(request)
+        await provider.close()
+
+
+async def test_alpha_vantage_does_not_take_the_windows_edge_for_historys_beginning() -> None:
+    vendor = AlphaVantageStandIn(lambda: NOW)
+    async with StandIn(vendor) as server:
+        provider = VENDOR_CLASSES[vendor.name](VendorSettings(server.url, KEY), lambda: NOW)
+        for frame, days in (("1w", 90), ("1d", 200)):
+            request = BarRequest("AAPL", frame, NOW - timedelta(days=days), NOW, NOW, vendor.market.market)
+            assert not (await provider.fetch(request)).begins_history
+            whole = await provider.fetch(replace(request, start=datetime(2000, 1, 1, tzinfo=UTC)))
+            assert whole.begins_history
+        await provider.close()
 
 
 @pytest.mark.parametrize("fault", EVERY_FAULT)
@@ -109,7 +195,7 @@ async def test_every_fault_is_sorted_and_tells_no_secret(pair: Pair, fault: str)
     assert KEY not in said
     assert "http://" not in said
     assert "127.0.0.1" not in said
-    waits = {"wait_429": 7, "banned_418": 130}
+    waits = {"wait_429": 7, "banned_418": 130, "plain_429": 60}
     if fault in waits:
         assert caught.value.retry_after == timedelta(seconds=waits[fault])  # type: ignore[attr-defined]
         assert pair.provider.gate.circuit is Circuit.OPEN

@@ -16,8 +16,9 @@ class AlphaVantageStandIn(Vendor):
     """Objects keyed by local time, newest first, all values strings, every no an HTTP 200."""
 
     name = "alpha_vantage"
+    labels = "start"
     frames = ("1m", "1h", "1d", "1w")
-    names = {"1min": "1m", "5min": "5m", "60min": "1h"}
+    names = {"1min": "1m", "5min": "5m", "30min": "30m", "60min": "1h"}
 
     def well(self, asked: Asked) -> Reply:
         """By its function."""
@@ -49,7 +50,9 @@ class AlphaVantageStandIn(Vendor):
         names = ("1. open", "2. high", "3. low", "4. close", "5. volume")
         series = {}
         for row in reversed(rows):
-            local = row.opened.astimezone(NEW_YORK)
+            local = (row.opened if self.labels == "start" else row.opened + timeframe.duration(frame)).astimezone(
+                NEW_YORK
+            )
             day = row.closed.astimezone(NEW_YORK).date() if frame == "1w" else row.day
             label = f"{local:%Y-%m-%d %H:%M:%S}" if timeframe.is_intraday(frame) else day.isoformat()
             series[label] = dict(zip(names, (*(f"{cell:.4f}" for cell in row.prices), str(row.volume)), strict=True))

@@ -15,6 +15,7 @@ class BinanceStandIn(Vendor):
     """Arrays of 12, decimals as strings, at most 1,000 a page."""
 
     name = "binance"
+    clock_hours = False
     symbol = "BTCUSDT"
     frames = ("1s", "1m", "1h", "1d")
     always = True

@@ -17,26 +17,34 @@ class FinnhubStandIn(Vendor):
 
     name = "finnhub"
     frames = ("1m", "1h", "1d", "1w")
-    names = {"1": "1m", "5": "5m", "60": "1h", "D": "1d", "W": "1w"}
+    names = {"1": "1m", "5": "5m", "30": "30m", "60": "1h", "D": "1d", "W": "1w"}
 
     def well(self, asked: Asked) -> Reply:
         """By its path."""
         assert asked.headers["x-finnhub-token"] == KEY
         if asked.path != "/stock/candle":
-            return Reply(body=FINNHUB[asked.path](asked.query.get("symbol", "")))
+            body = FINNHUB[asked.path](asked.query.get("symbol", ""))
+            return Reply(
+                body=body | {"t": int(self.clock().timestamp()) // 60 * 60} if asked.path == "/quote" else body
+            )
         symbol, frame = asked.query["symbol"], self.names[asked.query["resolution"]]
         start, end = (datetime.fromtimestamp(int(asked.query[name]), UTC) for name in ("from", "to"))
         if timeframe.is_intraday(frame) and end - start > timedelta(days=31):
             start = end - timedelta(days=31)
         if symbol == UNKNOWN:
             return self.empty(asked)
-        rows = self.market.rows(symbol, frame, start, end + timedelta(seconds=1), self.clock())
+        later = timedelta(seconds=1) if timeframe.is_intraday(frame) else timedelta(days=1)
+        rows = self.market.rows(symbol, frame, start, end + later, self.clock())
+        rows = [row for row in rows if start <= self._label(row, frame) <= end]
         return Reply(body=self._candles(rows, frame)) if rows else self.empty(asked)
 
+    def _label(self, row: Row, frame: str) -> datetime:
+        """A day is named, and looked for, by its midnight."""
+        is_intraday = timeframe.is_intraday(frame)
+        return row.opened if is_intraday else datetime(row.day.year, row.day.month, row.day.day, tzinfo=UTC)
+
     def _candles(self, rows: list[Row], frame: str) -> dict[str, Any]:
-        stamps = [int(row.opened.timestamp()) for row in rows]
-        if not timeframe.is_intraday(frame):
-            stamps = [int(datetime(row.day.year, row.day.month, row.day.day, tzinfo=UTC).timestamp()) for row in rows]
+        stamps = [int(self._label(row, frame).timestamp()) for row in rows]
         columns = {name: [row.prices[index] for row in rows] for index, name in enumerate("ohlc")}
         return {**columns, "t": stamps, "v": [row.volume for row in rows], "s": "ok"}
 
@@ -57,7 +65,7 @@ class FinnhubStandIn(Vendor):
 
 
 FINNHUB: dict[str, Callable[[str], Any]] = {
-    "/quote": lambda s: {"c": 101.5, "d": 1.5, "dp": 1.5, "h": 102, "l": 99, "o": 100.1, "pc": 100, "t": 1763582400},
+    "/quote": lambda s: {"c": 101.5, "d": 1.5, "dp": 1.5, "h": 102, "l": 99, "o": 100.1, "pc": 100},
     "/stock/profile2": lambda s: {"country": "US", "currency": "USD", "exchange": "NASDAQ", "name": "X Corp", "ticker": s,
         "ipo": "1980-12-12", "marketCapitalization": 2.5, "shareOutstanding": 1.5, "weburl": "https://x.example", "finnhubIndustry": "Tech"},
     "/stock/earnings": lambda s: [{"actual": 2.1, "estimate": 2.0, "period": "2026-09-30", "quarter": 3, "surprise": 0.1,

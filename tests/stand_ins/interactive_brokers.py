@@ -13,8 +13,9 @@ class InteractiveBrokersStandIn(Vendor):
     """The Client Portal gateway: a contract number first, then windows that end at a time."""
 
     name = "interactive_brokers"
+    availability = "S"
     frames = ("1m", "1h", "1d")
-    names = {"1min": "1m", "5min": "5m", "1h": "1h", "1d": "1d", "1w": "1w"}
+    names = {"1min": "1m", "5min": "5m", "30min": "30m", "1h": "1h", "1d": "1d", "1w": "1w"}
     units = {"min": 1 / 1440, "d": 1, "y": 365}
 
     def well(self, asked: Asked) -> Reply:
@@ -37,7 +38,13 @@ class InteractiveBrokersStandIn(Vendor):
         rows = self.market.rows("AAPL", frame, start, end, self.clock())
         data = [dict(zip("ohlcvt", (*row.prices, row.volume, milliseconds(row.opened)), strict=True)) for row in rows]
         return Reply(
-            body={"symbol": "AAPL", "priceFactor": 100, "data": data, "points": len(data), "mdAvailability": "S"}
+            body={
+                "symbol": "AAPL",
+                "priceFactor": 100,
+                "data": data,
+                "points": len(data),
+                "mdAvailability": self.availability,
+            }
         )
 
     def error_200(self, asked: Asked) -> Reply:

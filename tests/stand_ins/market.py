@@ -15,6 +15,7 @@ from activities.market_data.calendars import Calendars
 from domain import timeframe
 
 NEW_YORK = ZoneInfo("America/New_York")
+HALF = timedelta(minutes=30)
 LIVE = 0.37  # how much of the forming bar's volume there is
 
 
@@ -45,11 +46,14 @@ def sessions(code: str) -> Any:
 
 
 class Market:
-    """True bars of any ticker; ``always`` for one that never closes."""
+    """True bars of any ticker; ``always`` for one that never closes.
 
-    def __init__(self, always: bool = False) -> None:
+    With ``clock_hours`` bars longer than half an hour begin with the clock's hour and hold what traded before the open.
+    """
+
+    def __init__(self, always: bool = False, clock_hours: bool = False) -> None:
         self.market = sessions("24/7" if always else "XNYS")
-        self.always = always
+        self.always, self.clock_hours = always, clock_hours
 
     def rows(self, symbol: str, frame: str, start: datetime, end: datetime, now: datetime) -> list[Row]:
         """Bars whose open lies in [start, end), up to the one that forms at ``now``."""
@@ -61,11 +65,24 @@ class Market:
             if session.open >= min(end, now):
                 break
             opened = session.open
+            if self.clock_hours and length > HALF:
+                opened = timeframe.floor(frame, opened)
             while opened < session.close:
                 if start <= opened < end and opened < now:
-                    found.append(self.row(symbol, opened, min(opened + length, session.close), session.day, now))
+                    found.append(self._hours(symbol, opened, min(opened + length, session.close), session.day, now))
                 opened += length
         return found
+
+    def _hours(self, symbol: str, opened: datetime, closed: datetime, day: date, now: datetime) -> Row:
+        """One bar; a long one as its half hours were."""
+        halves, at = [], opened
+        while at < closed and at < now:
+            halves.append(self.row(symbol, at, min(at + HALF, closed), day, now))
+            at += HALF
+        prices = [half.prices for half in halves]
+        high, low = max(one[1] for one in prices), min(one[2] for one in prices)
+        volume = sum(half.volume for half in halves)
+        return Row(opened, closed, day, (prices[0][0], high, low, prices[-1][3]), volume)
 
     def _each(self, symbol: str, frame: str, start: datetime, end: datetime, now: datetime) -> Iterable[Row]:
         close = self.market.last_close(frame, start - timedelta(days=0 if self.always else 8)) or start

@@ -19,10 +19,11 @@ class Vendor:
     frames = ("1m", "1h", "1d")
     symbol = "AAPL"
     always = False
+    clock_hours = True
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self.clock = clock
-        self.market = Market(self.always)
+        self.market = Market(self.always, self.clock_hours)
         self.fault: str | Callable[[Asked], str | None] | None = None
 
     def __call__(self, asked: Asked) -> Reply:

@@ -14,6 +14,7 @@ class YahooStandIn(Vendor):
     """Parallel arrays, seconds at bar open, the live row a second time with its last trade's stamp."""
 
     name = "yahoo"
+    clock_hours = False
     frames = ("1m", "1h", "1d", "1w")
     names = {"1m": "1m", "60m": "1h", "1d": "1d", "1wk": "1w", "5m": "5m"}
     crumb = "abc.DEF"

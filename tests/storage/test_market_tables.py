@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -81,7 +82,7 @@ async def test_holes_and_coverage_are_remembered(store: Database) -> None:
         await work.bars.cover(*KEY, (NOON, NOON + 2 * MINUTE), 2, NOON)
         await work.bars.cover(*KEY, (NOON - MINUTE, NOON), 1, NOON)
     async with store.transaction() as work:
-        assert await work.bars.empty_gaps(*KEY) == [NOON]
+        assert await work.bars.empty_gaps(*KEY, since=NOON) == [NOON]
         assert await work.bars.covered(*KEY) == [(NOON - MINUTE, NOON), (NOON, NOON + 2 * MINUTE)]
 
 
@@ -112,3 +113,25 @@ async def test_notes_are_found_by_their_beginning_and_forgotten(store: Database)
     async with store.transaction() as work:
         assert await work.notes.get("providers:2") is None
         assert await work.notes.get("providers_3") is not None
+
+
+@pytest.mark.parametrize(
+    ("factors", "is_split"),
+    [
+        ([2 / 3] * 20, True),
+        ([2 / 3] * 3, True),
+        ([2 / 3] * 12 + [1] * 3, True),  # the newest were stored after the split
+        ([1] * 18 + [1.006, 0.98], False),
+        ([1.006, 0.98] + [1] * 18, False),
+        ([1.006, 1.006] + [1] * 18, False),  # two mended bars
+        ([2 / 3] * 5 + [1] + [2 / 3] * 5, False),
+        ([1.0001] * 20, False),
+    ],
+)
+async def test_a_split_is_told_from_mended_bars(store: Database, factors: list[float], is_split: bool) -> None:
+    minute = timedelta(minutes=1)
+    old = [Bar(NOON + n * minute, NOON + (n + 1) * minute, 100, 101, 99, 100 + n / 7, 5) for n in range(len(factors))]
+    new = [replace(bar, close=round(bar.close * factor, 4)) for bar, factor in zip(old, factors, strict=True)]
+    async with store.transaction() as work:
+        assert not (await work.bars.save(*KEY, old, "v")).is_readjusted
+        assert (await work.bars.save(*KEY, new, "v")).is_readjusted is is_split

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from activities.market_data.cells import day, figure, mapping, moment, records, rows, text
+from activities.market_data.market import Exchange, Market
 from activities.market_data.normalize import RawBar
 from activities.market_data.provider import (
     BarRequest,
@@ -20,9 +22,11 @@ from activities.market_data.provider import (
     ProviderUnavailable,
 )
 from activities.market_data.providers.base import DataRequest, HttpProvider, Page, Source
+from domain import timeframe
 from domain.records import CompanyProfile, EarningsDate, EarningsReport, Kind, NewsItem, Quote, Record, name_of
 
 NEW_YORK = ZoneInfo("America/New_York")
+FEWEST_EDGES = 2
 COMPACT = timedelta(days=120)  # 100 sessions
 HOURS = {"pre-market": "before_open", "post-market": "after_close"}
 PATH = "/query"
@@ -32,6 +36,7 @@ class AlphaVantage(HttpProvider):
     """US stocks. Intraday bars come a month a call, daily ones all at once; labels are bar opens in New York's time."""
 
     name = "alpha_vantage"
+    clock_hours = True
     grace = timedelta(seconds=60)
     base_url = "https://www.alphavantage.co"
     rates = "5/minute, 25/day"
@@ -63,12 +68,34 @@ class AlphaVantage(HttpProvider):
             full = not daily or start < request.now - COMPACT
             function = "TIME_SERIES_DAILY" if daily else "TIME_SERIES_WEEKLY"
             body = await self._ask({**params, "function": function, "outputsize": "full" if full else "compact"})
-            return Page(self._rows(body, NEW_YORK), begins_history=full)
+            found = self._rows(body, NEW_YORK)
+            oldest = min((row.open_time for row in found), default=start)
+            return Page(found, begins_history=full and start <= oldest)
         local = start.astimezone(NEW_YORK)
         asked = {"function": "TIME_SERIES_INTRADAY", "interval": interval, "outputsize": "full"}
         more = {"month": f"{local:%Y-%m}", "extended_hours": "false", "adjusted": "false"}
         body = await self._ask({**params, **asked, **more})
-        return Page(self._rows(body, NEW_YORK))
+        found = self._rows(body, NEW_YORK)
+        self._at_the_edge(found, request.market)
+        if self.settings.labels == "end":
+            length = timeframe.duration(request.timeframe)
+            found = [replace(row, open_time=row.open_time - length) for row in found]
+        return Page(found)
+
+    def _at_the_edge(self, found: Sequence[RawBar], market: Market) -> None:
+        """Labels of the other end than is set: there is one at each close and none at any open, or the reverse."""
+        labels = {row.open_time for row in found}
+        if not labels or not isinstance(market, Exchange):
+            return
+        first, last = min(labels), max(labels)
+        days = [session for session in market.sessions if session.close >= first and session.open <= last]
+        opens, closes = sum(day.open in labels for day in days), sum(day.close in labels for day in days)
+        starts, ends = (opens >= FEWEST_EDGES and not closes), (closes >= FEWEST_EDGES and not opens)
+        if (ends and self.settings.labels == "start") or (starts and self.settings.labels == "end"):
+            is_so = "end" if ends else "start"
+            raise ProviderMisconfigured(
+                self.name, f"its times name the {is_so} of bars; set ALPHA_VANTAGE_LABELS={is_so}"
+            )
 
     def _rows(self, body: Mapping[str, Any], default: ZoneInfo) -> list[RawBar]:
         series = next((value for key, value in body.items() if "Time Series" in key), None)

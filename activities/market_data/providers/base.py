@@ -10,6 +10,7 @@ from typing import Any
 from activities.market_data.gate import Gate, buckets
 from activities.market_data.http import VendorClient, VendorSettings
 from activities.market_data.market import Market
+from activities.market_data.merge import merged, part_of
 from activities.market_data.normalize import RawBar, normalize
 from activities.market_data.provider import (
     BarRequest,
@@ -19,13 +20,15 @@ from activities.market_data.provider import (
     ProviderRefused,
     grace_of,
 )
+from domain import timeframe
 from domain.records import Kind, Record
 
 Clock = Callable[[], datetime]
 MINUTE = timedelta(minutes=1)
 NO_DELAY = timedelta(minutes=3)
 LONGEST_DELAY = timedelta(minutes=30)
-AT_ONCE = ("XNYS", "XNAS", "24/5", "CMES")
+AT_ONCE = ("XNYS", "XNAS", "24/5")
+DELAYED = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class HttpProvider:
     durable = True
     grace = timedelta(seconds=5)
     intervals: Mapping[str, Any] = {}
+    clock_hours = False  # whether its hours begin with the clock's rather than with the session
     needs_key = True
     base_url = ""
     rates = ""
@@ -93,10 +97,17 @@ class HttpProvider:
             self._behind[market.code] = page.delay
             return
         at = page.vendor_time
-        if at is None or market.continuous or market.code in AT_ONCE or not market.is_open(now - MINUTE, now):
+        if at is None or market.continuous or market.code in AT_ONCE:
             return
         behind = now - at
-        if timedelta() <= behind <= LONGEST_DELAY and market.trading(at, now) >= behind - MINUTE:
+        if not timedelta() <= behind <= LONGEST_DELAY:
+            return
+        if market.is_open(now - MINUTE, now):
+            is_of_the_feed = market.trading(at, now) >= behind - MINUTE
+        else:  # after the close it tells until the last trade has come through
+            closed = market.last_close("1d", now)
+            is_of_the_feed = closed is not None and at < closed - MINUTE
+        if is_of_the_feed:
             self._behind[market.code] = min(behind, self._behind.get(market.code, behind))
 
     def headers(self) -> dict[str, str]:
@@ -131,6 +142,16 @@ class HttpProvider:
             ProviderError: one of its kinds.
         """
         self._offered(request.timeframe)
+        part = part_of(request.timeframe, request.market) if self.clock_hours else None
+        if part is None:
+            return await self._fetch(request)
+        longer = request.end + timeframe.duration(request.timeframe)  # the last bar needs all its parts
+        parts = await self._fetch(replace(request, timeframe=part, end=longer))
+        window, seen = (request.start, request.end), request.now - self.feed_delay(request.market)
+        grace = grace_of(self, request.timeframe, request.market)
+        return merged(parts, request.timeframe, part, request.market, window, seen, grace)
+
+    async def _fetch(self, request: BarRequest) -> FetchedBars:
         async with self.gate.watching():
             self._keyed()
             start, begins = request.start, False

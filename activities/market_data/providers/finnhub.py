@@ -36,6 +36,7 @@ class Finnhub(HttpProvider):
     """Bars a month a call within a day, all at once from a day on; daily ones are split-adjusted, the others are not."""
 
     name = "finnhub"
+    clock_hours = True
     grace = timedelta(seconds=10)
     base_url = "https://finnhub.io/api/v1"
     rates = "60/minute, 30/second"
@@ -65,10 +66,12 @@ class Finnhub(HttpProvider):
         return timedelta(days=30) if timeframe.is_intraday(frame) else None
 
     async def _page(self, request: BarRequest, start: datetime, end: datetime) -> Page:
+        # from a day on, labels are midnights: before the session, and a week's before all of it
+        label = timedelta() if timeframe.is_intraday(request.timeframe) else timeframe.duration(request.timeframe)
         params: dict[str, str | int] = {
             "symbol": request.symbol,
             "resolution": self.intervals[request.timeframe],
-            "from": int(start.timestamp()),
+            "from": int((start - label).timestamp()),
             "to": int(end.timestamp()) - 1,
         }
         body = mapping(await self._ask("/stock/candle", params))

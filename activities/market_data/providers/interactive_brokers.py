@@ -18,10 +18,11 @@ from activities.market_data.provider import (
     ProviderRefused,
     ProviderUnavailable,
 )
-from activities.market_data.providers.base import HttpProvider, Page
+from activities.market_data.providers.base import DELAYED, HttpProvider, Page
 from domain import timeframe
 
 AT_ONCE = 4
+LATE = ("D", "Y")  # delayed, and delayed as it was at the close: the account has no subscription to the exchange
 BARS_A_PAGE = 1000
 LONGEST = timedelta(days=365 * 15)
 
@@ -30,6 +31,7 @@ class InteractiveBrokers(HttpProvider):
     """Stocks by ticker. A window is asked for from its end backwards, as the gateway wants it."""
 
     name = "interactive_brokers"
+    clock_hours = True
     grace = timedelta(seconds=10)
     needs_key = False
     base_url = "https://localhost:5000/v1/api"
@@ -74,7 +76,8 @@ class InteractiveBrokers(HttpProvider):
             opened = from_seconds(None if stamp is None else stamp / 1000)
             if opened is not None:
                 found.append(RawBar.of(opened, [row.get(name) for name in "ohlcv"]))
-        return Page(found)
+        is_late = text(body.get("mdAvailability"))[:1] in LATE
+        return Page(found, delay=DELAYED if is_late else timedelta())
 
     async def _contract(self, symbol: str) -> int:
         """The contract number of the US listing, or of the first."""

@@ -15,13 +15,12 @@ from activities.market_data.provider import (
     ProviderRefused,
     ProviderUnavailable,
 )
-from activities.market_data.providers.base import DataRequest, HttpProvider, Page, Source
+from activities.market_data.providers.base import DELAYED, DataRequest, HttpProvider, Page, Source
 from domain.records import CompanyProfile, Kind, NewsItem, OptionContract, Quote, Record, name_of
 
 LIMIT = 50_000
 NEWS_LIMIT, CHAIN_LIMIT = 1000, 250
 MOST_PAGES = 200
-DELAYED = timedelta(minutes=15)
 UNITS = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week"}
 FRAMES = ("1s", "5s", "10s", "15s", "30s", "1m", "2m", "3m", "5m", "10m", "15m", "30m", "1h", "2h", "4h", "1d", "1w")
 
@@ -30,6 +29,7 @@ class Polygon(HttpProvider):
     """Bars of any length, split-adjusted, followed through ``next_url``; the key goes in a header, never in an address."""
 
     name = "polygon"
+    clock_hours = True
     grace = timedelta(seconds=5)
     base_url = "https://api.massive.com"
     rates = "5/minute"
@@ -54,6 +54,8 @@ class Polygon(HttpProvider):
 
     async def _page(self, request: BarRequest, start: datetime, end: datetime) -> Page:
         count, unit = self.intervals[request.timeframe]
+        if unit == "week" and request.market.continuous:
+            raise ProviderRefused(self.name, "has no weeks of crypto that begin on Monday")
         span = f"{_milliseconds(start)}/{_milliseconds(end) - 1}"
         if unit in ("day", "week"):  # labels lie before the session's open
             span = f"{_milliseconds(start - timedelta(days=7))}/{_milliseconds(end) - 1}"

@@ -1,0 +1,67 @@
+"""Bars of a session's own grid (14:30, 15:30 …) from shorter ones, for vendors whose hours are the clock's (R-303).
+
+An hour that a vendor counts from 14:00 holds half an hour from before the open, and two vendors on two grids would have an alert
+judge the same trades twice.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from activities.market_data.market import Continuous, Exchange, Interval, Market
+from activities.market_data.provider import FetchedBars
+from domain import timeframe
+from domain.bar import Bar
+
+LONGEST_UNMERGED = timedelta(minutes=30)
+TAIL_FOR = timedelta(minutes=2)  # so long may the last part of a bar come after its close
+PARTS = ("30m", "15m")
+MISSING = (math.nan,) * 5
+
+
+def part_of(frame: str, market: Market) -> str | None:
+    """The frame from which bars longer than half an hour are built on an exchange; None where they are taken as they are."""
+    if (
+        isinstance(market, Continuous)
+        or not timeframe.is_intraday(frame)
+        or timeframe.duration(frame) <= LONGEST_UNMERGED
+    ):
+        return None
+    assert isinstance(market, Exchange)
+    starts = [start for start, _ in market.spans[-10:]]
+    return next((part for part in PARTS if all(start == timeframe.floor(part, start) for start in starts)), None)
+
+
+def merged(
+    parts: FetchedBars, frame: str, part: str, market: Market, window: Interval, now: datetime, grace: timedelta
+) -> FetchedBars:
+    """Bars of the frame that open in the window. The newest is not final before its last part is there, for two minutes."""
+    assert isinstance(market, Exchange)
+    found = []
+    slots = [(market.slot(frame, bar.open_time), bar) for bar in parts.bars]
+    for slot, group in groupby(slots, key=lambda one: one[0]):
+        if slot is None or not window[0] <= slot[0] < window[1]:
+            continue
+        bars = [bar for _, bar in group]
+        whole = bars[-1].close_time >= slot[1] and bars[-1].final
+        final = slot[1] + grace <= now and (whole or slot[1] + max(grace, TAIL_FOR) <= now)
+        found.append(_joined(bars, slot, final=final))
+    for index, bar in enumerate(found[:-1]):
+        if not bar.final:  # its tail is lacking, yet there are later ones: nothing traded in it
+            found[index] = Bar(bar.open_time, bar.close_time, bar.open, bar.high, bar.low, bar.close, bar.volume)
+    blank = set()
+    there = {bar.open_time for bar in found}
+    for opened in parts.blank:
+        slot = market.slot(frame, opened)
+        if slot is not None and slot[0] not in there and window[0] <= slot[0] < window[1]:
+            blank.add(slot[0])
+    return FetchedBars(tuple(found), parts.begins_history, frozenset(blank))
+
+
+def _joined(bars: list[Bar], slot: Interval, *, final: bool) -> Bar:
+    if any(math.isnan(bar.close) for bar in bars):
+        return Bar(*slot, *MISSING, final=final)
+    high, low = max(bar.high for bar in bars), min(bar.low for bar in bars)
+    return Bar(*slot, bars[0].open, high, low, bars[-1].close, math.fsum(bar.volume for bar in bars), final=final)
