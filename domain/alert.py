@@ -106,7 +106,7 @@ class AlertEvent:
     """One thing that happened to an alert. ``at`` is the bar's close, or the instant for what no bar caused.
 
     ``values`` are the snapshot's; ``late`` marks a fire that is too old to be told on its own; ``count`` is the
-    number of fires a ``late`` event speaks for.
+    number of fires a ``late`` event speaks for. ``source`` is the provider whose bars it was judged on, where there were any.
     """
 
     id: str
@@ -123,6 +123,7 @@ class AlertEvent:
     late: bool = False
     count: int = 1
     detail: str = ""
+    source: str = ""
 
 
 def event_id(alert_id: str, version: int, at: datetime, kind: EventKind, ordinal: int) -> str:

@@ -24,7 +24,7 @@ from storage.records import Records
 from storage.runs import Runs
 from storage.schedules import Schedules
 
-HEAD = "0003"
+HEAD = "0004"
 MIGRATIONS = Path(__file__).with_name("migrations")
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",

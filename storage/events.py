@@ -101,6 +101,7 @@ def _row(event: AlertEvent, now: datetime) -> dict[str, object]:
         "late": event.late,
         "fire_count": event.count,
         "detail": event.detail,
+        "source": event.source,
         "recorded_at": now,
     }
 
@@ -121,4 +122,5 @@ def _event(row: EventRow) -> AlertEvent:
         late=row.late,
         count=row.count,
         detail=row.detail,
+        source=row.source,
     )

@@ -192,6 +192,7 @@ class EventRow(Base):
     late: Mapped[bool]
     count: Mapped[int] = mapped_column("fire_count")
     detail: Mapped[str] = mapped_column(Text, default="")
+    source: Mapped[str] = mapped_column(String(40), default="", server_default="")
     recorded_at: Mapped[datetime]
 
 

@@ -54,6 +54,12 @@ MOST_UNPROJECTED = 100
 ACTIVITY_FAILED = (ActivityError, ApplicationError, TemporalTimeout)  # a local activity's failure comes bare
 
 
+def _sourced(step: rearm.Step, result: EvaluateResult) -> rearm.Step:
+    """Each event says which provider's bars it was judged on (R-302)."""
+    state, events = step
+    return state, [replace(event, source=result.source) for event in events]
+
+
 def _let_cancellation_pass(error: BaseException) -> None:
     """An alert that is being cancelled must not take the cancelled activity for a failed one and go on."""
     if is_cancelled_exception(error):
@@ -262,7 +268,8 @@ class AlertWorkflow(AlertMessages):
             slot = self.ticked_at or workflow.now()
             status, reason = self.state.status.value, self.state.reason
             self._ran(EvaluationRun(slot, status, reason, error=problem or "no data"), due=True)
-        self._take(rearm.unknown(self.alert, self.state, workflow.now()))
+        state, events = rearm.unknown(self.alert, self.state, workflow.now())
+        self._take((state, [replace(event, detail=problem) for event in events]))
 
     def _step_all(self, result: EvaluateResult) -> None:
         limit = ticks.lateness_limit(self.alert.definition)
@@ -272,7 +279,7 @@ class AlertWorkflow(AlertMessages):
             self._note([new_event(self.alert, self.state, EventKind.ERROR, until, detail=said)])
         for snapshot in result.snapshots:
             before = self.state
-            self.state, events = rearm.step(self.alert, self.state, snapshot)
+            self.state, events = _sourced(rearm.step(self.alert, self.state, snapshot), result)
             if self.state is not before:
                 self.previous = before
             every = self.alert.definition.options.record == "all"
@@ -286,7 +293,7 @@ class AlertWorkflow(AlertMessages):
                 self.late += [event for event in events if event.late]
             self._note(events)
         if result.forming is not None:
-            self._take(rearm.step_forming(self.alert, self.state, result.forming))
+            self._take(_sourced(rearm.step_forming(self.alert, self.state, result.forming), result))
 
     def _remember(self, before: AlertState) -> None:
         """SQL is told of the memory when it moves, and now and then when it does not: a lost workflow comes back with it."""
@@ -308,7 +315,7 @@ class AlertWorkflow(AlertMessages):
         first, last = self.late[0], self.late[-1]
         span = f"{first.at:%Y-%m-%d %H:%M:%S}" + (f" to {last.at:%Y-%m-%d %H:%M:%S}" if last is not first else "")
         notice = new_event(self.alert, self.state, EventKind.LATE, last.at, count=len(self.late), detail=f"{span} UTC")
-        self._note([replace(notice, values=last.values, bar_close=last.bar_close)])
+        self._note([replace(notice, values=last.values, bar_close=last.bar_close, source=last.source)])
         self.late = []
 
     def _settle(self, result: EvaluateResult) -> None:

@@ -145,6 +145,7 @@ def event_json(letter: Letter) -> dict[str, Any]:
             "trigger_count": event.trigger_count,
             "late": event.late,
             "count": event.count,
+            "source": event.source,
             "subject": delivery.subject,
             "text": delivery.body,
         },

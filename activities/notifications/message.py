@@ -40,7 +40,8 @@ def render(alert: Alert, event: AlertEvent) -> Message:
     if event.values:
         lines.append("Values: " + ", ".join(f"{name} = {_number(value)}" for name, value in event.values.items()))
     if event.bar_close:
-        lines.append(f"Bar closed: {event.bar_close:%Y-%m-%d %H:%M:%S} UTC")
+        source = f", by {event.source}" if event.source else ""
+        lines.append(f"Bar closed: {event.bar_close:%Y-%m-%d %H:%M:%S} UTC{source}")
     lines.append(f"Status: {event.status.value} ({event.reason}), fired {event.trigger_count} times")
     lines.append(f"Alert {alert.id}, event {event.id}")
     return Message(subject[:300], "\n".join(lines))

@@ -125,6 +125,11 @@ def _next_local(expression: CronExpression, after: datetime) -> datetime:
 
 
 def _croniter_next(expression: CronExpression, after: datetime, *, with_days: bool) -> datetime:
+    whole = len(expression.days) == 31 or len(expression.weekdays) == 7
+    if (
+        whole and expression.both_days_restricted
+    ):  # 2 or 0-6 is any day; croniter reads the latter as a star, which restricts nothing
+        with_days = False
     fields = [
         _values(expression.seconds, 60),
         _values(expression.minutes, 60),

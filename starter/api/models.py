@@ -362,6 +362,7 @@ class EventOut(BaseModel):
                     "late": False,
                     "count": 1,
                     "detail": "",
+                    "source": "yahoo",
                 }
             ]
         }
@@ -380,6 +381,7 @@ class EventOut(BaseModel):
     late: bool
     count: int
     detail: str
+    source: str
 
     @classmethod
     def of(cls, event: AlertEvent) -> EventOut:

@@ -341,11 +341,12 @@ def history(
             event.status.value,
             event.reason,
             _values(event.values),
+            event.source or "-",
             event.detail,
         ]
         for event in events
     ]
-    print_table(["time", "event", "status", "reason", "values", "detail"], rows, "nothing has happened yet")
+    print_table(["time", "event", "status", "reason", "values", "source", "detail"], rows, "nothing has happened yet")
 
 
 def _fields(

@@ -21,7 +21,7 @@ async def test_without_temporal_it_is_unhealthy_and_says_so(api: Api) -> None:
     assert (answer.status_code, body["status"], body["service"]) == (503, "unhealthy", "market-alerts")
     assert [(one["component"], one["level"]) for one in body["issues"]] == [("temporal", "unhealthy")]
     assert body["issues"][0]["mend"]
-    assert body["components"]["database"]["schema"] == "0003"
+    assert body["components"]["database"]["schema"] == "0004"
     assert (await api.nobody.get("/healthz")).json() == {"status": "ok", "missing": []}
     ready = await api.nobody.get("/readyz")
     assert (ready.status_code, len(ready.json()["missing"])) == (503, 1)

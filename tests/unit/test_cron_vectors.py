@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from domain.cron import CronError, describe, next_fires, parse
+from domain.cron import CronError, calendars, describe, next_fires, parse
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 
@@ -78,3 +78,12 @@ def test_and_when_a_day_field_begins_with_a_star() -> None:
 @pytest.mark.parametrize("expression", ["0 0 LW * *", "0 0 L,15 * *", "0 0 1-31/10 * FRI-SUN", "0 0 ? * 7"])
 def test_accepted_forms(expression: str) -> None:
     assert next_fires(parse(expression), ZoneInfo("UTC"), datetime.fromisoformat("2026-01-01T00:00Z"), 3)
+
+
+@pytest.mark.parametrize("expression", ["0 0 2 * 0-6", "0 0 2 * SUN-SAT", "0 0 1-31 * 1", "0 0 2 * 1-7"])
+def test_a_day_field_that_names_every_day_is_no_star(expression: str) -> None:
+    """Two restricted day fields are joined by OR, however much the one holds: every day."""
+    fires = next_fires(parse(expression), ZoneInfo("UTC"), datetime.fromisoformat("2026-01-01T00:00Z"), 5)
+    assert [fire.day for fire in fires] == [2, 3, 4, 5, 6]
+    terms = calendars(parse(expression), ZoneInfo("UTC"), fires[0])
+    assert all(any(one.matches(fire.replace(tzinfo=None)) for one in terms) for fire in fires)

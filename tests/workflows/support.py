@@ -84,7 +84,8 @@ class World:
         forming = None
         if wanted.forming:
             forming = BarSnapshot(newest, newest + length, {"close": self.price(wanted.now)}, final=False)
-        return EvaluateResult(Freshness.FRESH, wanted.now, tuple(snapshots), forming, more=close <= newest)
+        more, source = close <= newest, "stand-in"
+        return EvaluateResult(Freshness.FRESH, wanted.now, tuple(snapshots), forming, more=more, source=source)
 
     @activity.defn(name=interface.FETCH)
     async def fetch(self, wanted: FetchInput) -> FetchResult:

@@ -65,6 +65,7 @@ async def test_late_fires_are_told_once(time_skipping: WorkflowEnvironment) -> N
     notices = [e for e in world.events.values() if e.kind is EventKind.LATE]
     assert len(notices) >= 1
     assert sum(e.count for e in notices) == len(late) > 20
+    assert {e.source for e in world.events.values()} == {"stand-in"}, "each says whose bars it was judged on"
     assert [kind for kind, _ in world.told].count("late") == len(notices)
     in_time = [e for e in world.events.values() if e.kind is EventKind.TRIGGERED and not e.late]
     assert [kind for kind, _ in world.told].count("triggered") == len(in_time) <= 4  # the start and at most three ticks
@@ -79,7 +80,7 @@ async def test_missing_data_is_told_at_the_third_tick(time_skipping: WorkflowEnv
         await handle.cancel()
     assert world.fetches > 3
     assert state.problem == "vendor is away"
-    assert [e.kind for e in world.events.values()] == [EventKind.DATA_STALE]
+    assert [(e.kind, e.detail) for e in world.events.values()] == [(EventKind.DATA_STALE, "vendor is away")]
 
 
 async def test_refused_symbol_is_told_once(time_skipping: WorkflowEnvironment) -> None:

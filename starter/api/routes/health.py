@@ -47,7 +47,7 @@ class HealthOut(BaseModel):
                         }
                     ],
                     "components": {
-                        "database": {"status": "healthy", "kind": "postgresql", "schema": "0003", "latency_ms": 1.2},
+                        "database": {"status": "healthy", "kind": "postgresql", "schema": "0004", "latency_ms": 1.2},
                         "temporal": {"status": "healthy", "namespace": "default", "latency_ms": 3.4},
                         "reconciler": {
                             "status": "healthy",
