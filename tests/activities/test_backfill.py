@@ -19,7 +19,7 @@ from activities.market_data.keeper import stored_key
 from activities.market_data.provider import ProviderRefused, ProviderUnavailable
 from activities.market_data.providers.base import HttpProvider
 from storage.database import Database
-from tests.stand_ins.market import Row
+from tests.stand_ins.market import Market, Row
 from tests.stand_ins.server import Asked, StandIn
 from tests.stand_ins.vendor import KEY, Vendor
 from tests.stand_ins.vendors import ALL
@@ -94,6 +94,16 @@ async def test_history_comes_whole_and_a_restart_goes_on(site: Site, frame: str)
         pass
     assert len(site.server.asked) - asked - again <= 4, "only what may still change"
     print(f"{site.vendor.name} {frame}: {len(true)} bars, {asked + again} requests")  # noqa: T201
+
+
+async def test_hours_come_whole_over_the_edges_of_windows(site: Site) -> None:
+    """Windows end on the clock's hours, the session's hours do not: each has all its halves, whatever the vendor counts by."""
+    async for _ in site.work("1h").run(NOW - timedelta(days=200), NOW):
+        pass
+    stored = await site.stored("1h")
+    rows = Market(site.vendor.always).rows(site.vendor.symbol, "1h", stored[0][0], NOW, NOW)
+    assert stored == [(row.opened, row.prices[3]) for row in rows if row.closed + site.provider.grace <= NOW]
+    assert len(stored) > 900
 
 
 async def test_a_vendor_that_asks_to_wait_is_waited_for(site: Site) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -9,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from domain.bar import Bar
 from storage.bars import Gap, Saved
-from storage.database import Database
+from storage.database import Database, async_url, migrate
 from storage.records import Staged
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -135,3 +137,30 @@ async def test_a_split_is_told_from_mended_bars(store: Database, factors: list[f
     async with store.transaction() as work:
         assert not (await work.bars.save(*KEY, old, "v")).is_readjusted
         assert (await work.bars.save(*KEY, new, "v")).is_readjusted is is_split
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_hours_counted_by_the_clock_go_and_others_stay(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    cluster = request.getfixturevalue("cluster") if kind == "postgresql" else None
+    url = await cluster.new(migrated=False) if cluster else async_url(f"sqlite:///{tmp_path / 'm.db'}")
+    await asyncio.to_thread(migrate, url, "0003")
+    database = Database(url)
+    row = "INSERT INTO bars (symbol, timeframe, adjustment, open_time, close_time, source) VALUES ('X', '{}', '{}', '{}', '{}', 's')"
+    times = "2026-11-19 15:00:00.000000", "2026-11-19 16:00:00.000000"
+    async with database.engine.begin() as connection:
+        for frame, key in (
+            ("1h", "polygon/split"),
+            ("5m", "polygon/split"),
+            ("1h", "yahoo/split"),
+            ("4h", "alpha_vantage/raw"),
+        ):
+            await connection.execute(text(row.format(frame, key, *times)))
+    await database.upgrade()
+    async with database.engine.connect() as connection:
+        left = (await connection.execute(text("SELECT timeframe, adjustment FROM bars ORDER BY 1"))).all()
+    assert left == [("1h", "yahoo/split"), ("5m", "polygon/split")]
+    await database.close()
+    if cluster:
+        await cluster.drop(url)
