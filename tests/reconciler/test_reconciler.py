@@ -35,8 +35,8 @@ async def test_an_insert_an_update_a_disable_and_a_delete_follow(home: Installat
     await home.sql("UPDATE job_schedules SET enabled = true WHERE id = 'i1'")
     assert (await home.reconciler.sweep(full=False)).actions == {"resume": 1}
     await home.becomes(lambda: _status(home, "i1", "ARMED"))
-    for full in (False, True):
-        assert (await home.reconciler.sweep(full=full)).actions == {}
+    assert (await home.reconciler.sweep(full=False)).actions == {}
+    await home.becomes(lambda: _swept(home, {}))  # the list of workflows comes a moment after them
 
     await home.sql("DELETE FROM job_schedules WHERE id = 'i1'")
     assert (await home.reconciler.sweep(full=False)).actions == {"delete": 1}
