@@ -6,6 +6,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -220,8 +221,7 @@ def _first_new(series: Series, wanted: EvaluateInput, since: datetime | None) ->
 
 def _with_forming(series: Series) -> Series:
     assert series.forming is not None
-    bars = (*series.bars, series.forming)
-    return Series(series.provider, bars, series.begins_history, series.reach, market=series.market)
+    return replace(series, bars=(*series.bars, series.forming), forming=None)
 
 
 def _in_session(series: Series, bar: Bar) -> bool:

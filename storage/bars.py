@@ -17,7 +17,7 @@ from storage.tables import BarRow
 from storage.upsert import upsert
 
 SAME = 1e-9
-READJUSTED, ALIKE = 0.005, 0.005  # what is more than a correction; how far factors of one split differ by rounding
+READJUSTED, ALIKE = 0.005, 0.02  # what is more than a correction; how far factors of one split differ by rounding
 FEWEST, MANY = 2, 10
 
 
@@ -153,15 +153,13 @@ class Bars:
         await self.session.execute(delete(BarRow).where(*_of(symbol, timeframe, adjustment), BarRow.open_time < before))
         await self.uncover(symbol, timeframe, adjustment)
 
-    async def note_gap(self, gap: Gap) -> None:
-        """Remembers a hole and what came of asking again."""
-        row = {name: getattr(gap, name) for name in ("symbol", "timeframe", "adjustment", "found_at", "filled")}
-        await upsert(
-            self.session,
-            GapRow,
-            [{**row, "gap_start": gap.start, "gap_end": gap.end}],
-            ("gap_end", "found_at", "filled"),
-        )
+    async def note_gaps(self, gaps: Sequence[Gap]) -> None:
+        """Remembers holes and what came of asking again."""
+        names = ("symbol", "timeframe", "adjustment", "found_at", "filled")
+        rows = [
+            {**{name: getattr(gap, name) for name in names}, "gap_start": gap.start, "gap_end": gap.end} for gap in gaps
+        ]
+        await upsert(self.session, GapRow, rows, ("gap_end", "found_at", "filled"))
 
     async def empty_gaps(self, symbol: str, timeframe: str, adjustment: str, since: datetime) -> list[datetime]:
         """Where holes begin, from a time on, in which, so the vendor, nothing traded."""

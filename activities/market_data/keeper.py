@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 import structlog
 
 from activities.market_data.calendars import Calendars
-from activities.market_data.doubt import SECOND_LOOK, doubt, without_spikes
+from activities.market_data.doubt import SECOND_LOOK, doubt, splits, without_spikes
 from activities.market_data.market import CRYPTO, Interval, Market
 from activities.market_data.provider import BarProvider, BarRequest, FetchedBars, Hours, ProviderError, delay_of
 from activities.market_data.series import IsHole, Series, holes, is_liquid, joined, readjusted, unbroken
@@ -88,10 +88,11 @@ class Keeper:
         self._swept = now
         for key in [key for key, used in self._used.items() if now - used > UNUSED_FOR]:
             for kept in (
-                self._used, self.series, self.fetched_at, self._widest, self._empty, self._blank, self._widened,
-                self._mended, self._unstored,
+                self._used, self.series, self.fetched_at, self._widest, self._blank, self._widened, self._mended, self._unstored,
             ):  # fmt: skip
                 kept.pop(key, None)
+            if self.database is not None:
+                self._empty.pop(key, None)
 
     def start(self, provider: BarProvider, need: Need) -> datetime:
         """Open time from which on a fetch surely has the whole window."""
@@ -159,7 +160,10 @@ class Keeper:
         if as_of - self._mended.get(key, BEGINNING) > MENDED_FOR:
             self._mended[key], oldest = as_of, BEGINNING
         first = bisect_left(held.bars, oldest, key=lambda bar: bar.close_time)
-        return [bar.open_time for bar in held.bars[first:] if math.isnan(bar.close)]
+        found = [bar.open_time for bar in held.bars[first:] if math.isnan(bar.close)]
+        if oldest is BEGINNING and not held.is_raw:  # a vendor may work a split in days after it
+            found += [held.bars[max(index - 2, 0)].open_time for index in splits(held.bars, held.market)]
+        return found
 
     def _further(self, provider: BarProvider, need: Need, series: Series, *, overlaps: bool) -> datetime | None:
         """From when on to fetch once more: a jump may be gone from an adjusted history, a thin ticker has bars further back."""
@@ -270,6 +274,11 @@ class Keeper:
                 log.warning("hole not filled", action="refill", symbol=need.symbol, error=str(error)[:200])
                 break
             bars |= {bar.open_time: bar for bar in again.bars}
+        older = [hole for hole in found[:-MOST_HOLES] if hole[0] not in bars]
+        empty.update(hole[0] for hole in older)  # of what trades now and then there are too many to ask for
+        noted = [(hole, 0) for hole in older]
+        if first:  # what is long past was not lost a moment ago
+            seen |= {hole[0]: now - SECOND_LOOK for hole in found if now - hole[1] > QUIET_FOR}
         for hole in found[-MOST_HOLES:]:
             filled = sum(hole[0] <= opened < hole[1] for opened in bars)
             if not filled and now - seen.setdefault(hole[0], now) < SECOND_LOOK:
@@ -277,7 +286,8 @@ class Keeper:
                 continue
             if not filled:
                 empty.add(hole[0])
-            await self._note_gap(provider, need, hole, filled=filled)
+            noted.append((hole, filled))
+        await self._note_gaps(provider, need, noted)
         if first:  # a quiet market, so the vendor twice
             seen |= {opened: now - SECOND_LOOK for opened in fetched.blank if now - opened > QUIET_FOR}
         ordered = tuple(bars[opened] for opened in sorted(bars))
@@ -343,6 +353,8 @@ class Keeper:
                 changed = await work.bars.save(
                     need.symbol, need.frame, adjustment, bars, provider.name, seen_at=self.clock()
                 )
+                if changed.is_readjusted and not anew and not adjustment.endswith("/raw"):
+                    await work.bars.forget(need.symbol, need.frame, adjustment, bars[0].open_time)
         except Exception as error:
             log.warning("bars not stored", action="store_bars", symbol=need.symbol, error=type(error).__name__)
             return
@@ -350,14 +362,18 @@ class Keeper:
             count = changed.corrected
             log.info("bars corrected", action="store_bars", symbol=need.symbol, provider=provider.name, count=count)
 
-    async def _note_gap(self, provider: BarProvider, need: Need, hole: Interval, *, filled: int) -> None:
-        log.info("hole", action="refill", symbol=need.symbol, provider=provider.name, start=str(hole[0]), filled=filled)
-        if self.database is None or not provider.durable:
+    async def _note_gaps(self, provider: BarProvider, need: Need, found: Sequence[tuple[Interval, int]]) -> None:
+        for hole, filled in found[-MOST_HOLES:]:
+            log.info(
+                "hole", action="refill", symbol=need.symbol, provider=provider.name, start=str(hole[0]), filled=filled
+            )
+        if self.database is None or not provider.durable or not found:
             return
-        gap = Gap(need.symbol, need.frame, stored_key(provider, need.frame), hole[0], hole[1], self.clock(), filled)
+        now, key = self.clock(), (need.symbol, need.frame, stored_key(provider, need.frame))
+        gaps = [Gap(*key, hole[0], hole[1], now, filled) for hole, filled in found]
         try:
             async with asyncio.timeout(DATABASE_SECONDS), self.database.transaction() as work:
-                await work.bars.note_gap(gap)
+                await work.bars.note_gaps(gaps)
         except Exception as error:
             log.warning("hole not noted", action="refill", symbol=need.symbol, error=type(error).__name__)
 

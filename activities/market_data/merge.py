@@ -34,6 +34,13 @@ def part_of(frame: str, market: Market) -> str | None:
     return next((part for part in PARTS if all(start == timeframe.floor(part, start) for start in starts)), None)
 
 
+def end_of_parts(frame: str, market: Market, end: datetime) -> datetime:
+    """Where to end so that the last bar that opens before ``end`` has all its parts."""
+    assert isinstance(market, Exchange)
+    slot = market.slot(frame, end - timedelta(microseconds=1))
+    return end if slot is None else max(end, slot[1])
+
+
 def merged(
     parts: FetchedBars, frame: str, part: str, market: Market, window: Interval, now: datetime, grace: timedelta
 ) -> FetchedBars:
@@ -48,9 +55,8 @@ def merged(
         whole = bars[-1].close_time >= slot[1] and bars[-1].final
         final = slot[1] + grace <= now and (whole or slot[1] + max(grace, TAIL_FOR) <= now)
         found.append(_joined(bars, slot, final=final))
-    for index, bar in enumerate(found[:-1]):
-        if not bar.final:  # its tail is lacking, yet there are later ones: nothing traded in it
-            found[index] = Bar(bar.open_time, bar.close_time, bar.open, bar.high, bar.low, bar.close, bar.volume)
+    unfinished = next((index for index, bar in enumerate(found) if not bar.final), len(found))
+    found = found[: unfinished + 1]  # the next has begun already, and must not be joined to the one before
     blank = set()
     there = {bar.open_time for bar in found}
     for opened in parts.blank:

@@ -22,6 +22,7 @@ from domain.bar import FIELDS, Bar
 READJUSTED = 0.005
 FEWEST_READJUSTED = 2
 ALIKE = 0.02
+SHIFTED = 0.05
 SLACK = 2_000
 LIQUID, FEWEST_LIQUID = 0.98, 60
 IsHole = Callable[[Bar, Bar], bool]
@@ -151,7 +152,8 @@ def joined(
     forming = fetched.bars[-1] if fetched.bars and not fetched.bars[-1].final else None
     begins, reach = fetched.begins_history, start
     older: list[Bar] = []
-    if held is not None and held.bars and start >= held.reach and not readjusted(held, closed):
+    is_another = held is not None and (readjusted(held, closed) or shifted(held, closed))
+    if held is not None and held.bars and start >= held.reach and not is_another:
         sound = {bar.open_time for bar in held.bars if isfinite(bar.close)}
         closed = [
             bar for bar in closed if isfinite(bar.close) or bar.open_time not in sound
@@ -181,3 +183,18 @@ def readjusted(held: Series, closed: Sequence[Bar]) -> bool:
     if len(factors) < FEWEST_READJUSTED or any(abs(factor - 1) <= READJUSTED for factor in factors):
         return False
     return max(factors) - min(factors) <= ALIKE * abs(factors[0])
+
+
+def shifted(held: Series, closed: Sequence[Bar]) -> bool:
+    """Whether a split was worked in after the bar of its day had come: older prices have changed, newer ones have not.
+
+    The bar before them, which was not asked for again, then lies off by the same factor.
+    """
+    known = {bar.open_time: bar.close for bar in held.bars}
+    factors = [bar.close / known[bar.open_time] for bar in closed if known.get(bar.open_time)]
+    changed = list(itertools.takewhile(lambda factor: abs(factor - 1) > SHIFTED, factors))
+    before = bisect_left(held.bars, closed[0].open_time, key=_open) - 1 if closed else -1
+    if not changed or len(changed) == len(factors) or before < 0 or max(changed) > min(changed) * (1 + ALIKE):
+        return False
+    factor, step = changed[0], closed[0].close / held.bars[before].close
+    return abs(step / factor - 1) < abs(step - 1) and abs(step / factor - 1) < ALIKE * 5

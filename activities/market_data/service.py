@@ -38,6 +38,8 @@ RETRY_SECONDS = 0.5
 BEHIND = timedelta(minutes=2)
 THINLY_TRADED = timedelta(minutes=15)
 LONGEST_QUIET = timedelta(hours=4)
+DEAD = timedelta(days=3)  # of trading: an old series is no news while the market is shut either
+ASKED_AGAIN, MOST_ASKED = timedelta(minutes=15), 3
 MOMENT = timedelta(seconds=1)
 LATE_FILE = 3
 MOST_DOUBTED = 1000
@@ -83,6 +85,7 @@ class MarketData:
         self.keeper = Keeper(calendars or Calendars(clock), database, clock)
         self._flights: dict[Key, asyncio.Task[Series]] = {}
         self._refused: dict[Key, tuple[datetime, str]] = {}
+        self._nobody: dict[tuple[str, str, datetime], tuple[int, datetime]] = {}
         self._doubted: dict[tuple[str, str, datetime], datetime] = {}
 
     async def bars(self, need: Need, *, limit: float | None) -> Answer:
@@ -124,6 +127,8 @@ class MarketData:
                 continue
             return answer
         if late is not None:
+            if late.freshness is not Freshness.SETTLING and late.expected is not None:
+                self._nobody_has(need, late.expected)
             return late
         if doubtful:
             return self._held_back(need, *doubtful[0])
@@ -141,9 +146,28 @@ class MarketData:
         series = answer.series
         if series is None or answer.expected is None or (series.newest_close or answer.expected) >= answer.expected:
             return False
-        if answer.freshness is not Freshness.SETTLING and not series.misses_none(need.frame):
-            return False
+        if answer.freshness is not Freshness.SETTLING:
+            times, until = self._nobody.get((need.symbol, need.frame, answer.expected), (0, None))
+            is_known = times >= MOST_ASKED or (until is not None and self.clock() < until)
+            if need.forming or is_known or not series.misses_none(need.frame):
+                return False
         return answer.as_of - answer.expected > grace_of(provider, need.frame, series.market) + LATE_AFTER
+
+    def _nobody_has(self, need: Need, expected: datetime) -> None:
+        """Every vendor lacks a bar: the others are asked again in a quarter of an hour, then ever later, then no more."""
+        name = (need.symbol, need.frame, expected)
+        if len(self._nobody) > MOST_DOUBTED:
+            self._nobody.clear()
+        times, _ = self._nobody.get(name, (0, None))
+        self._nobody[name] = times + 1, self.clock() + ASKED_AGAIN * 2**times
+
+    def _is_coming(
+        self, provider: BarProvider, need: Need, held: Series, expected: datetime | None, as_of: datetime
+    ) -> bool:
+        """Whether the bar that has just closed is on its way."""
+        if held.market is None or expected is None or (held.newest_close or expected) >= expected:
+            return False
+        return as_of - expected <= provider.grace + LATE_AFTER and held.misses_none(need.frame)
 
     def _believed(self, provider: BarProvider, need: Need, found: Doubt) -> bool:
         """Whether a jump has stood for long enough to be true, and was still there when the vendor was asked once more."""
@@ -225,8 +249,10 @@ class MarketData:
         following = following and following + delay
         grace = grace_of(provider, need.frame, held.market)
         found = doubt(held.bars, held.market) or blank_doubt(held.bars, held.blank)
-        lacks = held.market is not None and expected is not None and (newest is None or newest < expected)
-        if held.forming is not None and (lacks or doubt((*held.bars[-1:], held.forming), held.market) is not None):
+        if held.forming is not None and (
+            self._is_coming(provider, need, held, expected, as_of)
+            or doubt((*held.bars[-1:], held.forming), held.market) is not None
+        ):
             held = replace(held, forming=None)  # not on the bar before the last; nor has it time to be looked at twice
         if held.market is None or as_of != now:
             if as_of == now and newest is not None:
@@ -240,7 +266,7 @@ class MarketData:
             raise ProviderUnavailable(provider.name, f"has no recent {need.frame} bars of {need.symbol}")
         missed = held.market.trading(newest, now)
         least = 3 * length + BEHIND if held.market.continuous else max(3 * length + BEHIND, THINLY_TRADED)
-        is_stale = missed > least and (held.market.is_open(now - MOMENT, now) or missed > least + LONGEST_QUIET)
+        is_stale = missed > least and (held.market.is_open(now - MOMENT, now) or missed > DEAD)
         if timeframe.is_intraday(need.frame) and is_stale:
             raise ProviderUnavailable(provider.name, f"its newest bar is {missed.total_seconds():.0f} s old")
         if not timeframe.is_intraday(need.frame) and (held.next_close(need.frame, newest) or expected) < expected:

@@ -206,6 +206,90 @@ async def test_a_bar_the_first_vendor_lacks_comes_from_the_next(behind: timedelt
     assert ([one.bar_close for one in result.snapshots], result.source) == ([FIVE], "second")
 
 
+async def test_a_bar_nobody_has_is_not_asked_for_at_every_tick() -> None:
+    """The day's last hour had no trade: the other vendors are asked again now and then, not all night."""
+    clock, first, second = Clock(FIVE - HOUR + timedelta(seconds=10)), Hourly("first"), Hourly("second")
+    evaluation = Evaluation(MarketData([first, second], clock=clock))
+    await evaluation.evaluate(EvaluateInput("X", "1h", ("close",), clock.now))
+    first.late = second.late = frozenset({datetime(2026, 11, 18, 21, 0, tzinfo=UTC)})
+    clock.now = datetime(2026, 11, 18, 21, 0, 10, tzinfo=UTC)
+    before = len(second.requests)
+    for _ in range(600):
+        await evaluation.evaluate(EvaluateInput("X", "1h", ("close",), clock.now, after=FIVE))
+        clock.now += MINUTE
+    assert len(second.requests) - before < 30
+
+
+@pytest.mark.parametrize("behind", [3, 30])
+async def test_a_quiet_minute_does_not_hide_the_next_while_it_forms(behind: int) -> None:
+    clock, vendor = Clock(NOON), Vendor()
+
+    async def thin(request: BarRequest) -> FetchedBars:
+        found = await Vendor.fetch(vendor, request)
+        open_bars = [bar for bar in found.bars if request.market.is_open(bar.open_time, bar.close_time)]
+        kept = [bar for bar in open_bars if bar.open_time.minute % 3 == 0]
+        return FetchedBars(tuple(kept) + tuple(bar for bar in found.bars[-1:] if not bar.final and bar not in kept))
+
+    vendor.fetch, vendor.hours = thin, OnExchange.hours  # type: ignore[method-assign, misc]
+    clock.now = datetime(2026, 11, 25, 16, 2, behind, tzinfo=UTC)
+    result = await Evaluation(MarketData([vendor], clock=clock)).evaluate(wanted(clock, "close", forming=True))
+    assert result.forming is not None
+
+
+async def test_a_split_that_is_worked_in_hours_later_is_met() -> None:
+    """The vendor adjusts its history when Monday has bars already; older prices have changed, Monday's have not."""
+    monday = datetime(2026, 11, 16, 14, 30, tzinfo=UTC)
+    clock, vendor = Clock(monday - timedelta(days=2)), Hourly()
+    vendor.adjusted = "split"
+    vendor.price = lambda at: 400 + at.hour / 10 if at < monday else 100 + at.hour / 10
+    evaluation = Evaluation(MarketData([vendor], clock=clock))
+    ask = EvaluateInput("X", "1h", ("sma(20)",), clock.now, newest_only=True)
+    await evaluation.evaluate(ask)
+    clock.now = monday
+    for step in range(1, 30 * 7):
+        clock.now = monday + step * timedelta(minutes=10, seconds=1)
+        if clock.now >= monday + 3 * HOUR + timedelta(minutes=30):
+            vendor.price = lambda at: 100 + at.hour / 10
+        result = await evaluation.evaluate(replace(ask, now=clock.now))
+    (snapshot,) = result.snapshots
+    assert snapshot.values["sma(20)"] == pytest.approx(101.7, abs=0.5)
+
+
+async def test_the_forming_bar_of_a_raw_vendor_is_compared_with_nothing_before_a_split() -> None:
+    opened = datetime(2026, 11, 16, 14, 30, tzinfo=UTC)
+    clock, vendor = Clock(opened + timedelta(minutes=40)), Hourly()
+    vendor.price = lambda at: 400.0 if at < opened else 100.0
+    whole = vendor.fetch
+
+    async def with_forming(request: BarRequest) -> FetchedBars:
+        found = (await whole(request)).bars
+        at = found[-1].close_time
+        return FetchedBars((*found, Bar(at, at + timedelta(minutes=5), 100, 101, 99, 100, 1, final=False)))
+
+    vendor.fetch = with_forming  # type: ignore[method-assign]
+    evaluation = Evaluation(MarketData([vendor], clock=clock))
+    ask = EvaluateInput("X", "5m", ("sma(40)", "close[30]", "sma(3)"), clock.now, forming=True)
+    await evaluation.evaluate(ask)
+    clock.now += timedelta(minutes=3)
+    forming = (await evaluation.evaluate(replace(ask, now=clock.now))).forming
+    assert forming is not None
+    assert forming.values == {"close": 100, "sma(40)": None, "close[30]": None, "sma(3)": 100}
+
+
+async def test_a_thin_tickers_hours_come_from_sql_after_a_restart(database: Database) -> None:
+    clock, vendor = Clock(FIVE + timedelta(seconds=10)), Hourly()
+    vendor.durable = True
+    span = [FIVE - n * timedelta(minutes=30) for n in range(3, 3000)]
+    vendor.late = frozenset(close for n, close in enumerate(span) if n % 7 == 0)
+    ask = EvaluateInput("X", "1h", ("sma(100)",), clock.now)
+    (seen,) = (await Evaluation(MarketData([vendor], database, clock)).evaluate(ask)).snapshots
+    assert seen.values["sma(100)"] is not None
+    assert len(vendor.requests) <= 8, "the window, wider once it proves thin, and the newest holes of each"
+    vendor.requests.clear()
+    (again,) = (await Evaluation(MarketData([vendor], database, clock)).evaluate(ask)).snapshots
+    assert (again.values, vendor.requests) == (seen.values, [])
+
+
 async def test_the_forming_bar_is_not_joined_to_the_bar_before_the_last() -> None:
     clock, vendor = Clock(NOON + timedelta(seconds=20)), Vendor(grace=5)
     evaluation = Evaluation(MarketData([vendor], clock=clock))

@@ -115,8 +115,10 @@ async def test_an_hour_whose_second_half_is_not_there_yet_is_not_closed() -> Non
         assert await newest() == ("14:30", False)
         lacking = False
         assert await newest() == ("15:30", False)
+        at[0] = datetime(2026, 11, 19, 15, 30, 2, tzinfo=UTC)
+        assert await newest() == ("14:30", False), "before its grace has passed, though the next has begun"
         lacking = True
-        at[0] += timedelta(minutes=2)
+        at[0] = datetime(2026, 11, 19, 15, 32, 20, tzinfo=UTC)
         assert await newest() == ("14:30", True), "nothing traded in it"
         assert "/range/30/minute/" in server.asked[0].path
         await provider.close()

@@ -78,8 +78,8 @@ async def test_a_batch_larger_than_any_statement_is_written_once_and_corrected(s
 async def test_holes_and_coverage_are_remembered(store: Database) -> None:
     async with store.transaction() as work:
         for filled in (0, 4):
-            await work.bars.note_gap(Gap(*KEY, NOON + filled * MINUTE, NOON + (filled + 2) * MINUTE, NOON, filled))
-        await work.bars.note_gap(Gap(*KEY, NOON, NOON + 3 * MINUTE, NOON + MINUTE, 0))
+            await work.bars.note_gaps([Gap(*KEY, NOON + filled * MINUTE, NOON + (filled + 2) * MINUTE, NOON, filled)])
+        await work.bars.note_gaps([Gap(*KEY, NOON, NOON + 3 * MINUTE, NOON + MINUTE, 0)])
         await work.bars.cover(*KEY, (NOON, NOON + MINUTE), 1, NOON)
         await work.bars.cover(*KEY, (NOON, NOON + 2 * MINUTE), 2, NOON)
         await work.bars.cover(*KEY, (NOON - MINUTE, NOON), 1, NOON)

@@ -10,7 +10,7 @@ from typing import Any
 from activities.market_data.gate import Gate, buckets
 from activities.market_data.http import VendorClient, VendorSettings
 from activities.market_data.market import Market
-from activities.market_data.merge import merged, part_of
+from activities.market_data.merge import end_of_parts, merged, part_of
 from activities.market_data.normalize import RawBar, normalize
 from activities.market_data.provider import (
     BarRequest,
@@ -20,7 +20,6 @@ from activities.market_data.provider import (
     ProviderRefused,
     grace_of,
 )
-from domain import timeframe
 from domain.records import Kind, Record
 
 Clock = Callable[[], datetime]
@@ -145,8 +144,8 @@ class HttpProvider:
         part = part_of(request.timeframe, request.market) if self.clock_hours else None
         if part is None:
             return await self._fetch(request)
-        longer = request.end + timeframe.duration(request.timeframe)  # the last bar needs all its parts
-        parts = await self._fetch(replace(request, timeframe=part, end=longer))
+        end = end_of_parts(request.timeframe, request.market, request.end)
+        parts = await self._fetch(replace(request, timeframe=part, end=end))
         window, seen = (request.start, request.end), request.now - self.feed_delay(request.market)
         grace = grace_of(self, request.timeframe, request.market)
         return merged(parts, request.timeframe, part, request.market, window, seen, grace)
