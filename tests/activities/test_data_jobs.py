@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from activities.jobs.data_steps import DataSteps
 from activities.jobs.executor import JobFailed, JobRefused, Task
 from activities.jobs.runner import JobRunner
 from activities.market_data.http import VendorSettings
+from activities.market_data.provider import ProviderRefused
 from activities.market_data.providers.base import DataRequest, HttpProvider
 from activities.market_data.service import MarketData
 from domain.errors import InvalidInput
@@ -32,6 +33,7 @@ from tests.stand_ins.polygon import PolygonStandIn
 from tests.stand_ins.server import Asked, Reply, StandIn
 from tests.stand_ins.vendor import KEY, Vendor
 from tests.stand_ins.vendors import ALL
+from tests.stand_ins.yahoo import YahooStandIn
 from worker.wiring import VENDOR_CLASSES
 
 NOW = datetime(2026, 11, 19, 15, 47, 20, tzinfo=UTC)
@@ -343,6 +345,42 @@ async def test_every_vendor_reads_every_kind_it_offers(kind: type[Vendor]) -> No
             assert all(record.KEY for record in found)
             for odd in ({}, [], None, 7, "x", [[]], {"results": [{}], "feed": [7], "Global Quote": []}, [{"id": None}]):
                 assert provider.read(odd, request) == []
+        await provider.close()
+
+
+async def test_yahoos_data_beside_bars() -> None:
+    """Behind a crumb that is fetched once; numbers bare or wrapped; the nearest expirations, both sides."""
+    vendor = YahooStandIn(lambda: NOW)
+    async with StandIn(vendor) as server:
+        provider: HttpProvider = VENDOR_CLASSES["yahoo"](VendorSettings(server.url), lambda: NOW)
+
+        async def of(kind: Kind) -> Sequence[Any]:
+            request = DataRequest(kind, "AAPL", NOW.date(), NOW.date(), NOW)
+            return provider.read(await provider.data(request), request)
+
+        (profile,) = await of(Kind.COMPANY_INFO)
+        assert (profile.name, profile.sector, profile.market_cap, profile.shares_outstanding) == (
+            "X Corp", "Technology", 2.5e6, 1.5e6,
+        )  # fmt: skip
+        (report,) = await of(Kind.EARNINGS)
+        assert (report.period, report.actual, report.estimate, report.surprise_percent) == (
+            date(2026, 9, 29),
+            2.1,
+            2.0,
+            5.0,
+        )
+        (coming,) = await of(Kind.EARNINGS_CALENDAR)
+        assert (coming.day, coming.hour, coming.estimate) == (date(2027, 1, 28), "after_close", 2.3)
+        (article,) = await of(Kind.NEWS)
+        assert (article.headline, article.published_at) == ("X rises", NOW - timedelta(hours=1))
+        chain = await of(Kind.OPTIONS_CHAIN)
+        assert sorted((one.expiration, one.side) for one in chain) == [
+            (day, side) for day in (date(2026, 12, 4), date(2026, 12, 11)) for side in ("call", "put")
+        ]
+        assert (chain[0].implied_volatility, chain[0].bid) == (0.35, 5.0)
+        assert [asked.path for asked in server.asked].count("/v1/test/getcrumb") == 1
+        with pytest.raises(ProviderRefused, match="No fundamentals data"):
+            await provider.data(DataRequest(Kind.EARNINGS, "NOSUCH", NOW.date(), NOW.date(), NOW))
         await provider.close()
 
 

@@ -23,7 +23,10 @@ class YahooStandIn(Vendor):
         """The chart, refused beyond its reach as there."""
         if asked.path == "/v1/test/getcrumb":
             return Reply(200, self.crumb, "text/plain")
-        symbol, frame = asked.path.rsplit("/", 1)[1], self.names[asked.query["interval"]]
+        symbol = asked.path.rsplit("/", 1)[1]
+        if not asked.path.startswith("/v8/"):
+            return self._data(asked, symbol)
+        frame = self.names[asked.query["interval"]]
         if symbol == UNKNOWN:
             return self.unknown()
         now = self.clock()
@@ -37,6 +40,48 @@ class YahooStandIn(Vendor):
             rows.append(rows[-1])
             stamps.append(int(now.timestamp()))
         return Reply(body=self._chart(symbol, stamps, rows))
+
+    def _data(self, asked: Asked, symbol: str) -> Reply:
+        """All but the chart and the search wants a crumb."""
+        if asked.path == "/v1/finance/search":
+            return Reply(
+                body={"quotes": [], "news": [self._article("n1", [asked.query["q"]]), self._article("n2", ["ZZZ"])]}
+            )
+        if asked.query.get("crumb") != self.crumb:
+            return self.bad_key(asked)
+        if asked.path.startswith("/v7/finance/options/"):
+            return Reply(
+                body={"optionChain": {"result": [self._chain(symbol, asked.query.get("date"))], "error": None}}
+            )
+        if symbol == UNKNOWN:
+            said = f"No fundamentals data found for any of the summaryTypes={asked.query['modules']}"
+            return Reply(404, {"quoteSummary": {"result": None, "error": {"code": "Not Found", "description": said}}})
+        found = {name: SUMMARY[name] for name in asked.query["modules"].split(",")}
+        return Reply(body={"quoteSummary": {"result": [found], "error": None}})
+
+    def _article(self, uuid: str, tickers: list[str]) -> dict[str, Any]:
+        at = int(self.clock().timestamp()) - 3600
+        link = f"https://news.example/{uuid}"
+        return {"uuid": uuid, "title": "X rises", "publisher": "Wire", "link": link, "providerPublishTime": at,
+                "type": "STORY", "relatedTickers": tickers}  # fmt: skip
+
+    def _chain(self, symbol: str, date: str | None) -> dict[str, Any]:
+        dates = [1796342400, 1796947200]
+        ends = int(date) if date else dates[0]
+
+        def contract(side: str) -> dict[str, Any]:
+            return {"contractSymbol": f"{symbol}{ends}{side}00100000", "strike": 100.0, "currency": "USD", "lastPrice": 5.1,
+                    "volume": 10, "openInterest": 400, "bid": 5.0, "ask": 5.2, "contractSize": "REGULAR", "expiration": ends,
+                    "lastTradeDate": ends - 90000, "impliedVolatility": 0.35, "inTheMoney": True}  # fmt: skip
+
+        sides = {"expirationDate": ends, "hasMiniOptions": False, "calls": [contract("C")], "puts": [contract("P")]}
+        return {
+            "underlyingSymbol": symbol,
+            "expirationDates": dates,
+            "strikes": [100.0],
+            "quote": {},
+            "options": [sides],
+        }
 
     def _stamp(self, row: Row, frame: str) -> int:
         if frame == "1w":
@@ -94,3 +139,15 @@ class YahooStandIn(Vendor):
         if asked.path == "/v1/test/getcrumb" or asked.query.get("crumb") == self.crumb:
             return self.well(asked)
         return self.bad_key(asked)
+
+
+SUMMARY: dict[str, Any] = {
+    "assetProfile": {"country": "United States", "sector": "Technology", "industry": "Consumer Electronics",
+                     "website": "https://x.example", "longBusinessSummary": "Makes X.", "fullTimeEmployees": 7},
+    "price": {"longName": "X Corp", "shortName": "X", "exchangeName": "NasdaqGS", "currency": "USD", "marketCap": 2500000},
+    "defaultKeyStatistics": {"sharesOutstanding": {"raw": 1500000, "fmt": "1.5M"}, "beta": {}},
+    "earningsHistory": {"history": [{"epsActual": 2.1, "epsEstimate": 2.0, "epsDifference": 0.1, "surprisePercent": 0.05,
+                                     "quarter": 1790640000, "period": "-1q", "currency": "USD"}]},
+    "calendarEvents": {"earnings": {"earningsDate": [1801170000], "earningsAverage": 2.3, "isEarningsDateEstimate": False},
+                       "exDividendDate": 1794787200},
+}  # fmt: skip

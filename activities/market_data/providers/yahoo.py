@@ -1,22 +1,38 @@
-"""Yahoo's chart endpoint (unofficial): split-adjusted OHLCV, times at bar open, nulls where nothing traded."""
+"""Yahoo (unofficial): split-adjusted OHLCV from its chart, times at bar open, nulls where nothing traded; other data by crumb."""
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from activities.market_data.cells import figure, mapping, records, rows, text
-from activities.market_data.normalize import RawBar, from_seconds
+from activities.market_data.cells import mapping, rows, text
+from activities.market_data.normalize import RawBar, from_seconds, number
 from activities.market_data.provider import BarRequest, ProviderRefused, ProviderUnavailable
 from activities.market_data.providers.base import DataRequest, HttpProvider, Page, Source
+from activities.market_data.providers.yahoo_data import (
+    PROFILE_MODULES,
+    read_calendar,
+    read_chain,
+    read_earnings,
+    read_news,
+    read_profile,
+    read_quote,
+)
 from domain import timeframe
-from domain.records import Kind, Quote, Record
+from domain.records import Kind
 from domain.zones import zone
 
 DAYS = {"1m": 29, "2m": 59, "5m": 59, "15m": 59, "1h": 729}
 CRUMB_LENGTH = 40
+ENVELOPES = ("chart", "quoteSummary", "optionChain", "finance")
+MOST_EXPIRATIONS = 8
+COOKIE_PAGE = "https://fc.yahoo.com/"
+YAHOO_HOST = re.compile(r"^https://[^/]*\.yahoo\.com(/|$)")
 WAIT_FOR_SESSION = timedelta(minutes=1)
 
 
@@ -31,7 +47,14 @@ class Yahoo(HttpProvider):
 
     def __init__(self, *given: Any, **more: Any) -> None:
         super().__init__(*given, **more)
-        self.sources = {Kind.STOCK_QUOTES: Source(self._quote, _read_quote)}
+        self.sources = {
+            Kind.STOCK_QUOTES: Source(self._quote, read_quote),
+            Kind.COMPANY_INFO: Source(partial(self._summary, modules=PROFILE_MODULES), read_profile),
+            Kind.EARNINGS: Source(partial(self._summary, modules="earningsHistory"), read_earnings),
+            Kind.EARNINGS_CALENDAR: Source(partial(self._summary, modules="calendarEvents"), read_calendar),
+            Kind.NEWS: Source(self._news, read_news),
+            Kind.OPTIONS_CHAIN: Source(self._chain, read_chain),
+        }
         self.crumb = ""
 
     def adjustment(self, frame: str) -> str:
@@ -67,24 +90,52 @@ class Yahoo(HttpProvider):
             "includePrePost": "false",
             "events": "div,splits",
         }
-        path = f"/v8/finance/chart/{quote(symbol, safe='')}"
+        return await self._first(f"/v8/finance/chart/{quote(symbol, safe='')}", params, "chart")
+
+    async def _summary(self, request: DataRequest, modules: str) -> Any:
+        path = f"/v10/finance/quoteSummary/{quote(request.symbol, safe='')}"
+        return await self._first(path, {"modules": modules, "formatted": "false"}, "quoteSummary")
+
+    async def _chain(self, request: DataRequest) -> Any:
+        """The nearest expirations, one call each."""
+        path = f"/v7/finance/options/{quote(request.symbol, safe='')}"
+        found = await self._first(path, {}, "optionChain")
+        dates = [int(one) for one in found.get("expirationDates") or [] if number(one) is not None]
+        options = rows(found.get("options"))
+        there = {one.get("expirationDate") for one in options}
+        for date in [one for one in dates if one not in there][: MOST_EXPIRATIONS - 1]:
+            options += rows((await self._first(path, {"date": date}, "optionChain")).get("options"))
+        return {"options": options}
+
+    async def _news(self, request: DataRequest) -> Any:
+        return mapping(await self._ask("/v1/finance/search", {"q": request.symbol, "newsCount": 50, "quotesCount": 0}))
+
+    async def _first(self, path: str, params: dict[str, str | int], envelope: str) -> dict[str, Any]:
+        """The one result in an envelope of result and error."""
+        found = rows(mapping(mapping(await self._ask(path, params)).get(envelope)).get("result"))
+        if not found:
+            raise ProviderUnavailable(self.name, "sent an answer without a result")
+        return dict(found[0])
+
+    async def _ask(self, path: str, params: dict[str, str | int]) -> Any:
+        """The answer; where the session has gone, once more with a new one."""
         for attempt in range(2):
             answer = await self.client.get(path, {**params, **({"crumb": self.crumb} if self.crumb else {})})
             if answer.status_code == 401 and attempt == 0 and await self._new_session():
                 continue
             break
         body = self.client.json(answer)
-        chart = mapping(body).get("chart")
-        error = chart.get("error") if isinstance(chart, dict) else mapping(mapping(body).get("finance")).get("error")
+        said = (mapping(mapping(body).get(name)).get("error") for name in ENVELOPES)
+        error = next((one for one in said if one), None)
         if error or answer.status_code >= 400:
             self._refuse(error, answer.status_code)
-        found = rows(mapping(chart).get("result"))
-        if not found:
-            raise ProviderUnavailable(self.name, "sent an answer without a result")
-        return dict(found[0])
+        return body
 
     async def _new_session(self) -> bool:
-        """A crumb for the cookie we have; what is no crumb (a page, a complaint) is none."""
+        """A cookie, and a crumb for it; what is no crumb (a page, a complaint) is none."""
+        if YAHOO_HOST.search(self.settings.base_url):  # any page of that host sets the cookie, its 404 too
+            with suppress(ProviderUnavailable):
+                await self.client.get(COOKIE_PAGE, {})
         answer = await self.client.get("/v1/test/getcrumb", {})
         said = answer.text.strip()
         plain = answer.status_code == 200 and 0 < len(said) <= CRUMB_LENGTH and " " not in said and "<" not in said
@@ -127,18 +178,3 @@ def _zone(name: Any) -> ZoneInfo | None:
         return zone(str(name)) if name else None
     except ValueError:
         return None
-
-
-def _read_quote(answer: Any, request: DataRequest) -> list[Record]:
-    meta = mapping(mapping(answer).get("meta"))
-    price, before = figure(meta.get("regularMarketPrice")), figure(meta.get("previousClose"))
-    closes = [one for one in map(figure, mapping(answer).get("closes") or []) if one is not None]
-    if before is None and len(closes) > 1:  # ``chartPreviousClose`` is of the day before the whole chart
-        before = closes[-2]
-    quote_row = {
-        "symbol": request.symbol, "at": from_seconds(meta.get("regularMarketTime")), "price": price,
-        "high": figure(meta.get("regularMarketDayHigh")), "low": figure(meta.get("regularMarketDayLow")),
-        "volume": figure(meta.get("regularMarketVolume")), "previous_close": before,
-        "change_percent": (price / before - 1) * 100 if price and before else None,
-    }  # fmt: skip
-    return list(records(Quote, [quote_row]))
