@@ -32,9 +32,10 @@ format: $(STAMP) ## Format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## Compare tick shapes, then few rows with many (about 6 minutes)
+bench: $(STAMP) ## Compare tick shapes, few rows with many, many alerts on a ticker with one (about 6 minutes)
 	$(BIN)/python -m bench.ticks --sandbox
 	$(BIN)/python -m bench.rows
+	$(BIN)/python -m bench.bars
 
 histories: $(STAMP) ## Record the newest version's workflow histories anew; those of released versions stay
 	$(BIN)/python -m tests.histories.record
