@@ -263,7 +263,9 @@ class Keeper:
             for hole in holes(fetched.bars, need.frame, request.market, liquid=liquid)
             if hole[0] not in empty and hole[0] not in there and hole[0] not in fetched.blank
         ]
-        asked = found[-MOST_HOLES:]
+        past = [hole for hole in found if now - hole[1] > MENDED_FOR]
+        recent = found[len(past) :]
+        asked = past[-MOST_HOLES:] + (recent if len(recent) <= MOST_HOLES else [(recent[0][0], recent[-1][1])])
         if first and fetched.blank:
             asked.append((min(fetched.blank), max(fetched.blank) + timeframe.duration(need.frame)))
         bars, lacking = {bar.open_time: bar for bar in fetched.bars}, set(fetched.blank)
@@ -274,12 +276,12 @@ class Keeper:
                 log.warning("hole not filled", action="refill", symbol=need.symbol, error=str(error)[:200])
                 break
             bars |= {bar.open_time: bar for bar in again.bars}
-        older = [hole for hole in found[:-MOST_HOLES] if hole[0] not in bars]
+        older = [hole for hole in past[:-MOST_HOLES] if hole[0] not in bars]
         empty.update(hole[0] for hole in older)  # of what trades now and then there are too many to ask for
         noted = [(hole, 0) for hole in older]
         if first:  # what is long past was not lost a moment ago
             seen |= {hole[0]: now - SECOND_LOOK for hole in found if now - hole[1] > QUIET_FOR}
-        for hole in found[-MOST_HOLES:]:
+        for hole in past[-MOST_HOLES:] + recent:
             filled = sum(hole[0] <= opened < hole[1] for opened in bars)
             if not filled and now - seen.setdefault(hole[0], now) < SECOND_LOOK:
                 lacking.add(hole[0])
@@ -311,8 +313,8 @@ class Keeper:
                 else:
                     until = need.since or as_of
                     bars = await work.bars.newest(need.symbol, need.frame, adjustment, need.window, until)
-                    newer = await work.bars.between(need.symbol, need.frame, adjustment, until, as_of) if bars else []
-                    newer = [*bars, *(bar for bar in newer if bar.open_time > bars[-1].open_time)] if bars else []
+                    key = (need.symbol, need.frame, adjustment)
+                    newer = [*bars, *await work.bars.between(*key, bars[-1].open_time, as_of)] if bars else []
                     self._empty.setdefault((provider.name, need.symbol, need.frame), set()).update(
                         await work.bars.empty_gaps(need.symbol, need.frame, adjustment, since=newer[0].open_time)
                         if newer

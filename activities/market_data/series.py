@@ -13,7 +13,7 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
-from activities.market_data.doubt import splits
+from activities.market_data.doubt import OVERNIGHT, splits
 from activities.market_data.market import NEVER_QUIET, Interval, Market
 from activities.market_data.provider import FetchedBars
 from domain import timeframe
@@ -186,15 +186,15 @@ def readjusted(held: Series, closed: Sequence[Bar]) -> bool:
 
 
 def shifted(held: Series, closed: Sequence[Bar]) -> bool:
-    """Whether a split was worked in after the bar of its day had come: older prices have changed, newer ones have not.
-
-    The bar before them, which was not asked for again, then lies off by the same factor.
-    """
+    """Whether a split was worked in after bars of its day had come: all before that night have changed, none after it."""
     known = {bar.open_time: bar.close for bar in held.bars}
-    factors = [bar.close / known[bar.open_time] for bar in closed if known.get(bar.open_time)]
-    changed = list(itertools.takewhile(lambda factor: abs(factor - 1) > SHIFTED, factors))
-    before = bisect_left(held.bars, closed[0].open_time, key=_open) - 1 if closed else -1
-    if not changed or len(changed) == len(factors) or before < 0 or max(changed) > min(changed) * (1 + ALIKE):
+    both = [(bar, bar.close / known[bar.open_time]) for bar in closed if known.get(bar.open_time)]
+    changed = list(itertools.takewhile(lambda one: abs(one[1] - 1) > SHIFTED, both))
+    if len(changed) < FEWEST_READJUSTED or len(changed) == len(both):
         return False
-    factor, step = changed[0], closed[0].close / held.bars[before].close
-    return abs(step / factor - 1) < abs(step - 1) and abs(step / factor - 1) < ALIKE * 5
+    factors = [factor for _, factor in changed]
+    if max(factors) > min(factors) * (1 + ALIKE) or any(
+        abs(factor - 1) > READJUSTED for _, factor in both[len(changed) :]
+    ):
+        return False
+    return both[len(changed)][0].open_time - changed[-1][0].close_time >= OVERNIGHT

@@ -13,7 +13,7 @@ from activities.interface import Freshness
 from activities.market_data.calendars import Calendars
 from activities.market_data.doubt import SECOND_LOOK, Doubt, blank_doubt, doubt
 from activities.market_data.gate import PATIENCE, patiently
-from activities.market_data.keeper import Keeper, Key, Need
+from activities.market_data.keeper import BEGINNING, Keeper, Key, Need
 from activities.market_data.provider import (
     BarProvider,
     ProviderError,
@@ -85,7 +85,7 @@ class MarketData:
         self.keeper = Keeper(calendars or Calendars(clock), database, clock)
         self._flights: dict[Key, asyncio.Task[Series]] = {}
         self._refused: dict[Key, tuple[datetime, str]] = {}
-        self._nobody: dict[tuple[str, str, datetime], tuple[int, datetime]] = {}
+        self._nobody: dict[tuple[str, str], tuple[datetime, int, datetime]] = {}
         self._doubted: dict[tuple[str, str, datetime], datetime] = {}
 
     async def bars(self, need: Need, *, limit: float | None) -> Answer:
@@ -120,14 +120,15 @@ class MarketData:
                 log.warning("jump confirmed", action="doubt_bar", symbol=need.symbol, why=answer.doubt.why)
                 self.keeper.believed.add((need.symbol, need.frame, answer.doubt.bar.close_time))
             if self._lags(provider, need, answer):  # another vendor may have the bar already
-                late = late or answer
+                late = answer if late is None or _newest(answer) > _newest(late) else late
                 continue
             if _is_broken(need, answer):  # another vendor may have worked the split in
                 broken = broken or answer
                 continue
             return answer
         if late is not None:
-            if late.freshness is not Freshness.SETTLING and late.expected is not None:
+            everyone_answered = not problem and not doubtful
+            if late.freshness is not Freshness.SETTLING and late.expected is not None and everyone_answered:
                 self._nobody_has(need, late.expected)
             return late
         if doubtful:
@@ -147,27 +148,27 @@ class MarketData:
         if series is None or answer.expected is None or (series.newest_close or answer.expected) >= answer.expected:
             return False
         if answer.freshness is not Freshness.SETTLING:
-            times, until = self._nobody.get((need.symbol, need.frame, answer.expected), (0, None))
-            is_known = times >= MOST_ASKED or (until is not None and self.clock() < until)
-            if need.forming or is_known or not series.misses_none(need.frame):
+            expected, times, until = self._nobody.get((need.symbol, need.frame), (None, 0, self.clock()))
+            is_known = expected == answer.expected and (times >= MOST_ASKED or self.clock() < until)
+            if need.forming or is_known or not (series.misses_none(need.frame) or _is_old(need.frame, answer)):
                 return False
         return answer.as_of - answer.expected > grace_of(provider, need.frame, series.market) + LATE_AFTER
 
     def _nobody_has(self, need: Need, expected: datetime) -> None:
         """Every vendor lacks a bar: the others are asked again in a quarter of an hour, then ever later, then no more."""
-        name = (need.symbol, need.frame, expected)
-        if len(self._nobody) > MOST_DOUBTED:
-            self._nobody.clear()
-        times, _ = self._nobody.get(name, (0, None))
-        self._nobody[name] = times + 1, self.clock() + ASKED_AGAIN * 2**times
+        before, times, _ = self._nobody.get((need.symbol, need.frame), (None, 0, None))
+        times = times if before == expected else 0
+        self._nobody[need.symbol, need.frame] = expected, times + 1, self.clock() + ASKED_AGAIN * 2**times
 
     def _is_coming(
         self, provider: BarProvider, need: Need, held: Series, expected: datetime | None, as_of: datetime
     ) -> bool:
-        """Whether the bar that has just closed is on its way."""
+        """Whether a bar that has closed is on its way, so that the forming one would stand beside the bar before it."""
         if held.market is None or expected is None or (held.newest_close or expected) >= expected:
             return False
-        return as_of - expected <= provider.grace + LATE_AFTER and held.misses_none(need.frame)
+        if held.forming is None or held.forming.close_time <= expected:  # it is that bar, within its grace
+            return False
+        return as_of - expected <= SETTLE_FOR + provider.grace and held.misses_none(need.frame)
 
     def _believed(self, provider: BarProvider, need: Need, found: Doubt) -> bool:
         """Whether a jump has stood for long enough to be true, and was still there when the vendor was asked once more."""
@@ -350,6 +351,18 @@ def _agree(one: Answer, other: Answer) -> bool:
         return False
     is_raw = any(answer.series is not None and answer.series.is_raw for answer in (one, other))
     return not (is_raw and one.doubt.is_split_like)
+
+
+def _newest(answer: Answer) -> datetime:
+    return (answer.series and answer.series.newest_close) or BEGINNING
+
+
+def _is_old(frame: str, answer: Answer) -> bool:
+    """Whether a market that is shut now has traded for hours without a bar: even a thin ticker's vendor may be dead."""
+    series = answer.series
+    if series is None or series.market is None or series.newest_close is None or not timeframe.is_intraday(frame):
+        return False
+    return series.market.trading(series.newest_close, answer.as_of) > 3 * timeframe.duration(frame) + LONGEST_QUIET
 
 
 def _is_broken(need: Need, answer: Answer) -> bool:

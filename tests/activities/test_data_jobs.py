@@ -18,8 +18,9 @@ from activities.interface import StepInput
 from activities.jobs.data_steps import DataSteps
 from activities.jobs.executor import JobFailed, JobRefused, Task
 from activities.jobs.runner import JobRunner
+from activities.market_data.gate import Circuit
 from activities.market_data.http import VendorSettings
-from activities.market_data.provider import ProviderRefused
+from activities.market_data.provider import BarRequest, ProviderError, ProviderRefused
 from activities.market_data.providers.base import DataRequest, HttpProvider
 from activities.market_data.service import MarketData
 from domain.errors import InvalidInput
@@ -345,6 +346,31 @@ async def test_every_vendor_reads_every_kind_it_offers(kind: type[Vendor]) -> No
             assert all(record.KEY for record in found)
             for odd in ({}, [], None, 7, "x", [[]], {"results": [{}], "feed": [7], "Global Quote": []}, [{"id": None}]):
                 assert provider.read(odd, request) == []
+        await provider.close()
+
+
+@pytest.mark.parametrize("trouble", ["no_crumb", "crumb_refused", "not_even_json", "no_options"])
+async def test_what_yahoo_asks_a_session_for_closes_nothing_for_bars(trouble: str) -> None:
+    class Odd(YahooStandIn):
+        def well(self, asked: Asked) -> Reply:
+            if asked.path == "/v1/test/getcrumb" and trouble == "no_crumb":
+                return Reply(429, "Edge: Too Many Requests", "text/plain")
+            if asked.path.startswith("/v7/") and trouble == "no_options" and asked.query.get("crumb"):
+                return Reply(body={"optionChain": {"result": [], "error": None}})
+            if asked.path.startswith("/v7/") and trouble in ("crumb_refused", "not_even_json"):
+                return self.bad_key(asked) if trouble == "crumb_refused" else Reply(401, "<html>no", "text/html")
+            return super().well(asked)
+
+    vendor = Odd(lambda: NOW)
+    async with StandIn(vendor) as server:
+        provider = VENDOR_CLASSES["yahoo"](VendorSettings(server.url), lambda: NOW)
+        for n in range(6):
+            with pytest.raises(ProviderError):
+                await provider.data(DataRequest(Kind.OPTIONS_CHAIN, f"S{n}", NOW.date(), NOW.date(), NOW))
+        assert provider.gate.circuit is Circuit.CLOSED
+        assert provider.gate.tally.calls == len(server.asked), "the rate is one for both"
+        start = NOW - timedelta(days=9)
+        assert (await provider.fetch(BarRequest("AAPL", "1d", start, NOW, NOW, vendor.market.market))).bars
         await provider.close()
 
 

@@ -184,9 +184,13 @@ class HttpProvider:
         source = self.sources.get(request.kind)
         if source is None:
             raise ProviderRefused(self.name, f"has no {request.kind.value.replace('_', ' ')}")
-        async with self.gate.watching():
+        async with self.gate_of(request.kind).watching():
             self._keyed()
             return await source.ask(request)
+
+    def gate_of(self, kind: Kind) -> Gate:
+        """Whose circuit a kind of data opens: that of bars, unless the vendor keeps it apart."""
+        return self.gate
 
     def read(self, answer: Any, request: DataRequest) -> Sequence[Record]:
         """Records of an answer that :meth:`data` gave."""

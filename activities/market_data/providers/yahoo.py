@@ -11,6 +11,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from activities.market_data.cells import mapping, rows, text
+from activities.market_data.gate import Gate
 from activities.market_data.normalize import RawBar, from_seconds, number
 from activities.market_data.provider import BarRequest, ProviderRefused, ProviderUnavailable
 from activities.market_data.providers.base import DataRequest, HttpProvider, Page, Source
@@ -55,7 +56,13 @@ class Yahoo(HttpProvider):
             Kind.NEWS: Source(self._news, read_news),
             Kind.OPTIONS_CHAIN: Source(self._chain, read_chain),
         }
+        # what needs a session shares the rate with bars, which need none, but must not close their circuit
+        self.session_gate = Gate(self.name, self.gate.rates, self.clock, tally=self.gate.tally)
         self.crumb = ""
+
+    def gate_of(self, kind: Kind) -> Gate:
+        """Quotes come from the chart, as bars do."""
+        return self.gate if kind is Kind.STOCK_QUOTES else self.session_gate
 
     def adjustment(self, frame: str) -> str:
         """``close`` is split-adjusted."""
@@ -113,6 +120,8 @@ class Yahoo(HttpProvider):
     async def _first(self, path: str, params: dict[str, str | int], envelope: str) -> dict[str, Any]:
         """The one result in an envelope of result and error."""
         found = rows(mapping(mapping(await self._ask(path, params)).get(envelope)).get("result"))
+        if not found and envelope != "chart":
+            raise ProviderRefused(self.name, "knows nothing of this ticker")
         if not found:
             raise ProviderUnavailable(self.name, "sent an answer without a result")
         return dict(found[0])
@@ -124,6 +133,8 @@ class Yahoo(HttpProvider):
             if answer.status_code == 401 and attempt == 0 and await self._new_session():
                 continue
             break
+        if answer.status_code == 401:  # whatever the body is
+            self._refuse(None, answer.status_code)
         body = self.client.json(answer)
         said = (mapping(mapping(body).get(name)).get("error") for name in ENVELOPES)
         error = next((one for one in said if one), None)
