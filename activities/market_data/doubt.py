@@ -50,8 +50,8 @@ def doubt(bars: Sequence[Bar], market: Market | None, newest: int = 3) -> Doubt 
     if market is None:
         return None
     for index in range(max(1, len(bars) - newest), len(bars)):
-        earlier, later = bars[index - 1], bars[index]
-        if not (math.isfinite(earlier.close) and math.isfinite(later.close)):
+        earlier, later = _sound_before(bars, index), bars[index]
+        if earlier is None or not math.isfinite(later.close):
             continue
         opened, closed = later.open / earlier.close, later.close / earlier.close
         factor = max(closed, 1 / closed)
@@ -63,6 +63,14 @@ def doubt(bars: Sequence[Bar], market: Market | None, newest: int = 3) -> Doubt 
                 later, f"it opens at {opened:.4g} times the close before, as after a split", is_split_like=True
             )
     return None
+
+
+def _sound_before(bars: Sequence[Bar], index: int) -> Bar | None:
+    """The last bar with prices before one: what is broken in between says nothing."""
+    return next(
+        (bars[at] for at in range(index - 1, max(index - 1 - LONGEST_SPIKE, -1), -1) if math.isfinite(bars[at].close)),
+        None,
+    )
 
 
 def splits(bars: Sequence[Bar], market: Market | None) -> list[int]:
@@ -90,13 +98,17 @@ def without_spikes(bars: Sequence[Bar]) -> tuple[Bar, ...]:
     A few bars at fifteen times the price, or a fifteenth, between others that agree with each other were never traded.
     """
     closes = [bar.close for bar in bars]
-    ratios = _ratios(closes)
+    known = _filled(closes)
+    ratios = _ratios(known)
     jumps = np.flatnonzero((ratios >= SLIPPED) | (ratios <= 1 / SLIPPED)) + 1
     cleaned = list(bars)
     for index in jumps.tolist():
-        if not math.isfinite(cleaned[index].close) or not math.isfinite(cleaned[index - 1].close):
+        earlier = _sound_before(cleaned, index)
+        if earlier is None or not math.isfinite(cleaned[index].close):
             continue
-        before = closes[index - 1]
+        before = earlier.close
+        if 1 / SLIPPED < closes[index] / before < SLIPPED:  # it is the way back
+            continue
         back = next(
             (at for at in range(index + 1, min(index + 1 + LONGEST_SPIKE, len(bars))) if 0.5 < closes[at] / before < 2),
             None,
@@ -106,6 +118,17 @@ def without_spikes(bars: Sequence[Bar]) -> tuple[Bar, ...]:
             missing = (math.nan,) * 5
             cleaned[at] = Bar(bar.open_time, bar.close_time, *missing, final=bar.final)
     return tuple(cleaned)
+
+
+def _filled(closes: Sequence[float]) -> Sequence[float]:
+    """The last price there was, where there is none."""
+    if all(map(math.isfinite, closes)):
+        return closes
+    found, last = [], math.nan
+    for close in closes:
+        last = close if math.isfinite(close) else last
+        found.append(last)
+    return found
 
 
 def _ratios(closes: Sequence[float]) -> NDArray[np.float64]:

@@ -349,6 +349,8 @@ def _agree(one: Answer, other: Answer) -> bool:
     """Two vendors saw the same jump on the same bar. That raw prices jump at a split says nothing of adjusted ones."""
     if one.doubt is None or other.doubt is None or one.doubt.bar.close_time != other.doubt.bar.close_time:
         return False
+    if not 0.8 < one.doubt.bar.close / other.doubt.bar.close < 1.25:  # each has a fault of its own
+        return False
     is_raw = any(answer.series is not None and answer.series.is_raw for answer in (one, other))
     return not (is_raw and one.doubt.is_split_like)
 
