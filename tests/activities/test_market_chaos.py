@@ -163,3 +163,81 @@ async def test_what_a_rule_sees_is_true_or_missing(database: Database, seed: int
         at = market.next_close(frame, at)
     assert judged == closes, (steps, clock.now)
     assert known >= 0.7 * len(judged), "two vendors seldom lack the same"
+
+
+class Splitting(Shaky):
+    """Works a split into its whole history at a time of its own, before the first bar of that day closes."""
+
+    def __init__(
+        self, name: str, clock: Clock, trouble: Trouble, split: tuple[datetime, float], adjusts: datetime
+    ) -> None:
+        super().__init__(name, clock, trouble)
+        self.split, self.adjusts = split, adjusts
+
+    def _row(self, span: tuple[datetime, datetime], now: datetime) -> list[Bar]:
+        day, factor = self.split
+        worked_in = now >= self.adjusts or span[0] >= day
+        return [
+            replace(bar, open=bar.open / factor, high=bar.high / factor, low=bar.low / factor, close=bar.close / factor)
+            if worked_in
+            else bar
+            for bar in super()._row(span, now)
+        ]
+
+
+@pytest.mark.parametrize("frame", ["1h", "1d"])
+@pytest.mark.parametrize("seed", range(SEEDS))
+async def test_prices_of_two_levels_never_meet(database: Database, seed: int, frame: str) -> None:
+    """A split of any ratio, any day of the week, seen by two processes that restart and vendors that fail in between."""
+    rng = random.Random(f"split {seed} {frame}")
+    sessions = Evaluation(
+        MarketData([Shaky("x", Clock(OPENED), Trouble(rng))], clock=Clock(OPENED))
+    ).market.keeper.calendars
+    market = sessions.market("XNYS")
+    day, _ = market.bar("1d", OPENED + timedelta(days=rng.randrange(0, 6))) or (OPENED, None)
+    factor = rng.choice([1.05, 1.1, 1.5, 2, 3, 4, 10, 0.5, 0.1])
+    clock = Clock(day - timedelta(days=4, hours=3))
+    length = timedelta(hours=1) if frame == "1h" else timedelta(days=1)
+    made = []
+    for n in range(2):
+        trouble = Trouble(rng)
+        if rng.random() < 0.6:
+            begins = day + rng.uniform(-2, 1) * timedelta(days=1)
+            trouble.down = begins, begins + rng.choice([1, 8, 30]) * timedelta(hours=1)
+        adjusts = day - rng.random() * timedelta(hours=12)
+        made.append((f"v{n}", trouble, (day, factor), adjusts))
+
+    def process() -> Evaluation:
+        return Evaluation(MarketData([Splitting(name, clock, *rest) for name, *rest in made], database, clock))
+
+    processes, after, last = [process(), process()], market.last_close(frame, clock.now), None
+    keys = ("close", "close[1]", "sma(5)", "sma(20)")
+    seen_all = known = 0
+    while clock.now < day + timedelta(days=4):
+        at = rng.randrange(2)
+        if rng.random() < 0.05:
+            processes[at] = process()
+        result = await processes[at].evaluate(EvaluateInput("X", frame, keys, clock.now, after=after))
+        for snapshot in result.snapshots:
+            assert last is None or snapshot.bar_close > last
+            last = after = snapshot.bar_close
+            closes = [snapshot.bar_close]
+            while len(closes) < 20:
+                closes.append(market.last_close(frame, closes[-1] - timedelta(seconds=1)))  # type: ignore[arg-type]
+            level = factor if snapshot.bar_close > day else 1
+            true = [true_price(one) / level for one in closes]
+            values = {"close": true[0], "close[1]": true[1], "sma(5)": sum(true[:5]) / 5, "sma(20)": sum(true) / 20}
+            for key in keys:
+                seen = snapshot.values[key]
+                assert seen is None or seen == pytest.approx(values[key]), (
+                    key,
+                    snapshot.bar_close,
+                    clock.now,
+                    factor,
+                    day,
+                )
+                seen_all, known = seen_all + 1, known + (seen is not None)
+        step = rng.choice([timedelta(minutes=1), timedelta(minutes=7), length / 3, length])
+        tick = clock.now + min(step, timedelta(hours=5))
+        clock.now = min(tick, result.ready_at) if result.ready_at and result.ready_at > clock.now else tick
+    assert known >= 0.7 * seen_all > 0
