@@ -29,7 +29,7 @@ from activities.interface import (
 from activities.market_data.series import Series
 from activities.market_data.service import Answer, MarketData, Need
 from domain import timeframe
-from domain.bar import Bar, BarSnapshot
+from domain.bar import Bar, BarSnapshot, by_close
 from domain.expression import parse
 from domain.operand import FieldOperand, IndicatorOperand
 from domain.operand import Series as Operand
@@ -95,7 +95,7 @@ class Evaluation:
             if answer.freshness is Freshness.SETTLING and answer.series is not None:
                 coming = answer.series.last_close(frame, answer.as_of)
                 if coming is not None:
-                    until = min(until, bisect_left(series.bars, coming, key=_close))
+                    until = min(until, bisect_left(series.bars, coming, key=by_close))
         return until
 
     @activity.defn(name=FETCH)
@@ -148,7 +148,7 @@ class Evaluation:
         for operand in operands:
             if operand.timeframe and operand.timeframe != wanted.timeframe:
                 chosen = others[operand.timeframe]
-                at = bisect_right(chosen.bars, bar.close_time, key=_close) - 1
+                at = bisect_right(chosen.bars, bar.close_time, key=by_close) - 1
             else:
                 chosen, at = series, index
             frame = operand.timeframe or wanted.timeframe
@@ -216,7 +216,7 @@ def _first_new(series: Series, wanted: EvaluateInput, since: datetime | None) ->
         newest = max(size - 1, 0)
         seen = wanted.after is not None and size > 0 and series.bars[-1].close_time <= wanted.after
         return size if seen else newest
-    return bisect_right(series.bars, since, key=_close)
+    return bisect_right(series.bars, since, key=by_close)
 
 
 def _with_forming(series: Series) -> Series:
@@ -226,10 +226,6 @@ def _with_forming(series: Series) -> Series:
 
 def _in_session(series: Series, bar: Bar) -> bool:
     return series.market is None or series.market.is_open(bar.open_time, bar.close_time)
-
-
-def _close(bar: Bar) -> datetime:
-    return bar.close_time
 
 
 def _finite(value: float) -> float | None:

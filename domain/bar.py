@@ -3,8 +3,10 @@
 import math
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 
 FIELDS = ("open", "high", "low", "close", "volume")
+by_open, by_close = attrgetter("open_time"), attrgetter("close_time")  # keys to sort and search bars by
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,11 @@ class Bar:
     close: float
     volume: float
     final: bool = True
+
+    @classmethod
+    def missing(cls, open_time: datetime, close_time: datetime, *, final: bool = True) -> "Bar":
+        """One whose values nobody knows: it keeps its place, and what is computed over it is missing."""
+        return cls(open_time, close_time, math.nan, math.nan, math.nan, math.nan, math.nan, final)
 
     @property
     def is_sound(self) -> bool:

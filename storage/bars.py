@@ -99,6 +99,15 @@ class Bars:
             )
         return Saved(len(corrections), _is_readjusted(factors))
 
+    async def save_newest(
+        self, symbol: str, timeframe: str, adjustment: str, bars: Sequence[Bar], source: str, seen_at: datetime
+    ) -> Saved:
+        """Saves; where the vendor has adjusted its history, what is older is forgotten: it would not go with it."""
+        saved = await self.save(symbol, timeframe, adjustment, bars, source, seen_at)
+        if saved.is_readjusted and not adjustment.endswith("/raw"):
+            await self.forget(symbol, timeframe, adjustment, bars[0].open_time)
+        return saved
+
     async def newest(self, symbol: str, timeframe: str, adjustment: str, count: int, before: datetime) -> list[Bar]:
         """The newest ``count`` bars that had closed at ``before``, ascending."""
         rows = await self.session.scalars(

@@ -271,10 +271,8 @@ class DataSteps:
             if params.kind is Kind.HISTORICAL_PRICES:
                 key = stored_key(self._provider(staged.source), params.timeframe)
                 bars = [_bar(row) for row in rows]
-                saved = await work.bars.save(staged.symbol, params.timeframe, key, bars, staged.source, seen_at=now)
+                saved = await work.bars.save_newest(staged.symbol, params.timeframe, key, bars, staged.source, now)
                 corrected = saved.corrected
-                if saved.is_readjusted and not key.endswith("/raw"):
-                    await work.bars.forget(staged.symbol, params.timeframe, key, bars[0].open_time)
             else:
                 records = [RECORDS[params.kind].model_validate(row) for row in rows]
                 if records:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,7 +24,7 @@ PLAIN = {  # those whose holidays (the Orthodox Easter) the library cannot work 
     "XBSE": ("Europe/Bucharest", time(10), time(17, 45)),
 }
 KNOWN_FROM = (timedelta(days=365 * 5), timedelta(days=365), timedelta(days=180))
-SHUT = 6  # no market trades on Saturdays
+WEEKDAYS, BUT_SATURDAYS = range(1, 6), (1, 2, 3, 4, 5, 7)
 
 
 def is_market(code: str) -> bool:
@@ -83,7 +83,7 @@ def _exchange(code: str, start: date, end: date) -> Exchange:
         return Exchange(code, "Europe/London", _forex(start, end))
     if code in PLAIN:
         zone, first, last = PLAIN[code]
-        return Exchange(code, zone, _weekdays(ZoneInfo(zone), start, end, first, last))
+        return Exchange(code, zone, _alike(_days(start, end), ZoneInfo(zone), (first, last), WEEKDAYS))
     calendar = _built(code, start, end)
     sessions = []
     columns = calendar.schedule[["open", "break_start", "break_end", "close"]]
@@ -121,15 +121,14 @@ def _built(code: str, start: date, end: date) -> Any:
     raise ValueError(f"the calendar of the market {code} cannot be worked out: {error}")
 
 
-def _weekdays(zone: ZoneInfo, start: date, end: date, first: time, last: time) -> list[Session]:
-    days = (day for day in _days(start, end) if day.isoweekday() <= 5)
-    return [
-        Session(
-            day,
-            ((datetime.combine(day, first, zone).astimezone(UTC), datetime.combine(day, last, zone).astimezone(UTC)),),
-        )
-        for day in days
-    ]
+def _alike(days: Iterable[date], zone: ZoneInfo, hours: tuple[time, time], trading: Collection[int]) -> list[Session]:
+    """Sessions of the same local hours on some days of the week (1 is Monday)."""
+    opened, closed = hours
+
+    def at(day: date, hour: time) -> datetime:
+        return datetime.combine(day, hour, zone).astimezone(UTC)
+
+    return [Session(day, ((at(day, opened), at(day, closed)),)) for day in days if day.isoweekday() in trading]
 
 
 def _before(first: Session, zone: str, start: date) -> list[Session]:
@@ -137,20 +136,8 @@ def _before(first: Session, zone: str, start: date) -> list[Session]:
     if first.day - start < timedelta(days=31):
         return []
     local = ZoneInfo(zone)
-    opened, closed = (at.astimezone(local).time() for at in (first.open, first.close))
-    days = (day for day in _days(start, first.day - timedelta(days=1)) if day.isoweekday() != SHUT)
-    return [
-        Session(
-            day,
-            (
-                (
-                    datetime.combine(day, opened, local).astimezone(UTC),
-                    datetime.combine(day, closed, local).astimezone(UTC),
-                ),
-            ),
-        )
-        for day in days
-    ]
+    hours = first.open.astimezone(local).time(), first.close.astimezone(local).time()
+    return _alike(_days(start, first.day - timedelta(days=1)), local, hours, BUT_SATURDAYS)
 
 
 def _forex(start: date, end: date) -> list[Session]:

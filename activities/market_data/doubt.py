@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 
 from activities.market_data.market import Market
-from domain.bar import Bar
+from domain.bar import Bar, by_open
 
 DOUBTED_FOR = timedelta(minutes=2)
 SECOND_LOOK = timedelta(seconds=15)
@@ -37,7 +36,7 @@ def blank_doubt(bars: Sequence[Bar], blank: Collection[datetime]) -> Doubt | Non
     """The bar after a place where values are lacking: what is computed on it would leave them out."""
     if not blank:
         return None
-    index = bisect_left(bars, min(blank), key=lambda bar: bar.open_time)
+    index = bisect_left(bars, min(blank), key=by_open)
     return Doubt(bars[index], "rows before it came without values", SECOND_LOOK) if index < len(bars) else None
 
 
@@ -53,15 +52,13 @@ def doubt(bars: Sequence[Bar], market: Market | None, newest: int = 3) -> Doubt 
         earlier, later = _sound_before(bars, index), bars[index]
         if earlier is None or not math.isfinite(later.close):
             continue
-        opened, closed = later.open / earlier.close, later.close / earlier.close
-        factor = max(closed, 1 / closed)
-        if factor >= SLIPPED:
+        closed = later.close / earlier.close
+        if max(closed, 1 / closed) >= SLIPPED:
             return Doubt(later, f"its price is {closed:.4g} times that of the bar before")
-        overnight = not market.continuous and later.open_time - earlier.close_time >= OVERNIGHT
-        if overnight and _is_split_like(opened) and _is_split_like(closed, 3 * NEAR):
-            return Doubt(
-                later, f"it opens at {opened:.4g} times the close before, as after a split", is_split_like=True
-            )
+        if not market.continuous and _is_split(earlier, later):
+            opened = later.open / earlier.close
+            why = f"it opens at {opened:.4g} times the close before, as after a split"
+            return Doubt(later, why, is_split_like=True)
     return None
 
 
@@ -77,19 +74,8 @@ def splits(bars: Sequence[Bar], market: Market | None) -> list[int]:
     """Indices of the bars before which prices look as after a split: for a vendor that does not work splits in."""
     if market is None or market.continuous or len(bars) < 2:
         return []
-    ratios = _ratios([bar.close for bar in bars])
-    nights = (
-        np.flatnonzero((ratios >= SMALLEST_SPLIT * (1 - 3 * NEAR)) | (ratios <= 1 / (SMALLEST_SPLIT * (1 - 3 * NEAR))))
-        + 1
-    )
-    found = []
-    for index in nights.tolist():
-        earlier, later = bars[index - 1], bars[index]
-        if later.open_time - earlier.close_time < OVERNIGHT:
-            continue
-        if _is_split_like(later.open / earlier.close) and _is_split_like(later.close / earlier.close, 3 * NEAR):
-            found.append(index)
-    return found
+    jumps = _jumps([bar.close for bar in bars], SMALLEST_SPLIT)
+    return [index for index in jumps if _is_split(bars[index - 1], bars[index])]
 
 
 def without_spikes(bars: Sequence[Bar]) -> tuple[Bar, ...]:
@@ -98,11 +84,8 @@ def without_spikes(bars: Sequence[Bar]) -> tuple[Bar, ...]:
     A few bars at fifteen times the price, or a fifteenth, between others that agree with each other were never traded.
     """
     closes = [bar.close for bar in bars]
-    known = _filled(closes)
-    ratios = _ratios(known)
-    jumps = np.flatnonzero((ratios >= SLIPPED) | (ratios <= 1 / SLIPPED)) + 1
     cleaned = list(bars)
-    for index in jumps.tolist():
+    for index in _jumps(_filled(closes), SLIPPED):
         earlier = _sound_before(cleaned, index)
         if earlier is None or not math.isfinite(cleaned[index].close):
             continue
@@ -114,9 +97,7 @@ def without_spikes(bars: Sequence[Bar]) -> tuple[Bar, ...]:
             None,
         )
         for at in range(index, back) if back is not None else ():
-            bar = bars[at]
-            missing = (math.nan,) * 5
-            cleaned[at] = Bar(bar.open_time, bar.close_time, *missing, final=bar.final)
+            cleaned[at] = Bar.missing(bars[at].open_time, bars[at].close_time, final=bars[at].final)
     return tuple(cleaned)
 
 
@@ -131,10 +112,20 @@ def _filled(closes: Sequence[float]) -> Sequence[float]:
     return found
 
 
-def _ratios(closes: Sequence[float]) -> NDArray[np.float64]:
+def _jumps(closes: Sequence[float], least: float) -> list[int]:
+    """Indices of prices that are so many times the one before, or so small a part of it."""
     values = np.array(closes, dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return values[1:] / values[:-1]
+        ratios = values[1:] / values[:-1]
+    found: list[int] = (np.flatnonzero((ratios >= least) | (ratios <= 1 / least)) + 1).tolist()
+    return found
+
+
+def _is_split(earlier: Bar, later: Bar) -> bool:
+    """A night lies between two bars, and prices after it are those before it by a split's ratio."""
+    if later.open_time - earlier.close_time < OVERNIGHT:
+        return False
+    return _is_split_like(later.open / earlier.close) and _is_split_like(later.close / earlier.close, 3 * NEAR)
 
 
 def _is_split_like(ratio: float, near: float = NEAR) -> bool:

@@ -13,12 +13,12 @@ from datetime import UTC, date, datetime, timedelta
 import structlog
 
 from activities.market_data.calendars import Calendars
-from activities.market_data.doubt import SECOND_LOOK, doubt, splits, without_spikes
+from activities.market_data.doubt import SECOND_LOOK, Doubt, doubt, splits, without_spikes
 from activities.market_data.market import CRYPTO, Interval, Market
 from activities.market_data.provider import BarProvider, BarRequest, FetchedBars, Hours, ProviderError, delay_of
 from activities.market_data.series import IsHole, Series, holes, is_liquid, joined, readjusted, unbroken
 from domain import timeframe
-from domain.bar import Bar
+from domain.bar import Bar, by_close, by_open
 from storage.bars import Gap
 from storage.database import Database
 
@@ -127,7 +127,7 @@ class Keeper:
         if overlaps and held is not None:
             overlap = held.bars[-OVERLAP:][0].open_time
             again = min([overlap, *held.blank, *self._mendable(key, held, as_of), *self._unstored.get(key, ())])
-            at = bisect_left(held.bars, again, key=_open)
+            at = bisect_left(held.bars, again, key=by_open)
             start = held.bars[max(0, at - 1)].open_time if again < overlap else overlap
         async with asyncio.timeout(LONGEST_FETCH_SECONDS):
             series, fetched = await self._fetched(provider, need, market, held, start, needed)
@@ -142,24 +142,29 @@ class Keeper:
             await self._store(provider, need, self._storable(key, series, fetched), anew=changed)
         return series
 
+    def doubt(self, key: Key, series: Series) -> Doubt | None:
+        """What is doubtful of the newest bars, and not believed yet."""
+        found = doubt(series.bars, series.market)
+        return None if found is None or (key[1], key[2], found.bar.close_time) in self.believed else found
+
     def _storable(self, key: Key, series: Series, fetched: FetchedBars) -> list[Bar]:
         """What was fetched, as it stands in the series; not what is doubted, which is asked for again."""
         first = fetched.bars[0].open_time if fetched.bars else BEGINNING
         given = {bar.open_time for bar in fetched.bars if bar.final}
-        bars = [bar for bar in series.bars[bisect_left(series.bars, first, key=_open) :] if bar.open_time in given]
-        found = doubt(series.bars, series.market)
-        if found is None or (key[1], key[2], found.bar.close_time) in self.believed:
+        bars = [bar for bar in series.bars[bisect_left(series.bars, first, key=by_open) :] if bar.open_time in given]
+        found = self.doubt(key, series)
+        if found is None:
             self._unstored.pop(key, None)
             return bars
         self._unstored[key] = (found.bar.open_time,)
-        return bars[: bisect_left(bars, found.bar.open_time, key=_open)]
+        return bars[: bisect_left(bars, found.bar.open_time, key=by_open)]
 
     def _mendable(self, key: Key, held: Series, as_of: datetime) -> list[datetime]:
         """Bars without sound values: the vendor may have mended them. Those of the last hour each time, older ones every hour."""
         oldest = as_of - MENDED_FOR
         if as_of - self._mended.get(key, BEGINNING) > MENDED_FOR:
             self._mended[key], oldest = as_of, BEGINNING
-        first = bisect_left(held.bars, oldest, key=lambda bar: bar.close_time)
+        first = bisect_left(held.bars, oldest, key=by_close)
         found = [bar.open_time for bar in held.bars[first:] if math.isnan(bar.close)]
         if oldest is BEGINNING and not held.is_raw:  # a vendor may work a split in days after it
             found += [held.bars[max(index - 2, 0)].open_time for index in splits(held.bars, held.market)]
@@ -168,10 +173,8 @@ class Keeper:
     def _further(self, provider: BarProvider, need: Need, series: Series, *, overlaps: bool) -> datetime | None:
         """From when on to fetch once more: a jump may be gone from an adjusted history, a thin ticker has bars further back."""
         key, now = (provider.name, need.symbol, need.frame), self.clock()
-        found = doubt(series.bars, series.market)
         if overlaps:
-            doubted = found is not None and (need.symbol, need.frame, found.bar.close_time) not in self.believed
-            return self.start(provider, need) if doubted else None
+            return None if self.doubt(key, series) is None else self.start(provider, need)
         if not _is_thin(series, need, series.market) or now - self._widened.get(key, BEGINNING) < WIDENED_FOR:
             return None
         self._widened[key] = now
@@ -279,8 +282,9 @@ class Keeper:
         older = [hole for hole in past[:-MOST_HOLES] if hole[0] not in bars]
         empty.update(hole[0] for hole in older)  # of what trades now and then there are too many to ask for
         noted = [(hole, 0) for hole in older]
-        if first:  # what is long past was not lost a moment ago
-            seen |= {hole[0]: now - SECOND_LOOK for hole in found if now - hole[1] > QUIET_FOR}
+        if first:  # what is long past was not lost a moment ago: a quiet market, so the vendor twice
+            places = [*found, *((opened, opened) for opened in fetched.blank)]
+            seen |= {opened: now - SECOND_LOOK for opened, until in places if now - until > QUIET_FOR}
         for hole in past[-MOST_HOLES:] + recent:
             filled = sum(hole[0] <= opened < hole[1] for opened in bars)
             if not filled and now - seen.setdefault(hole[0], now) < SECOND_LOOK:
@@ -290,8 +294,6 @@ class Keeper:
                 empty.add(hole[0])
             noted.append((hole, filled))
         await self._note_gaps(provider, need, noted)
-        if first:  # a quiet market, so the vendor twice
-            seen |= {opened: now - SECOND_LOOK for opened in fetched.blank if now - opened > QUIET_FOR}
         ordered = tuple(bars[opened] for opened in sorted(bars))
         return FetchedBars(ordered, fetched.begins_history, frozenset(lacking - bars.keys()))
 
@@ -352,11 +354,8 @@ class Keeper:
             async with asyncio.timeout(DATABASE_SECONDS), self.database.transaction() as work:
                 if anew:
                     await work.bars.forget(need.symbol, need.frame, adjustment, bars[0].open_time)
-                changed = await work.bars.save(
-                    need.symbol, need.frame, adjustment, bars, provider.name, seen_at=self.clock()
-                )
-                if changed.is_readjusted and not anew and not adjustment.endswith("/raw"):
-                    await work.bars.forget(need.symbol, need.frame, adjustment, bars[0].open_time)
+                key = (need.symbol, need.frame, adjustment)
+                changed = await work.bars.save_newest(*key, bars, provider.name, seen_at=self.clock())
         except Exception as error:
             log.warning("bars not stored", action="store_bars", symbol=need.symbol, error=type(error).__name__)
             return
@@ -378,10 +377,6 @@ class Keeper:
                 await work.bars.note_gaps(gaps)
         except Exception as error:
             log.warning("hole not noted", action="refill", symbol=need.symbol, error=type(error).__name__)
-
-
-def _open(bar: Bar) -> datetime:
-    return bar.open_time
 
 
 def _is_thin(series: Series, need: Need, market: Market | None) -> bool:

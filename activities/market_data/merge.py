@@ -18,7 +18,6 @@ from domain.bar import Bar
 LONGEST_UNMERGED = timedelta(minutes=30)
 TAIL_FOR = timedelta(minutes=2)  # so long may the last part of a bar come after its close
 PARTS = ("30m", "15m")
-MISSING = (math.nan,) * 5
 
 
 def part_of(frame: str, market: Market) -> str | None:
@@ -42,7 +41,7 @@ def end_of_parts(frame: str, market: Market, end: datetime) -> datetime:
 
 
 def merged(
-    parts: FetchedBars, frame: str, part: str, market: Market, window: Interval, now: datetime, grace: timedelta
+    parts: FetchedBars, frame: str, market: Market, window: Interval, now: datetime, grace: timedelta
 ) -> FetchedBars:
     """Bars of the frame that open in the window. The newest is not final before its last part is there, for two minutes."""
     assert isinstance(market, Exchange)
@@ -68,6 +67,6 @@ def merged(
 
 def _joined(bars: list[Bar], slot: Interval, *, final: bool) -> Bar:
     if any(math.isnan(bar.close) for bar in bars):
-        return Bar(*slot, *MISSING, final=final)
+        return Bar.missing(*slot, final=final)
     high, low = max(bar.high for bar in bars), min(bar.low for bar in bars)
     return Bar(*slot, bars[0].open, high, low, bars[-1].close, math.fsum(bar.volume for bar in bars), final=final)

@@ -105,7 +105,7 @@ def _bar(row: RawBar, opened: datetime, closes: datetime) -> Bar:
     volume = MISSING if row.volume is None else row.volume
     bar = Bar(opened, closes, prices[0], prices[1], prices[2], prices[3], volume, final=False)
     complete = Bar(opened, closes, prices[0], prices[1], prices[2], prices[3], 0.0) if math.isnan(volume) else bar
-    return bar if complete.is_sound else Bar(opened, closes, MISSING, MISSING, MISSING, MISSING, MISSING, final=False)
+    return bar if complete.is_sound else Bar.missing(opened, closes, final=False)
 
 
 def _rank(bar: Bar) -> tuple[bool, float, float, float, float, float]:

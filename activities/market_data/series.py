@@ -17,7 +17,7 @@ from activities.market_data.doubt import OVERNIGHT, splits
 from activities.market_data.market import NEVER_QUIET, Interval, Market
 from activities.market_data.provider import FetchedBars
 from domain import timeframe
-from domain.bar import FIELDS, Bar
+from domain.bar import FIELDS, Bar, by_close, by_open
 
 READJUSTED = 0.005
 FEWEST_READJUSTED = 2
@@ -67,7 +67,7 @@ class Series:
 
     def count_until(self, since: datetime | None) -> int:
         """Closed bars up to a close; all of them for None."""
-        return len(self.bars) if since is None else bisect_right(self.bars, since, key=_close)
+        return len(self.bars) if since is None else bisect_right(self.bars, since, key=by_close)
 
     def last_close(self, frame: str, at: datetime) -> datetime | None:
         """The close that should have come last at ``at``, on this vendor's own grid (14:30, 15:30 …)."""
@@ -87,20 +87,12 @@ class Series:
 
     def before(self, bar: Bar) -> Series:
         """The same without that bar and what follows."""
-        return replace(self, bars=self.bars[: bisect_left(self.bars, bar.open_time, key=_open)], forming=None)
+        return replace(self, bars=self.bars[: bisect_left(self.bars, bar.open_time, key=by_open)], forming=None)
 
     def _phase(self, frame: str) -> timedelta | None:
         if self.market is None or not self.bars or not timeframe.is_intraday(frame):
             return None
         return self.market.phase_of(frame, self.bars[-1].open_time)
-
-
-def _close(bar: Bar) -> datetime:
-    return bar.close_time
-
-
-def _open(bar: Bar) -> datetime:
-    return bar.open_time
 
 
 def is_liquid(bars: Sequence[Bar], frame: str, market: Market) -> bool:
@@ -166,8 +158,8 @@ def joined(
             older = []
     if older and held is not None:
         begins, reach = held.begins_history, held.reach
-    bars = sorted([*older, *closed], key=_open)
-    surplus = bisect_left(bars, needed, key=_open) if len(bars) > 2 * keep + SLACK else 0
+    bars = sorted([*older, *closed], key=by_open)
+    surplus = bisect_left(bars, needed, key=by_open) if len(bars) > 2 * keep + SLACK else 0
     surplus = min(surplus, len(bars) - keep)
     if surplus > 0:
         bars, begins = bars[surplus:], False

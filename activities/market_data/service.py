@@ -301,9 +301,8 @@ class MarketData:
             return age >= FORMING_TTL
         if as_of != now or held.market is None:  # a replay has a pace of its own, a file changes when it does
             return age >= FORMING_TTL / 2
-        found = doubt(held.bars, held.market)
-        doubted = found is not None and (need.symbol, need.frame, found.bar.close_time) not in self.keeper.believed
-        if age >= SECOND_LOOK and (held.blank or doubted):
+        doubted = self.keeper.doubt((provider.name, need.symbol, need.frame), held)
+        if age >= SECOND_LOOK and (held.blank or doubted is not None):
             return True
         newest = held.newest_close
         if newest is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import nan
@@ -15,7 +16,7 @@ from math import nan
 import pytest
 
 from activities.evaluation import Evaluation
-from activities.interface import EvaluateInput
+from activities.interface import EvaluateInput, EvaluateResult
 from activities.market_data.provider import BarRequest, FetchedBars, ProviderUnavailable
 from activities.market_data.service import MarketData
 from domain.bar import Bar
@@ -105,6 +106,20 @@ def troubles(rng: random.Random, frame: str, count: int) -> Trouble:
     return made
 
 
+def one_of(rng: random.Random, processes: list[Evaluation], process: Callable[[], Evaluation]) -> Evaluation:
+    """Either process, which now and then is a new one."""
+    at = rng.randrange(len(processes))
+    if rng.random() < 0.04:
+        processes[at] = process()
+    return processes[at]
+
+
+def pass_time(clock: Clock, result: EvaluateResult, step: timedelta) -> None:
+    """To the next tick, or sooner where the answer says when to look again."""
+    tick = clock.now + step
+    clock.now = min(tick, result.ready_at) if result.ready_at and result.ready_at > clock.now else tick
+
+
 def expected(frame: str, close: datetime, market: object) -> dict[str, float]:
     """From the market as it truly was."""
     closes, at = [], close
@@ -135,14 +150,11 @@ async def test_what_a_rule_sees_is_true_or_missing(database: Database, seed: int
     first = market.last_close(frame, clock.now)
     judged: list[datetime] = []
     known = 0
-    after, tick, steps = first, OPENED, 0
+    after, steps = first, 0
     ends = market.last_close(frame, OPENED + count * length) or OPENED
     while (judged[-1] if judged else first) != ends and steps < 4000:  # type: ignore[comparison-overlap]
         steps += 1
-        at = rng.randrange(2)
-        if rng.random() < 0.03:
-            processes[at] = process()
-        result = await processes[at].evaluate(EvaluateInput("X", frame, KEYS, clock.now, after=after))
+        result = await one_of(rng, processes, process).evaluate(EvaluateInput("X", frame, KEYS, clock.now, after=after))
         for snapshot in result.snapshots:
             judged.append(snapshot.bar_close)
             known += snapshot.values["close"] is not None
@@ -155,8 +167,7 @@ async def test_what_a_rule_sees_is_true_or_missing(database: Database, seed: int
                     clock.now,
                     result.source,
                 )
-        tick = clock.now + max(length / 6, timedelta(seconds=rng.choice([1, 5, 10, 20])))
-        clock.now = min(tick, result.ready_at) if result.ready_at and result.ready_at > clock.now else tick
+        pass_time(clock, result, max(length / 6, timedelta(seconds=rng.choice([1, 5, 10, 20]))))
     closes, at = [], market.next_close(frame, first) if first else None
     while at is not None and at <= ends:
         closes.append(at)
@@ -214,10 +225,7 @@ async def test_prices_of_two_levels_never_meet(database: Database, seed: int, fr
     keys = ("close", "close[1]", "sma(5)", "sma(20)")
     seen_all = known = 0
     while clock.now < day + timedelta(days=4):
-        at = rng.randrange(2)
-        if rng.random() < 0.05:
-            processes[at] = process()
-        result = await processes[at].evaluate(EvaluateInput("X", frame, keys, clock.now, after=after))
+        result = await one_of(rng, processes, process).evaluate(EvaluateInput("X", frame, keys, clock.now, after=after))
         for snapshot in result.snapshots:
             assert last is None or snapshot.bar_close > last
             last = after = snapshot.bar_close
@@ -238,6 +246,5 @@ async def test_prices_of_two_levels_never_meet(database: Database, seed: int, fr
                 )
                 seen_all, known = seen_all + 1, known + (seen is not None)
         step = rng.choice([timedelta(minutes=1), timedelta(minutes=7), length / 3, length])
-        tick = clock.now + min(step, timedelta(hours=5))
-        clock.now = min(tick, result.ready_at) if result.ready_at and result.ready_at > clock.now else tick
+        pass_time(clock, result, min(step, timedelta(hours=5)))
     assert known >= 0.7 * seen_all > 0

@@ -148,7 +148,7 @@ class HttpProvider:
         parts = await self._fetch(replace(request, timeframe=part, end=end))
         window, seen = (request.start, request.end), request.now - self.feed_delay(request.market)
         grace = grace_of(self, request.timeframe, request.market)
-        return merged(parts, request.timeframe, part, request.market, window, seen, grace)
+        return merged(parts, request.timeframe, request.market, window, seen, grace)
 
     async def _fetch(self, request: BarRequest) -> FetchedBars:
         async with self.gate.watching():

@@ -10,7 +10,7 @@ from pathlib import Path
 from activities.csv_bars import BarTable, read_bars_csv
 from activities.market_data.provider import BarRequest, FetchedBars, Hours, ProviderRefused
 from domain import timeframe
-from domain.bar import Bar
+from domain.bar import Bar, by_open
 from domain.errors import InvalidInput
 
 
@@ -47,7 +47,7 @@ class CsvFolder:
     async def fetch(self, request: BarRequest) -> FetchedBars:
         """Bars of the file that had closed at ``now``."""
         bars = await asyncio.to_thread(self._load, request.symbol, request.timeframe)
-        found = bars[bisect_left(bars, request.start, key=_opened) : bisect_left(bars, request.end, key=_opened)]
+        found = bars[bisect_left(bars, request.start, key=by_open) : bisect_left(bars, request.end, key=by_open)]
         closed = tuple(bar for bar in found if bar.close_time <= request.now)
         return FetchedBars(closed, begins_history=bool(closed) and closed[0] is bars[0])
 
@@ -122,15 +122,11 @@ class Replay:
         if timeframe.duration(request.timeframe) != self.interval:
             raise ProviderRefused(self.name, f"the replayed bars are of {self.interval}, not of {request.timeframe}")
         out = self.bars[: self.published(request.now)]
-        found = out[bisect_left(out, request.start, key=_opened) : bisect_left(out, request.end, key=_opened)]
+        found = out[bisect_left(out, request.start, key=by_open) : bisect_left(out, request.end, key=by_open)]
         return FetchedBars(tuple(found), begins_history=bool(found) and found[0] is self.bars[0])
 
     async def close(self) -> None:
         """Nothing to give back."""
-
-
-def _opened(bar: Bar) -> datetime:
-    return bar.open_time
 
 
 def _readable(provider: str, path: Path, timezone: str) -> BarTable:
