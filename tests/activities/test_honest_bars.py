@@ -11,7 +11,6 @@ import pytest
 
 from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput, Freshness
-from activities.market_data.http import VendorSettings
 from activities.market_data.provider import BarRequest, FetchedBars, Hours
 from activities.market_data.providers.csv_file import CsvFolder
 from activities.market_data.service import MarketData
@@ -315,7 +314,7 @@ async def test_a_delayed_feeds_bars_are_final_when_the_feed_has_passed_them(monk
     now = [datetime(2026, 11, 19, 16, 0, 6, tzinfo=UTC)]
     vendor = Delayed(lambda: now[0])
     async with StandIn(vendor) as server:
-        provider = VENDOR_CLASSES["yahoo"](VendorSettings(server.url), lambda: now[0])
+        provider = VENDOR_CLASSES["yahoo"](server.settings(), lambda: now[0])
         monkeypatch.setattr("activities.market_data.providers.base.AT_ONCE", ())  # as on an exchange abroad
         evaluation = Evaluation(MarketData([provider], clock=lambda: now[0]))
         ask = EvaluateInput("AAPL", "5m", ("close",), now[0])
@@ -365,7 +364,7 @@ async def test_a_late_feed_is_known_after_the_close_too(monkeypatch: pytest.Monk
     vendor = Delayed(lambda: now[0])
     monkeypatch.setattr("activities.market_data.providers.base.AT_ONCE", ())
     async with StandIn(vendor) as server:
-        provider = VENDOR_CLASSES["yahoo"](VendorSettings(server.url), lambda: now[0])
+        provider = VENDOR_CLASSES["yahoo"](server.settings(), lambda: now[0])
         evaluation = Evaluation(MarketData([provider], clock=lambda: now[0]))
         first = await evaluation.evaluate(EvaluateInput("AAPL", "1d", ("close",), now[0]))
         assert [one.bar_close.day for one in first.snapshots] == [18]

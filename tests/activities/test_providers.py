@@ -18,6 +18,7 @@ from activities.market_data.http import VendorSettings, retry_after
 from activities.market_data.provider import BarRequest, ProviderRefused, ProviderUnavailable
 from activities.market_data.providers.binance import Binance
 from activities.market_data.providers.yahoo import Yahoo
+from tests.stand_ins.server import PATIENT
 
 NOW = datetime(2026, 1, 5, 15, 0, 30, tzinfo=UTC)
 RECORDED = Path(__file__).parents[2].parent / "shared" / "provider_responses"
@@ -29,14 +30,14 @@ def request(frame: str = "1m", minutes: int = 10, symbol: str = "AAPL") -> BarRe
 
 @pytest.fixture
 async def yahoo(httpserver: HTTPServer) -> AsyncIterator[Yahoo]:
-    provider = Yahoo(VendorSettings(httpserver.url_for(""), timeout=2))
+    provider = Yahoo(VendorSettings(httpserver.url_for(""), timeout=PATIENT))
     yield provider
     await provider.close()
 
 
 @pytest.fixture
 async def binance(httpserver: HTTPServer) -> AsyncIterator[Binance]:
-    provider = Binance(VendorSettings(httpserver.url_for(""), timeout=2))
+    provider = Binance(VendorSettings(httpserver.url_for(""), timeout=PATIENT))
     yield provider
     await provider.close()
 

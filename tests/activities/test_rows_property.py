@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from activities.market_data.http import VendorSettings
 from activities.market_data.provider import BarRequest, ProviderError
 from domain.bar import Bar
 from tests.stand_ins.server import Asked, Reply, StandIn
@@ -81,7 +80,7 @@ class Mangled(Vendor):
 
 async def stored(vendor: Vendor, answer: Any) -> list[Bar]:
     async with StandIn(answer) as server:
-        provider = VENDOR_CLASSES[vendor.name](VendorSettings(server.url, KEY, timeout=2), lambda: NOW)
+        provider = VENDOR_CLASSES[vendor.name](server.settings(KEY), lambda: NOW)
         try:
             end = NOW + timedelta(minutes=1)
             fetched = await provider.fetch(BarRequest(vendor.symbol, "1m", START, end, NOW, vendor.market.market))

@@ -8,7 +8,6 @@ import pytest
 
 from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput, Freshness
-from activities.market_data.http import VendorSettings
 from activities.market_data.service import MarketData
 from tests.stand_ins.finnhub import FinnhubStandIn
 from tests.stand_ins.server import StandIn
@@ -23,7 +22,7 @@ async def test_the_daily_value_of_an_hourly_bar_is_of_the_last_session_that_had_
     now = [EARLY + timedelta(minutes=10, seconds=12)]
     vendor = FinnhubStandIn(lambda: now[0])
     async with StandIn(vendor) as server:
-        provider = VENDOR_CLASSES["finnhub"](VendorSettings(server.url, KEY), lambda: now[0])
+        provider = VENDOR_CLASSES["finnhub"](server.settings(KEY), lambda: now[0])
         evaluation = Evaluation(MarketData([provider], clock=lambda: now[0]))
         keys = ("close", "close@1d", "sma(5)@1d", "rsi(14)")
         result = await evaluation.evaluate(EvaluateInput("AAPL", "1h", keys, now[0], after=BEFORE))
@@ -53,7 +52,7 @@ async def test_the_last_hour_waits_for_the_day_that_ends_with_it() -> None:
     now = [EARLY - timedelta(minutes=29)]
     vendor = FinnhubStandIn(lambda: now[0])
     async with StandIn(vendor) as server:
-        provider = VENDOR_CLASSES["finnhub"](VendorSettings(server.url, KEY), lambda: now[0])
+        provider = VENDOR_CLASSES["finnhub"](server.settings(KEY), lambda: now[0])
         evaluation = Evaluation(MarketData([provider], clock=lambda: now[0]))
         ask = EvaluateInput("AAPL", "1h", ("close@1d",), now[0])
         assert (await evaluation.evaluate(ask)).freshness is Freshness.FRESH

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import binary
+from tests.mortal import with_us
 from worker.settings import Settings
 from worker.temporal_server import EmbeddedServer
 
@@ -68,6 +69,7 @@ class Home:
             stdout=output,
             stderr=output,
             start_new_session=True,
+            preexec_fn=with_us,
         )
         self.started.append(process)
         return process
@@ -82,6 +84,7 @@ class Home:
             text=True,
             timeout=seconds,
             check=False,
+            preexec_fn=with_us,
         )
 
     def data(self, *words: str) -> Any:
@@ -98,6 +101,7 @@ class Home:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            preexec_fn=with_us,
         )
         self.started.append(process)
         return process

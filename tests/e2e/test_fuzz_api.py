@@ -18,6 +18,7 @@ from starter.keys import Scope
 from storage.database import Database
 from tests.api.conftest import key_of
 from tests.conftest import binary
+from tests.mortal import with_us
 from tests.reconciler.support import end_all, installed
 from worker.settings import Settings
 
@@ -61,6 +62,7 @@ async def test_nothing_the_document_allows_breaks_the_api(
                 binary("schemathesis"), "run", f"{address}/openapi.json", "-H", f"Authorization: Bearer {key}", "--checks", "all", "--exclude-checks", "use_after_free",
                 "--phases", "examples,coverage,fuzzing,stateful", "--no-color", "--request-timeout", "60", "--report", "json,har", "--report-dir", "report",
                 cwd=tmp_path, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+                preexec_fn=with_us,
             )  # fmt: skip
             output = (await process.communicate())[0].decode()
         await database.close()

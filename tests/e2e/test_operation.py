@@ -79,8 +79,12 @@ async def test_a_day_in_the_life(home: Home, tmp_path: Path) -> None:
             return (await http.get(f"/api/runs/{run_id}")).json()["status"] == "COMPLETED"
 
         await eventually(done, 30, "the report is made")
+
+        async def told() -> bool:
+            return bool((await http.get(f"/api/runs/{run_id}")).json()["result"]["deliveries"] == {"log": "SENT"})
+
+        await eventually(told, 30, "the report is told")
         result = home.data("runs", "show", run_id)["result"]
-        assert result["deliveries"] == {"log": "SENT"}
         assert result["symbols"]["SIM"]["close"] > 0
         screened = await http.post(
             "/api/screeners/run",

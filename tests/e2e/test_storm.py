@@ -76,7 +76,7 @@ async def vendors() -> AsyncIterator[tuple[Vendors, dict[str, str]]]:
             made,
             {
                 "ALERTS_PROVIDERS": "polygon,binance", "POLYGON_BASE_URL": one.url, "POLYGON_API_KEY": KEY, "BINANCE_BASE_URL": two.url,
-                "POLYGON_RATE": "100000/minute", "BINANCE_RATE": "100000/minute", "DATA_TIMEOUT": "2",
+                "POLYGON_RATE": "100000/minute", "BINANCE_RATE": "100000/minute", "DATA_TIMEOUT": "2" if EVERY_FAULT.index("slow_drip") < BARS else "60",
             },
         )  # fmt: skip
 

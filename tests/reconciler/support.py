@@ -58,7 +58,7 @@ class Installation:
         """Waits on a condition."""
         seen: Any = None
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(90):
                 while not (seen := await check()):
                     await asyncio.sleep(0.05)
         except TimeoutError:

@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from activities.market_data.http import VendorSettings
+
 CHUNK = 65_536
+PATIENT = 600.0  # longer than pytest lets a test run: nothing fails because the machine is slow
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer. ``how`` is ``whole``, ``cut`` (half the body), ``drip`` (a byte now and then) or ``reset``."""
+    """One answer. ``how`` is ``whole``, ``cut`` (half the body), ``drip`` (a byte, and the rest never) or ``reset``."""
 
     status: int = 200
     body: Any = ""
@@ -48,6 +51,15 @@ class StandIn:
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
 
+    def settings(self, key: str = "", timeout: float = PATIENT, **more: Any) -> VendorSettings:
+        """Those of the vendor that is asked here."""
+        return VendorSettings(self.url, key, timeout, **more)
+
+    def hang_up(self) -> None:
+        """Ends every connection, answered or not."""
+        for writer in list(self._open):
+            writer.transport.abort()
+
     async def __aenter__(self) -> StandIn:
         """Starts on a free port."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 20)
@@ -58,8 +70,7 @@ class StandIn:
         """Stops at once."""
         assert self._server is not None
         self._server.close()
-        for writer in list(self._open):
-            writer.transport.abort()
+        self.hang_up()
         await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -88,11 +99,9 @@ class StandIn:
         lines += [f"{name}: {value}" for name, value in reply.headers.items()]
         writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
         if reply.how == "drip":
-            for index in range(len(body)):
-                writer.write(body[index : index + 1])
-                await writer.drain()
-                await asyncio.sleep(0.05)
-            return True
+            writer.write(body[:1])
+            await reader.read()  # until they hang up
+            return False
         writer.write(body if reply.how == "whole" else body[: len(body) // 2])
         await writer.drain()
         return reply.how == "whole"

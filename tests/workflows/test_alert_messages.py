@@ -22,7 +22,7 @@ from workflows.messages import PauseRequest, SnoozeRequest, StateReport
 YEARLY = "0 0 1 1 *"
 
 
-async def eventually(check: Callable[[], Awaitable[bool]], seconds: float = 15.0) -> None:
+async def eventually(check: Callable[[], Awaitable[bool]], seconds: float = 90.0) -> None:
     """Polls a condition; fails when it does not come true."""
     async with asyncio.timeout(seconds):
         while not await check():
