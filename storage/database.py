@@ -24,7 +24,7 @@ from storage.records import Records
 from storage.runs import Runs
 from storage.schedules import Schedules
 
-HEAD = "0004"
+HEAD = "0005"
 MIGRATIONS = Path(__file__).with_name("migrations")
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -126,6 +126,6 @@ def _readable(text: bytes) -> str:
 def _tune_sqlite(connection: Any, _record: Any) -> None:
     connection.driver_connection.text_factory = _readable  # another program may have written anything
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000", "foreign_keys=ON"):
+    for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
