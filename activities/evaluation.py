@@ -19,6 +19,7 @@ from activities.interface import (
     EVALUATE,
     FETCH,
     MAX_SNAPSHOTS,
+    RESULT_BYTES,
     ErrorType,
     EvaluateInput,
     EvaluateResult,
@@ -59,7 +60,13 @@ class Evaluation:
         trouble = next((a for a in (own, *others.values()) if a.series is None), None)
         if trouble is not None or own.series is None:
             failed = trouble or own
-            return EvaluateResult(failed.freshness, failed.as_of, ready_at=failed.ready_at, problem=failed.problem)
+            return EvaluateResult(
+                failed.freshness,
+                failed.as_of,
+                ready_at=failed.ready_at,
+                problem=failed.problem,
+                clock=self.market.clock(),
+            )
         series = own.series
         others_series = {frame: answer.series for frame, answer in others.items() if answer.series is not None}
         since = _since(wanted)
@@ -70,8 +77,7 @@ class Evaluation:
         ]
         if since is None and own.doubt is not None and own.freshness is Freshness.SETTLING:
             new = []  # the newest bar is held back, and an older one is not what was asked for
-        cut = new[:MAX_SNAPSHOTS]
-        snapshots = tuple(self._snapshot(wanted, operands, series, others_series, index) for index in cut)
+        snapshots = self._snapshots(wanted, operands, series, others_series, new)
         forming = None
         if wanted.forming and series.forming is not None:
             forming = self._snapshot(wanted, operands, _with_forming(series), others_series, len(series.bars))
@@ -82,11 +88,31 @@ class Evaluation:
             snapshots,
             forming,
             ready_at=settling.ready_at,
-            more=len(cut) < len(new),
+            more=len(snapshots) < len(new),
             source=series.provider,
             skipped_until=None if since == wanted.after else since,
             next_close=own.next_close,
+            clock=self.market.clock(),
         )
+
+    def _snapshots(
+        self,
+        wanted: EvaluateInput,
+        operands: Sequence[Operand],
+        series: Series,
+        others: dict[str, Series],
+        indices: Sequence[int],
+    ) -> tuple[BarSnapshot, ...]:
+        """The first of these bars, at least one, as many as fit into one answer."""
+        found: list[BarSnapshot] = []
+        room = RESULT_BYTES
+        for index in indices[:MAX_SNAPSHOTS]:
+            snapshot = self._snapshot(wanted, operands, series, others, index)
+            room -= snapshot.size
+            if found and room < 0:
+                break
+            found.append(snapshot)
+        return tuple(found)
 
     def _until(self, series: Series, others: dict[str, Answer]) -> int:
         """Bars before a higher bar that has closed but is not there yet; the later ones wait for it."""

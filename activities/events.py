@@ -13,12 +13,12 @@ from activities.interface import (
     LOAD_ALERT,
     RECORD,
     SAVE_ALERT,
-    EvaluationRun,
     RecordInput,
     SaveInput,
     StoredDefinition,
 )
 from domain.job import JobType
+from domain.outbox import EvaluationRun
 from domain.run import Run, RunStatus
 from storage.audit import AuditEntry
 from storage.database import Database, UnitOfWork
@@ -65,8 +65,26 @@ class EventStore:
                 await work.schedules.replace(alert, given.expected_version, now, enabled=given.enabled)
                 await _audit(work, given, now)
         except DefinitionConflict:
-            return await self.load(alert.id)
+            return await self._found(given, now)
         return StoredDefinition(alert, True if given.enabled is None else given.enabled)
+
+    async def _found(self, given: SaveInput, now: datetime) -> StoredDefinition:
+        """The row that stood in the way. Where it was edited by somebody else, it wins, and the audit log says what lost."""
+        async with self.database.transaction() as work:
+            stored = await work.schedules.get(given.alert.id, ALERT)
+            if stored is not None and stored.schedule is not None and stored.version >= given.expected_version:
+                detail = {
+                    "from_version": given.expected_version,
+                    "found_version": stored.version,
+                    "enabled": given.enabled,
+                    "fields": given.alert.definition.unlike(stored.alert.definition),
+                }
+                await work.audit.add(
+                    AuditEntry(
+                        now, "temporal", "temporal", "discarded", "schedule", stored.id, given.alert.version, detail
+                    )
+                )
+        return _definition(stored)
 
     def _run(self, given: RecordInput, run: EvaluationRun, row: StoredSchedule | None, now: datetime) -> Run:
         info = activity.info()
@@ -95,6 +113,8 @@ class EventStore:
 
 async def _audit(work: UnitOfWork, given: SaveInput, now: datetime) -> None:
     detail: dict[str, Any] = {"from_version": given.expected_version, "enabled": given.enabled}
+    if given.why:
+        detail["why"] = given.why
     alert = given.alert
     await work.audit.add(AuditEntry(now, "temporal", "temporal", "edited", "schedule", alert.id, alert.version, detail))
 

@@ -11,6 +11,7 @@ from temporalio.common import RetryPolicy
 
 from domain.alert import Alert, AlertEvent, AlertState
 from domain.bar import BarSnapshot
+from domain.outbox import EvaluationRun
 
 
 class TaskQueue(StrEnum):
@@ -20,6 +21,7 @@ class TaskQueue(StrEnum):
     MARKET_DATA = "market-data"
     NOTIFICATIONS = "notifications"
     JOBS = "jobs"
+    RECONCILE = "reconcile"
 
 
 EVALUATE = "evaluate_bars"
@@ -30,6 +32,8 @@ SAVE_ALERT = "save_alert"
 OPEN_DELIVERY = "open_delivery"
 DELIVER = "deliver"
 BURY = "bury_delivery"
+MARK_SENT = "mark_sent"
+NOTE_DELIVERIES = "note_deliveries"
 OPEN_RUN = "open_run"
 RUN_STEP = "run_step"
 RUN_JOB = "run_job"
@@ -48,16 +52,19 @@ LONGEST_FETCH = timedelta(minutes=10)
 STORE_TIMEOUT = timedelta(seconds=20)
 STORE_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
 DELIVER_TIMEOUT = timedelta(seconds=60)
+# How often a channel is asked is counted in its row; a database that is away is waited out, however long that takes.
 DELIVER_RETRY = RetryPolicy(
-    initial_interval=timedelta(seconds=2),
-    backoff_coefficient=2.0,
-    maximum_interval=timedelta(minutes=2),
-    maximum_attempts=6,
+    initial_interval=timedelta(seconds=2), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=2)
 )
 RECONCILE_TIMEOUT = timedelta(minutes=5)
 RECONCILE_HEARTBEAT = timedelta(seconds=30)
 JOB_HEARTBEAT = timedelta(seconds=15)  # a cancellation arrives with an answer to one
+# One answer of ``EVALUATE`` is bounded by bars and by bytes. The server takes 2 MB a payload and 4 MB a message, and ends a
+# workflow whose task brings more; all answers of one task travel in one message.
 MAX_SNAPSHOTS = 200
+RESULT_BYTES = 256 * 1024
+TASK_SNAPSHOTS = 1000
+TASK_BYTES = 1024 * 1024
 
 
 class ErrorType(StrEnum):
@@ -104,7 +111,7 @@ class EvaluateResult:
 
     ``more`` says that the batch was cut and the next should be asked for at once. ``skipped_until`` is set when the outage
     was too long to catch up with: bars that closed before it are not evaluated. ``next_close`` is when the market's next bar
-    closes, where its hours are known.
+    closes, where its hours are known. ``clock`` is the worker's, which may be behind the server's.
     """
 
     freshness: Freshness
@@ -117,6 +124,7 @@ class EvaluateResult:
     problem: str = ""
     skipped_until: datetime | None = None
     next_close: datetime | None = None
+    clock: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -140,18 +148,6 @@ class FetchResult:
 
 
 @dataclass(frozen=True)
-class EvaluationRun:
-    """One evaluation worth a row of ``job_schedule_runs``: of the bar that closed at ``slot``, or a tick that failed then."""
-
-    slot: datetime
-    status: str
-    reason: str
-    events: tuple[str, ...] = ()
-    values: dict[str, float | None] = field(default_factory=dict)
-    error: str = ""
-
-
-@dataclass(frozen=True)
 class RecordInput:
     """Events and runs to write, and the state for lists."""
 
@@ -167,11 +163,15 @@ class RecordInput:
 
 @dataclass(frozen=True)
 class SaveInput:
-    """A definition changed, paused or resumed through Temporal, made from ``expected_version``, to be written to its row."""
+    """A definition changed, paused or resumed through Temporal, made from ``expected_version``, to be written to its row.
+
+    ``why`` is for the audit log, where no person made the edit.
+    """
 
     alert: Alert
     expected_version: int
     enabled: bool | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -222,12 +222,21 @@ class StepInput:
 
 
 @dataclass(frozen=True)
+class RunEnd:
+    """How the work of a run ended. ``tells``: there are deliveries to be made; a run that is all message runs until then."""
+
+    status: str
+    tells: bool = False
+
+
+@dataclass(frozen=True)
 class CloseRun:
-    """The end of a run that did not come to its own: FAILED or CANCELLED."""
+    """The end of a run that its work did not write: FAILED, CANCELLED, or COMPLETED with what came of each channel."""
 
     run_id: str
     status: str
-    error: str
+    error: str = ""
+    deliveries: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -243,15 +252,21 @@ class ReconcileReport:
 
 @dataclass(frozen=True)
 class DeliveryInput:
-    """An event that its owner must hear of."""
+    """An event that its owner must hear of; or a run whose deliveries have their rows already."""
 
-    alert: Alert
-    event: AlertEvent
+    alert: Alert | None = None
+    event: AlertEvent | None = None
+    run_id: str = ""
+
+    @property
+    def source_id(self) -> str:
+        """What the deliveries are of: the event's id, or the run's without its dashes (32 hex digits)."""
+        return self.event.id if self.event is not None else self.run_id.replace("-", "")
 
 
 @dataclass(frozen=True)
 class DeliveryTask:
-    """One channel's part of a delivery."""
+    """One channel's part of a delivery. ``event_id`` is its source's."""
 
     event_id: str
     channel: str
@@ -260,6 +275,15 @@ class DeliveryTask:
 
 @dataclass(frozen=True)
 class DeliveryOutcome:
-    """What came of each channel: ``SENT`` or ``DEAD``."""
+    """What came of each channel: ``SENT`` or ``DEAD``, and why the dead ones are."""
 
     channels: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DeliveriesOfRun:
+    """What came of a run's deliveries, for its result."""
+
+    run_id: str
+    channels: dict[str, str]

@@ -6,6 +6,7 @@ from datetime import datetime
 from operator import attrgetter
 
 FIELDS = ("open", "high", "low", "close", "volume")
+SNAPSHOT_BYTES, VALUE_BYTES = 200, 30
 by_open, by_close = attrgetter("open_time"), attrgetter("close_time")  # keys to sort and search bars by
 
 
@@ -54,3 +55,13 @@ class BarSnapshot:
     bar_close: datetime
     values: dict[str, float | None] = field(default_factory=dict)
     final: bool = True
+
+    @property
+    def size(self) -> int:
+        """Bytes it takes as JSON, counted from above: what is bounded by it stays within its bound."""
+        return SNAPSHOT_BYTES + values_size(self.values)
+
+
+def values_size(values: dict[str, float | None]) -> int:
+    """Bytes of named values as JSON, counted from above: a float has at most 24 characters."""
+    return sum(len(name.encode()) + VALUE_BYTES for name in values)

@@ -30,6 +30,11 @@ class Model(BaseModel):
                     raise ValueError(f"'{name}' is too large a number")
         return data
 
+    def unlike(self, other: Model | None) -> list[str]:
+        """Names of the fields in which this differs from another, sorted."""
+        theirs = other.model_dump() if other is not None else {}
+        return sorted(name for name, value in self.model_dump().items() if theirs.get(name) != value)
+
     @classmethod
     def _truths(cls) -> set[str]:
         """Names of the fields that are true or false."""

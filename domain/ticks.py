@@ -34,9 +34,18 @@ def next_tick(
         forming = definition.options.evaluate_on == "tick"
         sees = next_close - timeframe.duration(definition.timeframe) if forming else next_close
         earliest = max(after, sees - _TICK)
-    elif closes_on_grid and definition.options.evaluate_on == "close" and state.last_bar_close is not None:
+    elif closes_on_grid and definition.options.evaluate_on == "close" and _is_a_close(definition.timeframe, state):
+        assert state.last_bar_close is not None
         earliest = max(after, timeframe.close_after(definition.timeframe, state.last_bar_close) - _TICK)
     return next_fire(definition.parsed_cron, ZoneInfo(definition.timezone), earliest)
+
+
+def _is_a_close(frame: str, state: AlertState) -> bool:
+    """Whether the alert has seen a bar; after a pause it has only seen an instant, and a bar may close sooner than one later."""
+    last, snapshot = state.last_bar_close, state.last_snapshot
+    if last is None:
+        return False
+    return timeframe.floor(frame, last) == last or (snapshot is not None and snapshot.bar_close == last)
 
 
 def jitter(definition: AlertDefinition, alert_id: str, after: datetime) -> timedelta:

@@ -58,12 +58,19 @@ def restored(stored: StoredSchedule, now: datetime) -> AlertInput:
     snoozed_until = stored.snoozed_until
     if state is None:
         return AlertInput(alert=alert)
+    # it looks at once: a bar may have closed while it was gone, and its next tick may be an interval away
     if state.is_over and stored.state_version < alert.version and not rearm.still_over(alert, state, now):
         state = replace(state, status=Status.ARMED, reason=Reason.UPDATED)
     snoozed = state.reason == Reason.SNOOZED and snoozed_until is not None
     if state.is_paused and not snoozed:  # its row is enabled, or it would not be started
         state, events = rearm.resume(alert, state, now)
-    return AlertInput(alert=alert, state=state, pending=tuple(events), snoozed_until=snoozed_until if snoozed else None)
+    return AlertInput(
+        alert=alert,
+        state=state,
+        pending=tuple(events),
+        snoozed_until=snoozed_until if snoozed else None,
+        settle_at=now,
+    )
 
 
 async def ensure_running(

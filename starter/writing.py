@@ -95,7 +95,7 @@ async def edit(
     await work.schedules.replace(one, stored.version, now, enabled=wanted)
     detail: dict[str, Any] = {"enabled": wanted, "reason": reason} if wanted is not stored.enabled else {}
     if before != definition:
-        detail["fields"] = _changed(before, definition)
+        detail["fields"] = definition.unlike(before)
     action = "edited" if wanted is stored.enabled else "resumed" if wanted else "paused"
     await _audit(work, who, action, one.id, one.version, now, detail)
     kind = ActionKind.UPDATE if wanted is stored.enabled else ActionKind.RESUME if wanted else ActionKind.PAUSE
@@ -136,11 +136,6 @@ def is_over(stored: StoredSchedule) -> bool:
     """Expired or done, and not edited since."""
     ended = stored.status == Status.INACTIVE and stored.reason in (Reason.EXPIRED, Reason.DONE)
     return bool(ended and stored.state_version >= stored.version)
-
-
-def _changed(before: AlertDefinition | JobDefinition | None, after: AlertDefinition | JobDefinition) -> list[str]:
-    old = before.model_dump() if before else {}
-    return sorted(name for name, value in after.model_dump().items() if old.get(name) != value)
 
 
 async def _audit(

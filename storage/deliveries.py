@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -24,7 +24,10 @@ class DeliveryStatus(StrEnum):
 
 @dataclass(frozen=True)
 class NewDelivery:
-    """What one channel is to say of one event."""
+    """What one channel is to say of one event, or of one run: ``event_id`` and ``alert_id`` are its and its schedule's then.
+
+    ``kind`` is ``alert``, ``report``, ``screener`` or ``notification``; ``priority`` is ``normal``, ``high`` or ``urgent``.
+    """
 
     event_id: str
     alert_id: str
@@ -32,6 +35,8 @@ class NewDelivery:
     channel: str
     subject: str
     body: str
+    kind: str = field(default="alert", kw_only=True)
+    priority: str = field(default="normal", kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,15 @@ class Deliveries:
             select(DeliveryRow).where(DeliveryRow.event_id == event_id, DeliveryRow.channel == channel)
         )
         return _delivery(row) if row else None
+
+    async def waiting(self, event_id: str) -> list[str]:
+        """The channels that have not told it yet."""
+        rows = await self.session.scalars(
+            select(DeliveryRow.channel)
+            .where(DeliveryRow.event_id == event_id, DeliveryRow.status == DeliveryStatus.PENDING.value)
+            .order_by(DeliveryRow.id)
+        )
+        return list(rows)
 
     async def counts(self, user_id: str | None = None) -> dict[str, int]:
         """How many there are by status."""
@@ -131,4 +145,6 @@ def _delivery(row: DeliveryRow) -> Delivery:
         created_at=row.created_at,
         attempted_at=row.attempted_at,
         delivered_at=row.delivered_at,
+        kind=row.kind,
+        priority=row.priority,
     )

@@ -93,6 +93,13 @@ class Runs:
         """To an end; False when it had one already."""
         return await self._move(run_id, OPEN, status=status.value, finished_at=now, result=result, error=error)
 
+    async def note_deliveries(self, run_id: str, channels: dict[str, str]) -> None:
+        """What came of each channel, into the result of a run that has ended; one without a result stays so."""
+        row = await self.session.scalar(select(RunRow).where(RunRow.run_id == run_id).with_for_update())
+        if row is not None and isinstance(row.result, dict):
+            row.result = {**row.result, "deliveries": channels}
+            await self.session.flush()
+
     async def _move(self, run_id: str, allowed: Sequence[RunStatus], **values: Any) -> bool:
         result: CursorResult[Any] = await self.session.execute(  # type: ignore[assignment]
             update(RunRow)

@@ -9,7 +9,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Float,
-    ForeignKey,
     Index,
     Integer,
     String,
@@ -79,6 +78,7 @@ class ChangeRow(Base):
     """``job_schedule_changes``: rows of ``job_schedules`` that triggers saw change and the reconciler has not looked at yet."""
 
     __tablename__ = "job_schedule_changes"
+    __table_args__ = {"sqlite_autoincrement": True}  # a number that was forgotten must not name another change
 
     seq: Mapped[int] = mapped_column(SERIAL, primary_key=True, autoincrement=True)
     schedule_id: Mapped[str] = mapped_column(String(64))
@@ -215,7 +215,7 @@ class BarRow(Base):
 
 
 class DeliveryRow(Base):
-    """``deliveries``: one row an (event, channel), its rendered text, and how its attempts went (R-402)."""
+    """``deliveries``: one row an (event or run, channel), its rendered text, and how its attempts went (R-402)."""
 
     __tablename__ = "deliveries"
     __table_args__ = (
@@ -225,7 +225,7 @@ class DeliveryRow(Base):
     )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
-    event_id: Mapped[str] = mapped_column(String(32), ForeignKey("alert_events.id", ondelete="CASCADE"))
+    event_id: Mapped[str] = mapped_column(String(32))
     alert_id: Mapped[str] = mapped_column(String(64))
     user_id: Mapped[str] = mapped_column(String(64))
     channel: Mapped[str] = mapped_column(String(80))
@@ -234,6 +234,8 @@ class DeliveryRow(Base):
     last_error: Mapped[str] = mapped_column(Text, default="")
     subject: Mapped[str] = mapped_column(String(300))
     body: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(String(16), default="alert", server_default="alert")
+    priority: Mapped[str] = mapped_column(String(16), default="normal", server_default="normal")
     created_at: Mapped[datetime]
     attempted_at: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]

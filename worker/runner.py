@@ -60,7 +60,7 @@ def build_workers(
             client,
             task_queue=TaskQueue.NOTIFICATIONS,
             workflows=[DeliveryWorkflow],
-            activities=[services.notifier.open, services.notifier.deliver, services.notifier.bury],
+            activities=services.notifier.activities,
             **shared,
         ),
     ]

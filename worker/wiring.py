@@ -14,7 +14,7 @@ from activities.jobs.backup import Backup
 from activities.jobs.data_steps import DataSteps
 from activities.jobs.evaluate import evaluate
 from activities.jobs.executor import Executor
-from activities.jobs.notice import Announcer
+from activities.jobs.notice import notify
 from activities.jobs.on_bars import OnBars
 from activities.jobs.runner import JobRunner
 from activities.market_data.calendars import Calendars
@@ -79,7 +79,7 @@ def build_services(settings: Settings, providers: Sequence[BarProvider] | None =
         JobType.BACKUP: settings.scheduler_job_timeout,
     }
     data = DataSteps(evaluation, database, settings.data_default_lookback)
-    executors = build_executors(settings, database, evaluation, notifier, data)
+    executors = build_executors(settings, database, evaluation, data)
     jobs = JobRunner(database, executors, identity, timeouts, {JobType.DATA_PROCESSING: data.step})
     events, slots = EventStore(database, identity), settings.scheduler_max_workers
     return Services(database, market, evaluation, events, notifier, jobs, slots, identity)
@@ -96,16 +96,15 @@ def build_database(settings: Settings) -> Database:
 
 
 def build_executors(
-    settings: Settings, database: Database, evaluation: Evaluation, notifier: Notifier, data: DataSteps
+    settings: Settings, database: Database, evaluation: Evaluation, data: DataSteps
 ) -> dict[JobType, Executor]:
     """What does the work of each job type."""
-    announcer = Announcer(notifier)
-    on_bars = OnBars(evaluation, announcer)
+    on_bars = OnBars(evaluation)
     return {
         JobType.REPORT: on_bars.report,
         JobType.SCREENER: on_bars.screen,
         JobType.DATA_PROCESSING: data.process,
-        JobType.NOTIFICATION: announcer.notify,
+        JobType.NOTIFICATION: notify,
         JobType.BACKUP: Backup(database, settings.alerts_home / "backups"),
         JobType.ALERT: evaluate,
     }

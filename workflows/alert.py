@@ -1,6 +1,7 @@
 """AlertWorkflow: one alert from its definition to its end, over years and crashes (DESIGN 5).
 
-The main loop alone runs activities and continues as new; the handlers, in ``alert_messages``, only change state.
+The main loop alone runs activities and continues as new; the handlers, in ``alert_messages``, only change state, and what SQL
+must know of is written by ``alert_store``.
 """
 
 from __future__ import annotations
@@ -8,50 +9,38 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from temporalio import workflow
-from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
     FailureError,
-    WorkflowAlreadyStartedError,
     is_cancelled_exception,
 )
-from temporalio.exceptions import TimeoutError as TemporalTimeout
 
 with workflow.unsafe.imports_passed_through():
     from activities import interface
     from activities.interface import (
-        DeliveryInput,
         EvaluateInput,
         EvaluateResult,
-        EvaluationRun,
         FetchInput,
         FetchResult,
         Freshness,
-        RecordInput,
-        SaveInput,
-        StoredDefinition,
         TaskQueue,
     )
-    from domain import rearm, ticks
-    from domain.alert import AlertEvent, AlertState, EventKind, new_event
+    from domain import rearm, ticks, timeframe
+    from domain.alert import AlertState, EventKind, new_event
+    from domain.outbox import EvaluationRun, LateFires
     from workflows import search_attributes
-    from workflows.alert_messages import AlertMessages
-    from workflows.delivery import DeliveryWorkflow
+    from workflows.alert_store import ACTIVITY_FAILED, AlertStore, let_cancellation_pass
     from workflows.messages import AlertInput, StatusReport, memo_of
 
-MOST_PENDING = 200
 MOST_SETTLING = 8
 SOON = timedelta(milliseconds=1)
-# behaviours that came after the first recorded histories
-FAILED_RUNS, OLDER_ROW, SETTLED_FIRST = "failed-runs", "older-row", "settled-first"
-STAMPED, WRITTEN_WHILE_PAUSED, MEMORY_KEPT = "stamped", "written-while-paused", "memory-kept"
-KEPT_FIRST = "kept-first"
+A_SECOND = timedelta(seconds=1)
+WRITTEN_AGAIN = interface.SHORTEST_FETCH  # what SQL lacks is tried again so soon, if no tick comes first
+REPLAY_LAG = timedelta(minutes=1)
 MOST_UNPROJECTED = 100
-ACTIVITY_FAILED = (ActivityError, ApplicationError, TemporalTimeout)  # a local activity's failure comes bare
 
 
 def _sourced(step: rearm.Step, result: EvaluateResult) -> rearm.Step:
@@ -60,14 +49,8 @@ def _sourced(step: rearm.Step, result: EvaluateResult) -> rearm.Step:
     return state, [replace(event, source=result.source) for event in events]
 
 
-def _let_cancellation_pass(error: BaseException) -> None:
-    """An alert that is being cancelled must not take the cancelled activity for a failed one and go on."""
-    if is_cancelled_exception(error):
-        raise error
-
-
 @workflow.defn(name="AlertWorkflow")
-class AlertWorkflow(AlertMessages):
+class AlertWorkflow(AlertStore):
     """Steered by signals and updates, looked at by queries; see ``workflows.messages`` for their JSON."""
 
     @workflow.init
@@ -90,52 +73,71 @@ class AlertWorkflow(AlertMessages):
             self.woken = False
             await self._settle_definition()
             await self._publish()
-            if self.deleted or (self.state.is_over and not self.pending):
-                break
+            if await self._has_ended():
+                return self._status()
             self._continue_when_long()
             if await self._wait():
-                if self.reload and workflow.patched(SETTLED_FIRST):  # an edit that came with the tick is judged by it
+                if self.reload:  # an edit that came with the tick is judged by it
                     await self._settle_definition()
                 if not self.deleted:
                     await self._tick()
+
+    async def _has_ended(self) -> bool:
+        """Whether nothing is left to do, whoever asked for something in the last moment included."""
+        if self.deleted:
+            self.evaluated = self.requested
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            return True
+        if not self._is_finished:
+            return False
         self.evaluated = self.requested
         await workflow.wait_condition(workflow.all_handlers_finished)
-        return self._status()
+        return self._is_finished
+
+    @property
+    def _is_finished(self) -> bool:
+        return self.state.is_over and not self._is_unwritten and not self.reload
 
     async def _wait(self) -> bool:
-        """Until a tick is due (True) or a message came. Paused alerts have no timer, but for a snooze's end."""
-        until = self._until()
-        if self.requested > self.evaluated:
+        """Until a tick is due (True), a message came, or what SQL lacks is to be tried again."""
+        if self._is_asked:
             return True
         if self.woken:
             return False
+        tick, other = self._next_tick(), self._next_errand()
+        until = min((at for at in (tick, other) if at is not None), default=None)
         if until is None:
-            await workflow.wait_condition(lambda: self.woken)
-            return self.requested > self.evaluated
+            await workflow.wait_condition(lambda: self.woken or self._is_asked)
+            return self._is_asked
         delay = max(until - workflow.now(), SOON)
         summary = f"{'snoozed' if self.state.is_paused else 'next tick'} {until:%H:%M:%S}"
         try:
-            await workflow.wait_condition(lambda: self.woken, timeout=delay, timeout_summary=summary)
+            await workflow.wait_condition(lambda: self.woken or self._is_asked, timeout=delay, timeout_summary=summary)
         except TimeoutError:
-            if self.state.is_paused:
-                if until == self.snoozed_until:
-                    self._resume()
-                return False
-            self.due, self.ticked_at = None, self.due
-            return True
+            if until == tick:
+                self.due, self.ticked_at = None, self.due
+                return True
+            if until == self.snoozed_until:
+                self._resume()
+            return False
+        return self._is_asked
+
+    @property
+    def _is_asked(self) -> bool:
+        """Whether somebody waits for an evaluation."""
         return self.requested > self.evaluated
 
-    def _until(self) -> datetime | None:
-        """The next moment something is to be done: kept until it has come, so that a message cannot skip it."""
-        if self.state.is_paused:
+    def _next_errand(self) -> datetime | None:
+        """The next moment something but a tick is to be done."""
+        again = workflow.now() + WRITTEN_AGAIN if self._is_unwritten else None
+        snoozed = self.snoozed_until if self.state.is_paused else None
+        return min((at for at in (again, snoozed) if at is not None), default=None)
+
+    def _next_tick(self) -> datetime | None:
+        """The next tick: kept until it has come, so that a message cannot skip it. None while there is none."""
+        if self.state.is_paused or self.state.is_over:
             self.due = None
-            unwritten = bool(self.pending) or self.unsaved_from is not None
-            if unwritten and workflow.patched(WRITTEN_WHILE_PAUSED):
-                soon = workflow.now() + interface.SHORTEST_FETCH
-                return min(soon, self.snoozed_until or soon)
-            return self.snoozed_until
-        if self.state.is_over:
-            return workflow.now() + interface.SHORTEST_FETCH  # only to try the unrecorded events again
+            return None
         if self.due is None:
             self.due = self._next_due()
         if self.settle_at is not None:
@@ -153,8 +155,9 @@ class AlertWorkflow(AlertMessages):
         return due if expires_at is None else min(due, max(expires_at, now))
 
     async def _tick(self) -> None:
-        """Every new closed bar through ``step``, then the forming one if it is wanted."""
-        asked, self.settle_at = self.requested, None
+        """Every new closed bar through ``step``, then the forming one if it is wanted; a long catch-up in slices."""
+        asked, self.settle_at, self.catching_up = self.requested, None, False
+        snapshots = size = 0
         while not (self.state.is_over or self.state.is_paused):
             alert, before = self.alert, self.state.last_bar_close
             result = await self._evaluate()
@@ -164,13 +167,17 @@ class AlertWorkflow(AlertMessages):
                 break
             self._step_all(result)
             self.next_close = result.next_close
+            snapshots += len(result.snapshots)
+            size += sum(snapshot.size for snapshot in result.snapshots)
             if not result.more:
                 self._settle(result)
                 break
-        self._tell_late()
+            if snapshots >= interface.TASK_SNAPSHOTS or size >= interface.TASK_BYTES:
+                self.settle_at, self.catching_up = workflow.now(), True  # the rest in a task of its own
+                break
         expires_at = self.alert.definition.options.expires_at
         active = not (self.state.is_over or self.state.is_paused)
-        waiting = self.settle_at is not None and self.settled < MOST_SETTLING
+        waiting = self.catching_up or (self.settle_at is not None and self.settled < MOST_SETTLING)
         if active and expires_at is not None and workflow.now() >= expires_at and not waiting:
             self._take(rearm.expire(self.alert, self.state))
         self.evaluated = asked
@@ -183,7 +190,7 @@ class AlertWorkflow(AlertMessages):
         if result.freshness in (Freshness.FRESH, Freshness.SETTLING):
             self.problem = ""
             lag = workflow.now() - result.as_of
-            self.market_lag = lag if abs(lag) > timedelta(minutes=1) else timedelta(0)
+            self.market_lag = lag if abs(lag) > REPLAY_LAG else timedelta(0)
             return result
         if not self.woken:
             self._lack(result)
@@ -212,7 +219,7 @@ class AlertWorkflow(AlertMessages):
             )
             return result
         except ACTIVITY_FAILED as error:
-            _let_cancellation_pass(error)
+            let_cancellation_pass(error)
             text = str(error.cause or error)
             return EvaluateResult(Freshness.UNAVAILABLE, workflow.now(), problem=text)
 
@@ -240,7 +247,7 @@ class AlertWorkflow(AlertMessages):
             retry_policy=interface.FETCH_RETRY,
             summary=f"bars of {definition.symbol} {definition.timeframe}",
         )
-        await workflow.wait_condition(lambda: handle.done() or self.woken)
+        await workflow.wait_condition(lambda: handle.done() or self.woken)  # who asks for an evaluation waits for it
         if not handle.done():
             handle.cancel()
             self.settle_at = workflow.now()
@@ -250,7 +257,7 @@ class AlertWorkflow(AlertMessages):
         try:
             await handle
         except ActivityError as error:
-            _let_cancellation_pass(error)
+            let_cancellation_pass(error)
             cause = error.cause
             self.problem = cause.message if isinstance(cause, ApplicationError) else str(cause or error)
             return False
@@ -264,10 +271,9 @@ class AlertWorkflow(AlertMessages):
             event = new_event(self.alert, self.state, EventKind.ERROR, workflow.now(), detail=problem)
             self._note([event])
         self.problem = problem
-        if workflow.patched(FAILED_RUNS):
-            slot = self.ticked_at or workflow.now()
-            status, reason = self.state.status.value, self.state.reason
-            self._ran(EvaluationRun(slot, status, reason, error=problem or "no data"), due=True)
+        slot = self.ticked_at or workflow.now()
+        status, reason = self.state.status.value, self.state.reason
+        self.runs.append(EvaluationRun(slot, status, reason, error=problem or "no data"))
         state, events = rearm.unknown(self.alert, self.state, workflow.now())
         self._take((state, [replace(event, detail=problem) for event in events]))
 
@@ -286,11 +292,14 @@ class AlertWorkflow(AlertMessages):
             if every or events or self.state.status is not before.status:
                 kinds = tuple(event.kind.value for event in events)
                 status, reason = self.state.status.value, self.state.reason
-                self._ran(EvaluationRun(snapshot.bar_close, status, reason, kinds, snapshot.values), due=every)
+                self.runs.append(EvaluationRun(snapshot.bar_close, status, reason, kinds, snapshot.values))
             self._remember(before)
             if events and result.as_of - snapshot.bar_close > limit:
                 events = [replace(e, late=e.kind is EventKind.TRIGGERED) for e in events]
-                self.late += [event for event in events if event.late]
+                for event in events:
+                    if event.late:
+                        count, first = (self.late.count, self.late.first) if self.late else (0, event.at)
+                        self.late = LateFires(count + 1, first, event)
             self._note(events)
         if result.forming is not None:
             self._take(_sourced(rearm.step_forming(self.alert, self.state, result.forming), result))
@@ -300,101 +309,51 @@ class AlertWorkflow(AlertMessages):
         state, self.unprojected = self.state, self.unprojected + 1
         moved = state.sides != before.sides or before.last_bar_close is None
         counting = self.alert.definition.rearm.persistence > 1 and state.persistence_count != before.persistence_count
-        if (moved or counting or self.unprojected >= MOST_UNPROJECTED) and workflow.patched(MEMORY_KEPT):
+        if moved or counting or self.unprojected >= MOST_UNPROJECTED:
             self.projection_due, self.unprojected = True, 0
 
-    def _ran(self, run: EvaluationRun, *, due: bool) -> None:
-        """Notes an evaluation for ``job_schedule_runs``; what cannot be written for long is dropped, oldest first."""
-        self.runs = [*self.runs, run][-MOST_PENDING:]
-        self.runs_due = self.runs_due or due
-
-    def _tell_late(self) -> None:
-        """One notice for all fires that came too late to be told on their own (R-108)."""
-        if not self.late:
-            return
-        first, last = self.late[0], self.late[-1]
-        span = f"{first.at:%Y-%m-%d %H:%M:%S}" + (f" to {last.at:%Y-%m-%d %H:%M:%S}" if last is not first else "")
-        notice = new_event(self.alert, self.state, EventKind.LATE, last.at, count=len(self.late), detail=f"{span} UTC")
-        self._note([replace(notice, values=last.values, bar_close=last.bar_close, source=last.source)])
-        self.late = []
-
     def _settle(self, result: EvaluateResult) -> None:
-        """A bar that has closed but is not final yet is asked for again soon, not at the next tick."""
-        if result.freshness is Freshness.SETTLING and result.ready_at and self.settled < MOST_SETTLING:
+        """A bar that has closed but is not there yet is asked for again soon, not at the next tick."""
+        again = result.ready_at if result.freshness is Freshness.SETTLING else self._seen_by_a_slow_clock(result)
+        if again is not None and self.settled < MOST_SETTLING:
             self.settled += 1
-            self.settle_at = result.ready_at
+            self.settle_at = again
         else:
             self.settled = 0
 
+    def _seen_by_a_slow_clock(self, result: EvaluateResult) -> datetime | None:
+        """When to look again, where a bar closes between the worker's time and ours: it could not see that bar."""
+        now = workflow.now()
+        if result.clock is None or result.clock >= now:
+            return None
+        frame = self.alert.definition.timeframe
+        coming = result.next_close or timeframe.close_after(frame, timeframe.floor(frame, result.clock))
+        return now + (now - result.clock) + A_SECOND if coming <= now else None
+
     async def _publish(self) -> None:
         """Deliveries for what must be told, SQL for all of it, search attributes and details for onlookers."""
+        self._tell_late()
         told, self.to_tell = self.to_tell, []
         if self.alert.definition.notification_channels:
             for event in told:
                 await self._deliver(event)
-        elif told and workflow.patched(KEPT_FIRST):
+        elif told:
             # what SQL is told must be in the history: a worker that dies in between would forget it, and fire anew
             await workflow.sleep(SOON)
         if not self.state.is_over and not self.state.is_paused and self.due is None:
             self.due = self._next_due()
         moved = (self.state.status.value, self.alert.version) != self.shown[:2]  # some moves are silent
-        if self.pending or self.projection_due or moved or self.runs_due:
+        if self.pending or self.runs or self.projection_due or moved:
             await self._record()
         updates = search_attributes.changed(self.alert, self.state, self.shown)
         if updates:
             workflow.upsert_search_attributes(updates)
             self.shown = (self.state.status.value, self.alert.version, self.state.triggered_at)
         stamp = (self.alert.version, self.alert.definition.digest, self.enabled)
-        if stamp != self.remembered and workflow.patched(STAMPED):
+        if stamp != self.remembered:
             workflow.upsert_memo(memo_of(*stamp))
             self.remembered = stamp
         self._describe()
-
-    async def _deliver(self, event: AlertEvent) -> None:
-        try:
-            await workflow.start_child_workflow(
-                DeliveryWorkflow.run,
-                DeliveryInput(self.alert, event),
-                id=f"delivery-{event.id}",
-                task_queue=TaskQueue.NOTIFICATIONS,
-                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                static_summary=f"{self.alert.definition.symbol} {event.kind.value}",
-            )
-        except WorkflowAlreadyStartedError:
-            return
-
-    async def _record(self) -> None:
-        """What cannot be written now stays pending, bounded, and is tried again at the next tick."""
-        batch, runs = tuple(self.pending), tuple(self.runs)
-        given = RecordInput(
-            self.alert.id,
-            self.alert.version,
-            batch,
-            self.state,
-            self.due,
-            runs,
-            self.snoozed_until,
-            self.alert.definition.memory_key,
-        )
-        try:
-            await workflow.execute_local_activity(
-                interface.RECORD,
-                given,
-                schedule_to_close_timeout=interface.LOCAL_TIMEOUT,
-                retry_policy=interface.LOCAL_RETRY,
-                summary="record",
-            )
-        except ACTIVITY_FAILED as error:
-            _let_cancellation_pass(error)
-            workflow.logger.warning("events not recorded", extra={"action": "record", "count": len(batch)})
-            if len(self.pending) > MOST_PENDING:
-                kept = [event for event in self.pending if event.kind is not EventKind.SUPPRESSED]
-                self.pending = kept[-MOST_PENDING:]
-            return
-        self.pending = self.pending[len(batch) :]
-        self.runs = self.runs[len(runs) :]
-        self.projection_due = self.runs_due = False
 
     def _continue_when_long(self) -> None:
         info = workflow.info()
@@ -423,54 +382,11 @@ class AlertWorkflow(AlertMessages):
                 enabled=self.enabled,
                 remembered=self.remembered,
                 runs=tuple(self.runs),
+                late=self.late,
+                catching_up=self.catching_up,
+                lost=self.lost,
+                unsaved_why=self.unsaved_why,
+                pause_reason=self.pause_reason,
             ),
             memo=dict(workflow.memo()),  # what was upserted would be lost otherwise
         )
-
-    async def _settle_definition(self) -> None:
-        """Writes an edit through, then adopts the row's when that is newer (DESIGN 3)."""
-        sent, reload = self.alert, self.reload
-        if self.unsaved_from is None and not reload:
-            return
-        try:
-            if self.unsaved_from is not None:
-                found = await self._store(interface.SAVE_ALERT, SaveInput(sent, self.unsaved_from, self.enabled))
-            else:
-                self.reload = False
-                found = await self._store(interface.LOAD_ALERT, sent.id)
-        except ACTIVITY_FAILED as error:
-            _let_cancellation_pass(error)
-            self.reload = reload
-            workflow.logger.warning("definition not settled", extra={"action": "settle_definition"})
-            return
-        edited_meanwhile = self.alert is not sent
-        if not found.readable:
-            return  # the last definition that could be read goes on; the row says what is wrong with it
-        row = found.alert
-        if row is None:
-            self.deleted = True
-        elif row.version < sent.version:
-            self.unsaved_from = row.version if workflow.patched(OLDER_ROW) else None  # a restored backup: ours is newer
-            self.woken = True
-        elif row.version > sent.version or row.definition != sent.definition:
-            self.unsaved_from = None
-            self._adopt(
-                row, silently=found.enabled is not self.enabled
-            )  # newer, or edited to the same version: it wins
-            self._follow(found.enabled)
-        elif edited_meanwhile:
-            self.unsaved_from = row.version
-        else:
-            self.unsaved_from = None
-            self._follow(found.enabled)
-
-    async def _store(self, name: str, argument: Any) -> StoredDefinition:
-        found: StoredDefinition = await workflow.execute_local_activity(
-            name,
-            argument,
-            result_type=StoredDefinition,
-            schedule_to_close_timeout=interface.LOCAL_TIMEOUT,
-            retry_policy=interface.LOCAL_RETRY,
-            summary=name.replace("_", " "),
-        )
-        return found

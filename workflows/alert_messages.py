@@ -30,7 +30,6 @@ with workflow.unsafe.imports_passed_through():
 
 TOLD = (EventKind.TRIGGERED, EventKind.LATE, EventKind.DATA_STALE, EventKind.EXPIRED, EventKind.ERROR)
 RECENT = 5
-PAUSE_IS_AN_EDIT = "pause-is-an-edit"
 
 
 class AlertMessages:
@@ -56,13 +55,15 @@ class AlertMessages:
         self.enabled = given.enabled
         self.remembered = given.remembered
         self.runs = list(given.runs)
-        self.runs_due = bool(given.runs)
-        self.pause_reason = ""
+        self.pause_reason = given.pause_reason
+        self.unsaved_why = given.unsaved_why
+        self.late = given.late
+        self.catching_up = given.catching_up
+        self.lost = given.lost
         self.unprojected = 0
         self.ticked_at: datetime | None = None
         self.jitter: timedelta | None = None
         self.to_tell: list[AlertEvent] = []
-        self.late: list[AlertEvent] = []
         self.woken = False
         self.deleted = False
         self.projection_due = given.shown is None
@@ -82,11 +83,12 @@ class AlertMessages:
     def _describe(self) -> None:
         workflow.set_current_details(details(self.alert, self.state, self.due, self.recent, self.problem))
 
-    def _adopt(self, alert: Alert, *, silently: bool = False) -> None:
+    def _adopt(self, alert: Alert, *, silently: bool = False, detail: str = "") -> None:
         earlier, self.alert = self.alert, alert
         if silently and alert.definition == earlier.definition:
             return  # paused or resumed, which says so itself
-        self._take(rearm.updated(earlier, alert, self.state, workflow.now()))
+        state, events = rearm.updated(earlier, alert, self.state, workflow.now())
+        self._take((state, [replace(event, detail=detail) for event in events]))
         old, new = earlier.definition, alert.definition
         if (old.cron, old.timezone, old.options) != (new.cron, new.timezone, new.options):
             self.due = self.jitter = None
@@ -98,12 +100,13 @@ class AlertMessages:
         """The alert with its next version, to be written through to its row."""
         if self.unsaved_from is None:
             self.unsaved_from = self.alert.version
+        self.unsaved_why = ""
         version = self.alert.version + 1
         return Alert(id=self.alert.id, user_id=self.alert.user_id, version=version, definition=definition)
 
     def _enable(self, enabled: bool) -> None:
         """A pause or resume through Temporal is an edit of the row, written through like any other."""
-        if enabled is self.enabled or self.state.is_over or not workflow.patched(PAUSE_IS_AN_EDIT):
+        if enabled is self.enabled or self.state.is_over:
             return
         self.alert = self._edited_to(self.alert.definition)
         self.enabled = enabled
@@ -231,7 +234,6 @@ class AlertMessages:
         seen = {event.id for event in self.recent}
         self.requested += 1
         ticket = self.requested
-        self._wake()
         await workflow.wait_condition(lambda: self.evaluated >= ticket)
         said = explain(self.alert, self.previous, self.state)
         return EvaluationReport(

@@ -1,41 +1,54 @@
-"""DeliveryWorkflow: one event told by every channel of its alert, each with its own retries (R-402)."""
+"""DeliveryWorkflow: an event or a run's result told by every channel, each with its own retries (R-402)."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities import interface
-    from activities.interface import DeliveryInput, DeliveryOutcome, DeliveryTask
+    from activities.interface import DeliveriesOfRun, DeliveryInput, DeliveryOutcome, DeliveryTask
+
+SENT, DEAD, UNSAVED = "SENT", "DEAD", "UNSAVED"
+CANCELLED = "cancelled"
 
 
 @workflow.defn(name="DeliveryWorkflow")
 class DeliveryWorkflow:
-    """Records the event, makes the delivery rows, then one activity per channel; a dead channel harms no other."""
+    """Sees to the delivery rows, then one activity per channel; a dead channel harms no other."""
 
     @workflow.run
     async def run(self, given: DeliveryInput) -> DeliveryOutcome:
         """Ends when each channel was told or buried."""
-        event = given.event
-        workflow.set_current_details(
-            f"{event.kind.value} of alert {event.alert_id} at {event.at:%Y-%m-%d %H:%M:%S} UTC"
-        )
+        event, what = given.event, f"result of run {given.run_id}"
+        if event is not None:
+            what = f"{event.kind.value} of alert {event.alert_id} at {event.at:%Y-%m-%d %H:%M:%S} UTC"
+        workflow.set_current_details(what)
         channels: list[str] = await workflow.execute_activity(
             interface.OPEN_DELIVERY,
             given,
             result_type=list[str],
             start_to_close_timeout=interface.STORE_TIMEOUT,
             retry_policy=interface.STORE_RETRY,
-            summary=f"record {event.kind.value}",
+            summary=f"record {event.kind.value}" if event is not None else "deliveries of the run",
         )
-        outcomes = await asyncio.gather(*(self._tell(event.id, channel) for channel in channels))
-        return DeliveryOutcome(dict(zip(channels, outcomes, strict=True)))
+        errors = await asyncio.gather(*(self._tell(given.source_id, channel) for channel in channels))
+        outcome = DeliveryOutcome(
+            {channel: SENT if error is None else DEAD for channel, error in zip(channels, errors, strict=True)},
+            {channel: error for channel, error in zip(channels, errors, strict=True) if error is not None},
+        )
+        if given.run_id and channels:
+            noted = DeliveriesOfRun(given.run_id, outcome.channels)
+            await self._store(interface.NOTE_DELIVERIES, noted, "outcome")
+        return outcome
 
-    async def _tell(self, event_id: str, channel: str) -> str:
-        task = DeliveryTask(event_id, channel)
+    async def _tell(self, source_id: str, channel: str) -> str | None:
+        """None when it was told, else why not."""
+        task = DeliveryTask(source_id, channel)
         try:
             outcome: str = await workflow.execute_activity(
                 interface.DELIVER,
@@ -45,16 +58,27 @@ class DeliveryWorkflow:
                 retry_policy=interface.DELIVER_RETRY,
                 summary=channel,
             )
-            return outcome
         except ActivityError as error:
+            cancelled = is_cancelled_exception(error)
             cause = error.cause
             text = cause.message if isinstance(cause, ApplicationError) else str(cause or error)
-            workflow.logger.warning("delivery buried", extra={"event_id": event_id, "channel": channel})
-        await workflow.execute_activity(
-            interface.BURY,
-            DeliveryTask(event_id, channel, text),
+            text = CANCELLED if cancelled else text
+            workflow.logger.warning("delivery buried", extra={"source_id": source_id, "channel": channel})
+            buried = self._store(interface.BURY, DeliveryTask(source_id, channel, text), f"bury {channel}")
+            await asyncio.shield(asyncio.ensure_future(buried))
+            if cancelled:
+                raise
+            return text
+        if outcome == UNSAVED:  # it was told, and must not be told again whatever the database does
+            await self._store(interface.MARK_SENT, task, f"sent by {channel}")
+        return None
+
+    def _store(self, name: str, argument: Any, summary: str) -> Coroutine[Any, Any, None]:
+        """Waits for as long as the database is away."""
+        return workflow.execute_activity(
+            name,
+            argument,
             start_to_close_timeout=interface.STORE_TIMEOUT,
             retry_policy=interface.STORE_RETRY,
-            summary=f"bury {channel}",
+            summary=summary,
         )
-        return "DEAD"

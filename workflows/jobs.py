@@ -6,14 +6,20 @@ import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy, SearchAttributeKey
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.common import RetryPolicy, SearchAttributeKey, WorkflowIDReusePolicy
+from temporalio.exceptions import (
+    ApplicationError,
+    FailureError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
 
 with workflow.unsafe.imports_passed_through():
     from activities import interface
-    from activities.interface import CloseRun, OpenedRun, OpenRun, RunInput, StepInput
+    from activities.interface import CloseRun, DeliveryInput, OpenedRun, OpenRun, RunEnd, RunInput, StepInput, TaskQueue
     from domain.job import LIMITS, JobType
     from domain.run import RunStatus
+    from workflows.delivery import DeliveryWorkflow
 
 SCHEDULED_FOR = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 
@@ -49,18 +55,18 @@ class JobWorkflow:
                     retry_policy=retry,
                     summary=step,
                 )
-            status: str = await workflow.execute_activity(
+            end: RunEnd = await workflow.execute_activity(
                 interface.RUN_JOB,
                 opened.run_id,
-                result_type=str,
+                result_type=RunEnd,
                 start_to_close_timeout=limits.timeout,
                 heartbeat_timeout=interface.JOB_HEARTBEAT,
                 retry_policy=retry,
                 summary=given.job_type,
             )
-            return status
-        except ActivityError as error:
-            cause = error.cause
+            return await self._told(opened.run_id, end, given.job_type) if end.tells else end.status
+        except FailureError as error:
+            cause = getattr(error, "cause", None)
             cancelled = is_cancelled_exception(error)
             text = cause.message if isinstance(cause, ApplicationError) else str(cause or error)
             closing = CloseRun(
@@ -72,6 +78,29 @@ class JobWorkflow:
             if cancelled:
                 raise
             return closing.status
+
+    async def _told(self, run_id: str, end: RunEnd, kind: str) -> str:
+        """Sees the deliveries on their way; a run that is all message ends as they do."""
+        delivery = DeliveryInput(run_id=run_id)
+        try:
+            child = await workflow.start_child_workflow(
+                DeliveryWorkflow.run,
+                delivery,
+                id=f"delivery-{delivery.source_id}",
+                task_queue=TaskQueue.NOTIFICATIONS,
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                static_summary=f"{kind} of run {run_id}",
+            )
+        except WorkflowAlreadyStartedError:
+            return end.status
+        if end.status != RunStatus.RUNNING:
+            return end.status
+        outcome = await child
+        why = "; ".join(f"{channel}: {error}" for channel, error in outcome.errors.items())
+        status = RunStatus.FAILED if why else RunStatus.COMPLETED
+        await self._close(CloseRun(run_id, status, why, outcome.channels))
+        return status
 
     async def _close(self, closing: CloseRun) -> None:
         await workflow.execute_activity(

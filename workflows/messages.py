@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from activities.interface import EvaluationRun
 from domain.alert import Alert, AlertEvent, AlertState
+from domain.outbox import EvaluationRun, LateFires
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class AlertInput:
     ``shown`` is the (status, version, last trigger) the search attributes say. ``history_limit`` is the number of
     history events after which the workflow continues as new. ``market_lag`` is how far the market's time is behind ours.
     ``enabled`` is the row's, and ``remembered`` the (version, hash, enabled) that the memo says. ``runs`` are not in SQL yet.
+    ``late`` fires are not told yet while the alert is ``catching_up``; ``lost`` counts what SQL will never have.
     """
 
     alert: Alert
@@ -40,6 +41,11 @@ class AlertInput:
     enabled: bool = True
     remembered: tuple[int, str, bool] | None = None
     runs: tuple[EvaluationRun, ...] = ()
+    late: LateFires | None = None
+    catching_up: bool = False
+    lost: int = 0
+    unsaved_why: str = ""
+    pause_reason: str = ""
 
 
 def memo_of(version: int, digest: str, enabled: bool) -> dict[str, Any]:

@@ -9,11 +9,10 @@ import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.engine import make_url
 
-from activities.jobs.executor import JobFailed, JobRefused, Task
+from activities.jobs.executor import Done, JobFailed, JobRefused, Task
 from domain.job import BackupParams
 from storage.database import Database
 
@@ -28,7 +27,7 @@ class Backup:
         self.folder = folder
         self.clock = clock
 
-    async def __call__(self, task: Task) -> dict[str, Any]:
+    async def __call__(self, task: Task) -> Done:
         """``{"file", "bytes", "removed"}``."""
         params: BackupParams = task.job.params
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +43,7 @@ class Backup:
         old = sorted(self.folder.glob(f"alerts-*.{suffix}"))[: -params.keep]
         for one in old:
             one.unlink()
-        return {"file": path.name, "bytes": path.stat().st_size, "removed": [one.name for one in old]}
+        return Done({"file": path.name, "bytes": path.stat().st_size, "removed": [one.name for one in old]})
 
     def _sqlite(self, path: Path) -> None:
         if not self.url.database or self.url.database == ":memory:":

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DataError, StatementError
 
 from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput
-from activities.jobs.executor import JobFailed, JobRefused, Task
+from activities.jobs.executor import Done, JobFailed, JobRefused, Task
 from activities.market_data.doubt import doubt
 from activities.market_data.gate import patiently
 from activities.market_data.keeper import stored_key
@@ -121,7 +121,7 @@ class DataSteps:
                 await work.records.stage(task.run_id, step.value, staged, self.clock())
         return staged.error
 
-    async def process(self, task: Task) -> dict[str, Any]:
+    async def process(self, task: Task) -> Done:
         """Every step that is not done yet, then the result, ticker by ticker. The stage stays until the run has its end.
 
         Raises:
@@ -150,14 +150,16 @@ class DataSteps:
         if failed and not symbols and not skipped:
             raise JobRefused("; ".join(f"{symbol}: {why}" for symbol, why in list(failed.items())[:5]))
         head = {"kind": params.kind.value, "operation": params.operation, "timeframe": params.timeframe}
-        return {
-            **head,
-            "steps": counts,
-            "symbols": symbols,
-            "failed": failed,
-            "skipped": skipped,
-            "partial": bool(failed),
-        }
+        return Done(
+            {
+                **head,
+                "steps": counts,
+                "symbols": symbols,
+                "failed": failed,
+                "skipped": skipped,
+                "partial": bool(failed),
+            }
+        )
 
     async def _staged(self, run_id: str, step: str) -> dict[str, str]:
         async with self.database.transaction() as work:

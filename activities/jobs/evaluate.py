@@ -8,10 +8,10 @@ from temporalio import activity
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.jobs.executor import JobFailed, JobRefused, Task
+from activities.jobs.executor import Done, JobFailed, JobRefused, Task
 
 
-async def evaluate(task: Task) -> dict[str, Any]:
+async def evaluate(task: Task) -> Done:
     """Asks the alert's workflow; its answer is the run's result."""
     handle = activity.client().get_workflow_handle(f"alert-{task.job_id}")
     try:
@@ -24,4 +24,4 @@ async def evaluate(task: Task) -> dict[str, Any]:
                 "the alert is not running: it is over, paused before it began, or not started yet"
             ) from None
         raise JobFailed(f"Temporal: {error.message}") from None
-    return said
+    return Done(said)

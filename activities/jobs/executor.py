@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
@@ -37,11 +38,31 @@ class Task:
         return self.definition
 
 
+@dataclass(frozen=True)
+class Notice:
+    """What a run has to say, and by which channels; told through deliveries once the result is written."""
+
+    channels: Sequence[str]
+    subject: str
+    body: str
+    kind: str
+    priority: str = "normal"
+
+
+@dataclass(frozen=True)
+class Done:
+    """The work of a run: its result as plain JSON values. ``is_all``: telling is the work, so that the run ends with it."""
+
+    result: dict[str, Any]
+    notice: Notice | None = None
+    is_all: bool = False
+
+
 class Executor(Protocol):
     """Does the work of one job type."""
 
-    async def __call__(self, task: Task) -> dict[str, Any]:
-        """The result as plain JSON values.
+    async def __call__(self, task: Task) -> Done:
+        """What was done.
 
         Raises:
             JobFailed: may go well later.

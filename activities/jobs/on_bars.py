@@ -9,8 +9,7 @@ from typing import Any
 
 from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput
-from activities.jobs.executor import JobFailed, JobRefused, Task
-from activities.jobs.notice import Announcer
+from activities.jobs.executor import Done, JobFailed, JobRefused, Notice, Task
 from domain.alert import Alert
 from domain.definition import read_definition
 from domain.job import ReportParams, ScreenerParams
@@ -25,14 +24,12 @@ class OnBars:
     def __init__(
         self,
         evaluation: Evaluation,
-        announcer: Announcer,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.evaluation = evaluation
-        self.announcer = announcer
         self.clock = clock
 
-    async def report(self, task: Task) -> dict[str, Any]:
+    async def report(self, task: Task) -> Done:
         """R-502: the newest closed bar of each ticker and its changes over several periods, told by the job's channels."""
         params: ReportParams = task.job.params
         keys = ("open", "high", "low", "close", "volume", *PERIODS.values())
@@ -44,10 +41,9 @@ class OnBars:
         result |= {"symbols": lines, "failed": failed}
         text = "\n".join(f"{symbol}: {_line(one)}" for symbol, one in lines.items())
         title = f"{params.report_type.replace('_', ' ')} ({params.timeframe})"
-        result["deliveries"] = await self.announcer.tell(task, params.notification_channels, title, text, "report")
-        return result
+        return Done(result, Notice(params.notification_channels, title, text, "report"))
 
-    async def screen(self, task: Task) -> dict[str, Any]:
+    async def screen(self, task: Task) -> Done:
         """R-503: the tickers that meet every criterion, those with most volume first."""
         params: ScreenerParams = task.job.params
         criteria = params.filter_criteria
@@ -75,8 +71,7 @@ class OnBars:
         }
         text = ", ".join(str(one["symbol"]) for one in found[: params.top_n]) or "none"
         title = f"{len(found)} of {len(params.symbols)} tickers match"
-        result["deliveries"] = await self.announcer.tell(task, params.notification_channels, title, text, "screener")
-        return result
+        return Done(result, Notice(params.notification_channels, title, text, "screener"))
 
     async def _each(
         self, symbols: Sequence[str], frame: str, keys: tuple[str, ...]

@@ -24,14 +24,17 @@ from activities.interface import (
     ErrorType,
     OpenedRun,
     OpenRun,
+    RunEnd,
     StepInput,
 )
-from activities.jobs.executor import Executor, JobFailed, JobRefused, StepExecutor, Task
+from activities.jobs.executor import Done, Executor, JobFailed, JobRefused, StepExecutor, Task
+from activities.jobs.notice import deliveries
 from domain.cron import next_fire, slot_of
 from domain.errors import InvalidInput
 from domain.job import JobType, read_job
 from domain.run import OPEN, Run, RunStatus
 from storage.database import Database, UnitOfWork
+from storage.deliveries import DeliveryStatus
 from storage.schedules import StoredSchedule
 
 RUNS = uuid.UUID("0f5e0c51-0a55-4d1f-8f6d-8a8a3e1f4c11")  # the name space of run ids made from (schedule, slot)
@@ -145,8 +148,8 @@ class JobRunner:
             raise _again(error) from None
 
     @activity.defn(name=RUN_JOB)
-    async def run(self, run_id: str) -> str:
-        """Does the work and writes the result into the row; returns the run's status.
+    async def run(self, run_id: str) -> RunEnd:
+        """Does the work and writes the result into the row, with the deliveries it makes necessary, in one transaction.
 
         Raises:
             ApplicationError: retried, or ``JobRefused``, which is not.
@@ -154,7 +157,7 @@ class JobRunner:
         async with self.database.transaction() as work:
             run = await work.runs.get(run_id)
             if run is None or run.status not in OPEN:
-                return run.status.value if run else RunStatus.CANCELLED.value
+                return await _ended(work, run_id, run.status if run else RunStatus.CANCELLED)
             await work.runs.begin(run_id, self.clock(), self.worker_id)
         try:
             task = _task(run)
@@ -163,24 +166,46 @@ class JobRunner:
                 raise JobRefused(f"this worker has nothing that runs {run.job_type} jobs")
             limit = self.timeouts.get(JobType(run.job_type))
             async with heartbeats(), asyncio.timeout(limit):
-                result = await executor(task)
+                done = await executor(task)
         except TimeoutError:
             raise ApplicationError(f"took longer than {limit:g} s") from None
         except (JobRefused, InvalidInput) as error:
             raise ApplicationError(str(error)[:MOST_ERROR], type=ErrorType.JOB_REFUSED, non_retryable=True) from None
         except JobFailed as error:
             raise _again(error) from None
+        return await self._finish(task, done)
+
+    async def _finish(self, task: Task, done: Done) -> RunEnd:
+        rows = deliveries(task, done.notice)
+        result = (
+            {**done.result, "deliveries": {row.channel: DeliveryStatus.PENDING.value for row in rows}}
+            if rows
+            else done.result
+        )
         async with self.database.transaction() as work:
-            await work.runs.finish(run_id, RunStatus.COMPLETED, self.clock(), result)
-            await work.records.clear_stage(run_id, self.clock() - FORGOTTEN)
-        return RunStatus.COMPLETED.value
+            run = await work.runs.get(task.run_id)
+            is_open = run is not None and run.status in OPEN
+            if is_open and not done.is_all:
+                is_open = await work.runs.finish(task.run_id, RunStatus.COMPLETED, self.clock(), result)
+            if is_open:  # one that was cancelled meanwhile has nothing to say
+                await work.deliveries.open(rows, self.clock())
+            await work.records.clear_stage(task.run_id, self.clock() - FORGOTTEN)
+            status = RunStatus.RUNNING if done.is_all else RunStatus.COMPLETED
+            return await _ended(work, task.run_id, status)
 
     @activity.defn(name=CLOSE_RUN)
     async def close(self, given: CloseRun) -> None:
-        """The end of a run that failed or was cancelled; one that has an end keeps it."""
+        """The end of a run that its work did not write; one that has an end keeps it."""
+        result = None if given.deliveries is None else {"deliveries": given.deliveries}
+        error = given.error[:MOST_ERROR] or None
         async with self.database.transaction() as work:
-            await work.runs.finish(given.run_id, RunStatus(given.status), self.clock(), error=given.error[:MOST_ERROR])
+            await work.runs.finish(given.run_id, RunStatus(given.status), self.clock(), result, error)
             await work.records.clear_stage(given.run_id, self.clock() - FORGOTTEN)
+
+
+async def _ended(work: UnitOfWork, run_id: str, status: RunStatus) -> RunEnd:
+    """How it ended, and whether there is anything left to be told."""
+    return RunEnd(status.value, tells=bool(await work.deliveries.waiting(run_id.replace("-", ""))))
 
 
 def _again(error: JobFailed) -> ApplicationError:

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
+import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.interface import BURY, DELIVER, OPEN_DELIVERY, DeliveryInput, DeliveryTask, ErrorType
+from activities.interface import (
+    BURY,
+    DELIVER,
+    MARK_SENT,
+    NOTE_DELIVERIES,
+    OPEN_DELIVERY,
+    DeliveriesOfRun,
+    DeliveryInput,
+    DeliveryTask,
+    ErrorType,
+)
 from activities.notifications.channel import Channel, ChannelRefused, ChannelUnavailable, Letter
 from activities.notifications.message import render
 from storage.database import Database
 from storage.deliveries import DeliveryStatus, NewDelivery
+
+UNSAVED = "UNSAVED"
+log = structlog.get_logger(__name__)
 
 
 class Notifier:
@@ -33,9 +48,20 @@ class Notifier:
         self.fallback = fallback
         self.clock = clock
 
+    @property
+    def activities(self) -> list[Callable[..., Coroutine[Any, Any, Any]]]:
+        """What its worker registers."""
+        return [self.open, self.deliver, self.mark_sent, self.bury, self.note]
+
     @activity.defn(name=OPEN_DELIVERY)
     async def open(self, given: DeliveryInput) -> list[str]:
-        """Records the event and makes a row for each channel, with the words to be said. Returns the channels."""
+        """Records the event and makes a row for each channel, with the words to be said. Returns the channels to be told.
+
+        A run made its rows with its result.
+        """
+        if given.alert is None or given.event is None:
+            async with self.database.transaction() as work:
+                return await work.deliveries.waiting(given.source_id)
         message, definition = render(given.alert, given.event), given.alert.definition
         rows = [
             NewDelivery(given.event.id, given.alert.id, given.alert.user_id, channel, message.subject, message.body)
@@ -48,42 +74,69 @@ class Notifier:
 
     @activity.defn(name=DELIVER)
     async def deliver(self, task: DeliveryTask) -> str:
-        """One attempt, written down before it is made. A delivery that was told is not told again."""
+        """One attempt, written down before it is made. A delivery that was told is not told again.
+
+        ``UNSAVED`` when it was told and that could not be written. What the database does is never counted as an attempt.
+
+        Raises:
+            ApplicationError: ``ChannelUnavailable`` (retried, until the row has so many attempts) or ``ChannelRefused``.
+        """
         async with self.database.transaction() as work:
             delivery = await work.deliveries.get(task.event_id, task.channel)
-            event = await work.events.get(task.event_id)
-            if delivery is None or event is None:
+            if delivery is None:
                 raise ApplicationError("the delivery has no row", type=ErrorType.CHANNEL_REFUSED, non_retryable=True)
             if delivery.status is DeliveryStatus.SENT:
                 return delivery.status.value
+            event = await work.events.get(task.event_id)
             await work.deliveries.attempt(task.event_id, task.channel, self.clock())
-        channel = self.channels.get(task.channel, self.fallback)
+        letter = Letter(delivery, event, delivery.kind, delivery.priority)
         try:
-            await channel.send(Letter(delivery, event))
+            await self.channels.get(task.channel, self.fallback).send(letter)
         except ChannelRefused as error:
             await self._failed(task, str(error))
             raise ApplicationError(str(error), type=ErrorType.CHANNEL_REFUSED, non_retryable=True) from None
-        except ChannelUnavailable as error:
-            await self._failed(task, str(error))
+        except Exception as error:
+            known = isinstance(error, ChannelUnavailable)
+            text = str(error) if known else f"failed ({type(error).__name__})"
+            await self._failed(task, text)
             raise ApplicationError(
-                str(error),
+                text,
                 type=ErrorType.CHANNEL_UNAVAILABLE,
-                next_retry_delay=error.retry_after,
-                non_retryable=activity.in_activity() and activity.info().attempt > self.retries,
+                next_retry_delay=error.retry_after if isinstance(error, ChannelUnavailable) else None,
+                non_retryable=delivery.attempts >= self.retries,
             ) from None
-        async with self.database.transaction() as work:
-            await work.deliveries.sent(task.event_id, task.channel, self.clock())
+        try:
+            await self.mark_sent(task)
+        except Exception as error:  # each driver has its own
+            log.warning("sent, not written", action="deliver", event_id=task.event_id, error=type(error).__name__)
+            return UNSAVED
         return DeliveryStatus.SENT.value
 
-    async def _failed(self, task: DeliveryTask, error: str) -> None:
+    @activity.defn(name=MARK_SENT)
+    async def mark_sent(self, task: DeliveryTask) -> None:
+        """It was told."""
         async with self.database.transaction() as work:
-            await work.deliveries.failed(task.event_id, task.channel, error, dead=False)
+            await work.deliveries.sent(task.event_id, task.channel, self.clock())
+
+    async def _failed(self, task: DeliveryTask, error: str) -> None:
+        """For onlookers; what the channel said counts, whether or not it can be written."""
+        try:
+            async with self.database.transaction() as work:
+                await work.deliveries.failed(task.event_id, task.channel, error, dead=False)
+        except Exception as trouble:
+            log.warning("failure not written", action="deliver", event_id=task.event_id, error=type(trouble).__name__)
 
     @activity.defn(name=BURY)
     async def bury(self, task: DeliveryTask) -> None:
         """Puts a delivery with the dead letters, where it can be looked at."""
         async with self.database.transaction() as work:
             await work.deliveries.failed(task.event_id, task.channel, task.error, dead=True)
+
+    @activity.defn(name=NOTE_DELIVERIES)
+    async def note(self, given: DeliveriesOfRun) -> None:
+        """What came of a run's deliveries, into its result."""
+        async with self.database.transaction() as work:
+            await work.runs.note_deliveries(given.run_id, given.channels)
 
     async def close(self) -> None:
         """Closes every channel."""

@@ -64,13 +64,17 @@ class Desk:
     ) -> None:
         self.vendors, self.servers, self.now = vendors, servers, now
         self.providers = [
-            VENDOR_CLASSES[vendor.name](VendorSettings(server.url, KEY, timeout=1), lambda: now[0])
+            VENDOR_CLASSES[vendor.name](server.settings(KEY), lambda: now[0])
             for vendor, server in zip(vendors, servers, strict=True)
         ]
         self.slept: list[float] = []
         market = MarketData(self.providers, database, lambda: now[0], retries=2)
         if database is not None:
             self.steps = DataSteps(Evaluation(market), database, clock=lambda: now[0], sleep=self._sleep)
+
+    async def process(self, one: Task) -> dict[str, Any]:
+        """The result of the whole job."""
+        return (await self.steps.process(one)).result
 
     async def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -104,7 +108,7 @@ OF_TWO = [kind for kind in Kind if kind not in (Kind.ECONOMIC_EVENTS, Kind.HISTO
 @pytest.mark.parametrize("kind", OF_TWO)
 async def test_each_kind_lands_in_its_table_once(desk: Desk, store: Database, kind: Kind) -> None:
     for run in ("first", "second"):
-        result = await desk.steps.process(task(job(kind, "AAPL", "MSFT"), run))
+        result = await desk.process(task(job(kind, "AAPL", "MSFT"), run))
         assert (set(result["symbols"]), result["failed"], result["partial"]) == ({"AAPL", "MSFT"}, {}, False)
         desk.now[0] += timedelta(seconds=1)
     async with store.transaction() as work:
@@ -124,7 +128,7 @@ async def test_each_kind_lands_in_its_table_once(desk: Desk, store: Database, ki
 
 
 async def test_economic_events_have_no_ticker(desk: Desk, store: Database) -> None:
-    result = await desk.steps.process(task(job(Kind.ECONOMIC_EVENTS)))
+    result = await desk.process(task(job(Kind.ECONOMIC_EVENTS)))
     assert result["symbols"] == {"*": {"source": "finnhub", "rows": 1}}
     async with store.transaction() as work:
         (row,) = await work.records.newest(Kind.ECONOMIC_EVENTS)
@@ -145,7 +149,7 @@ async def test_a_date_that_has_moved_does_not_stand_beside_the_new_one(desk: Des
     desk.servers[0].answer = moving
     for run, day in (("one", "2027-01-28"), ("two", "2027-02-02")):
         moving.day = day
-        await desk.steps.process(task(job(Kind.EARNINGS_CALENDAR, "AAPL"), run))
+        await desk.process(task(job(Kind.EARNINGS_CALENDAR, "AAPL"), run))
     async with store.transaction() as work:
         rows = await work.records.newest(Kind.EARNINGS_CALENDAR, symbol="AAPL")
     assert [row["day"] for row in rows] == [date(2027, 2, 2)]
@@ -159,7 +163,7 @@ async def test_historical_prices_go_through_all_four_steps(desk: Desk, store: Da
     for step in ("fetch", "normalize", "cache", "indicators"):
         assert await desk.steps.step(task(definition), step) == {"done": 1, "failed": 0}
     asked = len(desk.servers[0].asked)
-    result = await desk.steps.process(task(definition))
+    result = await desk.process(task(definition))
     assert len(desk.servers[0].asked) == asked == 1, (
         "what is done is not done again, and indicators read what was stored"
     )
@@ -177,7 +181,7 @@ async def test_historical_prices_go_through_all_four_steps(desk: Desk, store: Da
 
 @pytest.mark.parametrize(("operation", "stored"), [("fetch", 0), ("normalize", 0), ("cache", 1)])
 async def test_nothing_is_stored_before_it_is_cached(desk: Desk, store: Database, operation: str, stored: int) -> None:
-    result = await desk.steps.process(task(job(Kind.STOCK_QUOTES, "AAPL", operation=operation)))
+    result = await desk.process(task(job(Kind.STOCK_QUOTES, "AAPL", operation=operation)))
     assert result["symbols"]["AAPL"]["rows"] == 1
     async with store.transaction() as work:
         assert await work.records.count(Kind.STOCK_QUOTES) == stored
@@ -188,7 +192,7 @@ async def test_one_tickers_failure_stops_no_other_and_is_told(desk: Desk, store:
         vendor.fault = lambda asked: (
             "half_json" if "BAD" in (*asked.query.values(), asked.path.rsplit("/", 2)[-2]) else None
         )
-    result = await desk.steps.process(task(job(Kind.STOCK_QUOTES, "AAPL", "BAD", "MSFT")))
+    result = await desk.process(task(job(Kind.STOCK_QUOTES, "AAPL", "BAD", "MSFT")))
     assert (sorted(result["symbols"]), list(result["failed"]), result["partial"]) == (["AAPL", "MSFT"], ["BAD"], True)
     assert "sent no JSON" in result["failed"]["BAD"]
     assert len([asked for asked in desk.servers[0].asked if asked.query.get("symbol") == "BAD"]) == 3, "two retries"
@@ -197,12 +201,12 @@ async def test_one_tickers_failure_stops_no_other_and_is_told(desk: Desk, store:
         vendor.fault = "error_500"
     desk.now[0] += timedelta(hours=1)
     with pytest.raises(JobFailed, match="HTTP 500"):
-        await desk.steps.process(task(job(Kind.STOCK_QUOTES, "AAPL", "MSFT"), "run-2"))
+        await desk.process(task(job(Kind.STOCK_QUOTES, "AAPL", "MSFT"), "run-2"))
 
 
 async def test_the_next_vendor_serves_a_kind_the_first_does_not_give(desk: Desk, store: Database) -> None:
     desk.vendors[0].fault = "no_plan"
-    result = await desk.steps.process(task(job(Kind.COMPANY_INFO, "AAPL")))
+    result = await desk.process(task(job(Kind.COMPANY_INFO, "AAPL")))
     assert result["symbols"]["AAPL"]["source"] == "polygon"
 
 
@@ -211,9 +215,9 @@ async def test_yesterdays_close_is_no_quote_while_the_market_is_open(desk: Desk)
     desk.providers[:2] = desk.providers[1::-1]
     desk.steps.market.providers[:2] = desk.providers[:2]
     definition = job(Kind.STOCK_QUOTES, "AAPL")
-    assert (await desk.steps.process(task(definition)))["symbols"]["AAPL"]["source"] == "finnhub"
+    assert (await desk.process(task(definition)))["symbols"]["AAPL"]["source"] == "finnhub"
     desk.now[0] = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
-    assert (await desk.steps.process(task(definition, "night")))["symbols"]["AAPL"]["source"] == "polygon"
+    assert (await desk.process(task(definition, "night")))["symbols"]["AAPL"]["source"] == "polygon"
 
 
 async def test_of_a_list_that_is_too_long_no_ticker_is_always_left_out(desk: Desk) -> None:
@@ -223,7 +227,7 @@ async def test_of_a_list_that_is_too_long_no_ticker_is_always_left_out(desk: Des
     fetched: set[str] = set()
     definition = job(Kind.STOCK_QUOTES, *[f"S{n}" for n in range(20)])
     for run in range(20):
-        result = await desk.steps.process(task(definition, f"run-{run}"))
+        result = await desk.process(task(definition, f"run-{run}"))
         assert 0 < len(result["symbols"]) < 20
         assert set(result["failed"].values()) == {"fetch: ran out of time"}
         fetched |= set(result["symbols"])
@@ -248,7 +252,7 @@ async def test_a_step_that_was_cut_off_goes_on_where_it_was(desk: Desk, store: D
 async def test_a_vendor_that_asks_to_wait_is_waited_for(desk: Desk, store: Database) -> None:
     asked_to_wait = iter(["wait_429"])
     desk.vendors[0].fault = lambda asked: next(asked_to_wait, None)
-    result = await desk.steps.process(task(job(Kind.EARNINGS, *[f"S{n}" for n in range(6)])))
+    result = await desk.process(task(job(Kind.EARNINGS, *[f"S{n}" for n in range(6)])))
     assert (len(result["symbols"]), result["failed"], desk.slept) == (6, {}, [7.0])
     assert {one["source"] for one in result["symbols"].values()} == {"finnhub"}
 
@@ -279,12 +283,12 @@ async def test_an_empty_answer_is_not_the_last_word_while_another_vendor_can_be_
     desk: Desk, store: Database
 ) -> None:
     desk.vendors[0].fault = "empty"
-    result = await desk.steps.process(task(job(Kind.COMPANY_INFO, "AAPL")))
+    result = await desk.process(task(job(Kind.COMPANY_INFO, "AAPL")))
     assert result["symbols"]["AAPL"]["source"] == "polygon"
     for vendor in desk.vendors:
         vendor.fault = "no_plan"
     with pytest.raises(JobRefused, match="plan"):
-        await desk.steps.process(task(job(Kind.COMPANY_INFO, "AAPL"), "run-2"))
+        await desk.process(task(job(Kind.COMPANY_INFO, "AAPL"), "run-2"))
 
 
 async def test_what_no_database_can_hold_is_cleaned(desk: Desk, store: Database) -> None:
@@ -303,7 +307,7 @@ async def test_what_no_database_can_hold_is_cleaned(desk: Desk, store: Database)
 
     odd = Odd(lambda: desk.now[0])
     desk.servers[0].answer = odd
-    result = await desk.steps.process(task(job(Kind.NEWS, "AAPL", "ODD", "MSFT")))
+    result = await desk.process(task(job(Kind.NEWS, "AAPL", "ODD", "MSFT")))
     assert (sorted(result["symbols"]), result["failed"]) == (["AAPL", "MSFT", "ODD"], {})
     async with store.transaction() as work:
         (row,) = await work.records.newest(Kind.NEWS, symbol="ODD")
@@ -313,12 +317,12 @@ async def test_what_no_database_can_hold_is_cleaned(desk: Desk, store: Database)
 async def test_market_hours_only_leaves_a_shut_market_alone(desk: Desk, store: Database) -> None:
     definition = job(Kind.STOCK_QUOTES, "AAPL", "BTC-USD", market_hours_only=True)
     desk.now[0] = datetime(2026, 11, 26, 16, 0, tzinfo=UTC)  # Thanksgiving
-    result = await desk.steps.process(task(definition))
+    result = await desk.process(task(definition))
     assert (result["skipped"], list(result["symbols"]), result["failed"]) == (["AAPL"], ["BTC-USD"], {})
     desk.now[0] = datetime(2026, 11, 27, 17, 59, tzinfo=UTC)  # before the early close
-    assert (await desk.steps.process(task(definition, "run-2")))["skipped"] == []
+    assert (await desk.process(task(definition, "run-2")))["skipped"] == []
     desk.now[0] = datetime(2026, 11, 27, 18, 0, tzinfo=UTC)
-    only = await desk.steps.process(task(job(Kind.STOCK_QUOTES, "AAPL", market_hours_only=True), "run-3"))
+    only = await desk.process(task(job(Kind.STOCK_QUOTES, "AAPL", market_hours_only=True), "run-3"))
     assert (only["skipped"], only["partial"]) == (["AAPL"], False)
 
 
@@ -338,7 +342,7 @@ async def test_every_vendor_reads_every_kind_it_offers(kind: type[Vendor]) -> No
     """A record for each; an answer of another shape gives none, and breaks nothing."""
     vendor = kind(lambda: NOW)
     async with StandIn(vendor) as server:
-        provider: HttpProvider = VENDOR_CLASSES[kind.name](VendorSettings(server.url, KEY), lambda: NOW)
+        provider: HttpProvider = VENDOR_CLASSES[kind.name](server.settings(KEY), lambda: NOW)
         for one in provider.sources:
             request = DataRequest(one, vendor.symbol, NOW.date() - timedelta(days=3), NOW.date(), NOW)
             found = provider.read(await provider.data(request), request)
@@ -363,7 +367,7 @@ async def test_what_yahoo_asks_a_session_for_closes_nothing_for_bars(trouble: st
 
     vendor = Odd(lambda: NOW)
     async with StandIn(vendor) as server:
-        provider = VENDOR_CLASSES["yahoo"](VendorSettings(server.url), lambda: NOW)
+        provider = VENDOR_CLASSES["yahoo"](server.settings(), lambda: NOW)
         for n in range(6):
             with pytest.raises(ProviderError):
                 await provider.data(DataRequest(Kind.OPTIONS_CHAIN, f"S{n}", NOW.date(), NOW.date(), NOW))
@@ -378,7 +382,7 @@ async def test_yahoos_data_beside_bars() -> None:
     """Behind a crumb that is fetched once; numbers bare or wrapped; the nearest expirations, both sides."""
     vendor = YahooStandIn(lambda: NOW)
     async with StandIn(vendor) as server:
-        provider: HttpProvider = VENDOR_CLASSES["yahoo"](VendorSettings(server.url), lambda: NOW)
+        provider: HttpProvider = VENDOR_CLASSES["yahoo"](server.settings(), lambda: NOW)
 
         async def of(kind: Kind) -> Sequence[Any]:
             request = DataRequest(kind, "AAPL", NOW.date(), NOW.date(), NOW)

@@ -10,8 +10,22 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from activities import interface
-from activities.interface import CloseRun, OpenedRun, OpenRun, RunInput, StepInput, TaskQueue
+from activities.interface import (
+    CloseRun,
+    DeliveriesOfRun,
+    DeliveryInput,
+    DeliveryTask,
+    OpenedRun,
+    OpenRun,
+    RunEnd,
+    RunInput,
+    StepInput,
+    TaskQueue,
+)
+from workflows.delivery import DeliveryWorkflow
 from workflows.jobs import ALL, WORKFLOWS
+
+RUN = "0e5c7c3c-0000-0000-0000-0000000000"
 
 
 @dataclass
@@ -20,23 +34,48 @@ class Office:
 
     steps: tuple[str, ...] = ()
     fails: bool = False
+    end: RunEnd = RunEnd("COMPLETED")
+    refuses: bool = False
+    run_id: str = "0e5c7c3c-0000-0000-0000-000000000000"
 
     @activity.defn(name=interface.OPEN_RUN)
     async def open(self, given: OpenRun) -> OpenedRun:
-        return OpenedRun("0e5c7c3c-0000-0000-0000-000000000000", steps=self.steps)
+        return OpenedRun(self.run_id, steps=self.steps)
 
     @activity.defn(name=interface.RUN_STEP)
     async def step(self, given: StepInput) -> dict[str, int]:
         return {"done": 2, "failed": 0}
 
     @activity.defn(name=interface.RUN_JOB)
-    async def run(self, run_id: str) -> str:
+    async def run(self, run_id: str) -> RunEnd:
         if self.fails:
             raise ApplicationError("no such symbol", type="JobRefused", non_retryable=True)
-        return "COMPLETED"
+        return self.end
 
     @activity.defn(name=interface.CLOSE_RUN)
     async def close(self, given: CloseRun) -> None:
+        return
+
+    @activity.defn(name=interface.OPEN_DELIVERY)
+    async def open_delivery(self, given: DeliveryInput) -> list[str]:
+        return ["log", "webhook"]
+
+    @activity.defn(name=interface.DELIVER)
+    async def deliver(self, task: DeliveryTask) -> str:
+        if self.refuses and task.channel == "webhook":
+            raise ApplicationError("HTTP 410", type="ChannelRefused", non_retryable=True)
+        return "SENT" if task.channel == "log" else "UNSAVED"
+
+    @activity.defn(name=interface.MARK_SENT)
+    async def mark_sent(self, task: DeliveryTask) -> None:
+        return
+
+    @activity.defn(name=interface.BURY)
+    async def bury(self, task: DeliveryTask) -> None:
+        return
+
+    @activity.defn(name=interface.NOTE_DELIVERIES)
+    async def note(self, given: DeliveriesOfRun) -> None:
         return
 
 
@@ -44,17 +83,30 @@ OFFICES = {
     "job": ("report", Office()),
     "data-steps": ("data_processing", Office(("fetch", "normalize", "cache", "indicators"))),
     "job-failed": ("screener", Office(fails=True)),
+    "job-told": ("report", Office(end=RunEnd("COMPLETED", tells=True), run_id=f"{RUN}01")),
+    "notification": ("notification", Office(end=RunEnd("RUNNING", tells=True), run_id=f"{RUN}02")),
+    "notification-dead": ("notification", Office(end=RunEnd("RUNNING", tells=True), refuses=True, run_id=f"{RUN}03")),
 }
 
 
-async def history_of(client: Client, name: str) -> tuple[str, str]:
-    """Workflow id and history of one of them, run to its end."""
+async def history_of(client: Client, name: str) -> dict[str, str]:
+    """Histories by workflow id of one of them, run to its end, and of the delivery it may have."""
     job_type, office = OFFICES[name]
     activities = [office.open, office.step, office.run, office.close]
-    async with Worker(client, task_queue=TaskQueue.JOBS, workflows=list(ALL), activities=activities):
+    delivery = [office.open_delivery, office.deliver, office.mark_sent, office.bury, office.note]
+    async with (
+        Worker(client, task_queue=TaskQueue.JOBS, workflows=list(ALL), activities=activities),
+        Worker(client, task_queue=TaskQueue.NOTIFICATIONS, workflows=[DeliveryWorkflow], activities=delivery),
+    ):
         workflow = WORKFLOWS[job_type]  # type: ignore[index]
+        id = f"{job_type}-{name}"
         handle = await client.start_workflow(
-            workflow, RunInput(job_type, "sched"), id=f"{job_type}-{name}", task_queue=TaskQueue.JOBS, result_type=str
+            workflow, RunInput(job_type, "sched"), id=id, task_queue=TaskQueue.JOBS, result_type=str
         )
         await handle.result()
-        return handle.id, (await handle.fetch_history()).to_json()
+        found = {handle.id: (await handle.fetch_history()).to_json()}
+        if office.end.tells:
+            child = client.get_workflow_handle(f"delivery-{office.run_id.replace('-', '')}")
+            await child.result()
+            found[child.id] = (await child.fetch_history()).to_json()
+        return found

@@ -1,7 +1,8 @@
 """Records the histories that ``test_replay`` replays: ``python -m tests.histories.record [NAME …]`` against a real dev server.
 
-Each scenario drives one alert through messages and transitions and saves its whole history as JSON. Histories of released
-versions are never changed: a new behaviour gets a new scenario, and its code stands behind ``workflow.patched``.
+Each scenario drives one alert through messages and transitions and saves its whole history as JSON. Nothing is released yet, so
+that they are recorded anew when behaviour changes; those of released versions will stay, and new code will stand behind
+``workflow.patched``.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from workflows.alert import AlertWorkflow
 from workflows.messages import AlertInput, PauseRequest, SnoozeRequest
 
 FOLDER = Path(__file__).parent
-NEWEST = "v2"
+NEWEST = "v1"
 Handle = WorkflowHandle[AlertWorkflow, Any]
 SECONDS = "* * * * * *"
 
@@ -44,7 +45,7 @@ class Scenario:
     drive: Callable[[Handle, World], Awaitable[None]]
     history_limit: int = 1000
     state: AlertState = AlertState()
-    version: str = "v1"
+    version: str = NEWEST
 
 
 async def until(check: Callable[[], bool]) -> None:
@@ -136,6 +137,27 @@ async def finds_an_older_row(handle: Handle, world: World) -> None:
     await until(lambda: world.rows[id].definition.name == "kept")
 
 
+async def is_edited_on_both_sides(handle: Handle, world: World) -> None:
+    ((id, _),) = world.rows.items()
+    world.store_down = True
+    await handle.execute_update(AlertWorkflow.pause_update, PauseRequest())
+    await handle.execute_update(AlertWorkflow.resume_update)
+    world.rows[id] = Alert(id=id, version=2, definition=make_alert({"symbol": "X", "rule": "close > 7"}).definition)
+    world.store_down = False
+    await handle.signal("definition_changed", {"version": 4})
+    await until(lambda: world.rows[id].version == 4)
+
+
+async def catches_up(handle: Handle, world: World) -> None:
+    await handle.execute_update(AlertWorkflow.evaluate_now)
+    await until(lambda: "late" in world.recorded)
+
+
+async def sees_it_later(handle: Handle, world: World) -> None:
+    await handle.execute_update(AlertWorkflow.evaluate_now)
+    await until(lambda: "triggered" in world.recorded)
+
+
 async def records_every_bar(handle: Handle, world: World) -> None:
     await until(lambda: len(world.runs) >= 6)
 
@@ -198,14 +220,17 @@ def scenarios() -> list[Scenario]:
         Scenario("database-down", second, World(price=flipping, database_down=True), loses_its_database),
         Scenario("forming", {**second, "timeframe": "1m", "options": {"evaluate_on": "tick"}}, World(price=high), one_fire),
         Scenario("dead-channel", {**yearly, "notification_channels": ["webhook", "log"]}, World(price=high, refuse={"webhook"}), buries),
-        Scenario("written-through", yearly, World(price=high), is_written_through, version="v2"),
-        Scenario("older-row", yearly, World(price=high), finds_an_older_row, version="v2"),
-        Scenario("failed-runs", second, World(price=high, freshness=Freshness.REFUSED), is_refused, version="v2"),
-        Scenario("every-run", {**second, "options": {"record": "all"}}, World(price=lambda at: 99.0), records_every_bar, history_limit=25, version="v2"),
-        Scenario("paused-without-database", yearly, World(price=high), is_paused_without_database, version="v2"),
-        Scenario("edit-with-tick", yearly, World(price=high), is_edited_with_a_tick, version="v2"),
-        Scenario("kept-first", {**second, "notification_channels": []}, World(price=flipping), fires, version="v2"),
-        Scenario("unreadable-row", yearly, World(price=high), has_an_unreadable_row, version="v2"),
+        Scenario("written-through", yearly, World(price=high), is_written_through),
+        Scenario("older-row", yearly, World(price=high), finds_an_older_row),
+        Scenario("failed-runs", second, World(price=high, freshness=Freshness.REFUSED), is_refused),
+        Scenario("every-run", {**second, "options": {"record": "all"}}, World(price=lambda at: 99.0), records_every_bar, history_limit=25),
+        Scenario("paused-without-database", yearly, World(price=high), is_paused_without_database),
+        Scenario("edit-with-tick", yearly, World(price=high), is_edited_with_a_tick),
+        Scenario("kept-first", {**second, "notification_channels": []}, World(price=flipping), fires),
+        Scenario("both-sides", yearly, World(price=high), is_edited_on_both_sides),
+        Scenario("catch-up", {**second, "notification_channels": [], "cron": "0 0 1 1 *", "rearm": "simple", "options": {"record": "all"}}, World(price=high), catches_up, history_limit=40, state=AlertState(last_bar_close=now.replace(microsecond=0) - timedelta(seconds=1100))),
+        Scenario("slow-clock", {**second, "cron": "0 0 1 1 *"}, World(price=high, clock_behind=timedelta(seconds=1.5)), sees_it_later, state=AlertState(last_bar_close=now.replace(microsecond=0))),
+        Scenario("unreadable-row", yearly, World(price=high), has_an_unreadable_row),
     ]  # fmt: skip
 
 
@@ -268,8 +293,8 @@ async def main() -> None:
                 await record(env.client, scenario)
         for name in OFFICES:
             if not sys.argv[1:] or name in sys.argv[1:]:
-                id, text = await history_of(env.client, name)
-                save(NEWEST, f"{name}.{id}", text)
+                for id, text in (await history_of(env.client, name)).items():
+                    save(NEWEST, f"{'delivery-' * id.startswith('delivery')}{name}.{id}", text)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -20,7 +21,6 @@ from activities.interface import (
     DeliveryTask,
     EvaluateInput,
     EvaluateResult,
-    EvaluationRun,
     FetchInput,
     FetchResult,
     Freshness,
@@ -32,6 +32,7 @@ from activities.interface import (
 from domain import timeframe
 from domain.alert import Alert, AlertEvent, AlertState
 from domain.bar import BarSnapshot
+from domain.outbox import EvaluationRun
 from workflows import search_attributes
 from workflows.alert import AlertWorkflow
 from workflows.delivery import DeliveryWorkflow
@@ -63,6 +64,9 @@ class World:
     projection: AlertState | None = None
     settle: int = 0
     on_record: Callable[[RecordInput], Awaitable[None]] | None = None
+    store_down: bool = False
+    fetch_gate: asyncio.Event | None = None
+    clock_behind: timedelta = timedelta(0)
 
     @activity.defn(name=interface.EVALUATE)
     async def evaluate(self, wanted: EvaluateInput) -> EvaluateResult:
@@ -73,7 +77,8 @@ class World:
             self.settle -= 1
             return EvaluateResult(Freshness.SETTLING, wanted.now, ready_at=wanted.now + timedelta(seconds=3))
         length = timeframe.duration(wanted.timeframe)
-        newest = timeframe.last_close(wanted.timeframe, wanted.now)
+        clock = wanted.now - self.clock_behind
+        newest = timeframe.last_close(wanted.timeframe, clock)
         close = newest if wanted.after is None or wanted.newest_only else wanted.after + length
         close = timeframe.floor(wanted.timeframe, close)
         snapshots = []
@@ -85,11 +90,13 @@ class World:
         if wanted.forming:
             forming = BarSnapshot(newest, newest + length, {"close": self.price(wanted.now)}, final=False)
         more, source = close <= newest, "stand-in"
-        return EvaluateResult(Freshness.FRESH, wanted.now, tuple(snapshots), forming, more=more, source=source)
+        return EvaluateResult(Freshness.FRESH, clock, tuple(snapshots), forming, more=more, source=source, clock=clock)
 
     @activity.defn(name=interface.FETCH)
     async def fetch(self, wanted: FetchInput) -> FetchResult:
         self.fetches += 1
+        if self.fetch_gate is not None:
+            await self.fetch_gate.wait()
         if self.fetch_fails:
             raise ApplicationError("vendor is away", type="ProviderUnavailable")
         self.freshness = Freshness.FRESH
@@ -111,12 +118,16 @@ class World:
 
     @activity.defn(name=interface.LOAD_ALERT)
     async def load(self, alert_id: str) -> StoredDefinition:
+        if self.store_down:
+            raise ApplicationError("database is down")
         if self.unreadable:
             return StoredDefinition(None, readable=False)
         return StoredDefinition(self.rows.get(alert_id), alert_id not in self.disabled)
 
     @activity.defn(name=interface.SAVE_ALERT)
     async def save(self, given: SaveInput) -> StoredDefinition:
+        if self.store_down:
+            raise ApplicationError("database is down")
         row = self.rows.get(given.alert.id)
         if row is not None and row.version == given.expected_version:
             row = self.rows[given.alert.id] = given.alert

@@ -1,0 +1,78 @@
+"""What jobs have to say goes through deliveries: one row a (run, channel), told once, tried again where it can be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from activities.notifications.channel import ChannelRefused
+from domain.run import RunStatus
+from tests.activities.test_deliveries_under_trouble import Phone
+from tests.reconciler.support import Installation
+
+
+async def ended(home: Installation, slot_of: str) -> Any:
+    """The schedule's only run, at its end."""
+    found: list[Any] = []
+
+    async def is_over() -> bool:
+        from storage.runs import RunFilter
+
+        async with home.database.transaction() as work:
+            runs = await work.runs.page(RunFilter(job_id=slot_of), None, 10)
+        found[:] = [run for run in runs if run.status not in (RunStatus.PENDING, RunStatus.RUNNING)]
+        return bool(found)
+
+    await home.becomes(is_over, "the run ends")
+    (run,) = found
+    return run
+
+
+async def trigger(home: Installation, job_type: str, params: str) -> Any:
+    """A job's row, brought to Temporal and run once."""
+    await home.insert("job", params, job_type)
+    await home.reconciler.sweep(full=False)
+    await home.client.get_schedule_handle(f"{job_type}-job").trigger()
+    return await ended(home, "job")
+
+
+async def test_a_notification_is_not_repeated_to_a_channel_that_has_it(home: Installation) -> None:
+    well, engaged = Phone(), Phone(fails=2)
+    home.services.notifier.channels.update(log=well, webhook=engaged)
+    run = await trigger(home, "notification", '{"message": "lunch", "notification_channels": ["log", "webhook"]}')
+    assert (run.status, run.result) == (RunStatus.COMPLETED, {"deliveries": {"log": "SENT", "webhook": "SENT"}})
+    assert (well.asked, engaged.asked, len(engaged.heard)) == (1, 3, 1)
+    async with home.database.transaction() as work:
+        rows = {row.channel: row for row in await work.deliveries.list(alert_id="job")}
+    assert {(row.event_id, row.kind, row.body) for row in rows.values()} == {
+        (run.run_id.replace("-", ""), "notification", "lunch")
+    }
+
+
+async def test_a_notification_that_a_channel_refuses_fails_its_run_and_is_a_dead_letter(home: Installation) -> None:
+    well = Phone()
+    home.services.notifier.channels.update(log=well, webhook=Phone(fails=1, breaks=ChannelRefused))
+    run = await trigger(home, "notification", '{"message": "lunch", "notification_channels": ["log", "webhook"]}')
+    assert (run.status, run.error, well.asked) == (RunStatus.FAILED, "webhook: engaged", 1)
+    async with home.database.transaction() as work:
+        assert await work.deliveries.counts() == {"SENT": 1, "DEAD": 1}
+
+
+@pytest.mark.parametrize("job_type", ["report", "screener"])
+async def test_reports_and_screeners_try_theirs_again(home: Installation, job_type: str) -> None:
+    engaged = Phone(fails=2)
+    home.services.notifier.channels.update(webhook=engaged)
+    params = '{"symbols": ["X"], "timeframe": "1m", "notification_channels": ["webhook"]}'
+    run = await trigger(home, job_type, params)
+    assert run.status is RunStatus.COMPLETED
+
+    async def noted() -> bool:
+        async with home.database.transaction() as work:
+            found = await work.runs.get(run.run_id)
+        assert found is not None
+        assert found.result is not None
+        return bool(found.result["deliveries"] == {"webhook": "SENT"})
+
+    await home.becomes(noted, "the notice is told")
+    assert (engaged.asked, len(engaged.heard)) == (3, 1)
