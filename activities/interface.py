@@ -241,13 +241,14 @@ class CloseRun:
 
 @dataclass(frozen=True)
 class ReconcileReport:
-    """What a sweep did: how many actions of each kind, and how many rows cannot be read."""
+    """What a sweep did: how many actions of each kind, how many rows cannot be read, and why some actions failed, by id."""
 
     full: bool
     rows: int
     actions: dict[str, int] = field(default_factory=dict)
     invalid: int = 0
     failed: int = 0
+    troubles: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

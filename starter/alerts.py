@@ -103,13 +103,21 @@ async def delete(context: Context, alert_id: str) -> bool:
     return not await context.gateway.tell(written)
 
 
-async def _handle(context: Context, alert_id: str) -> WorkflowHandle[Any, Any]:
-    """The workflow of an alert that has a row; raises ``NotFound`` or ``TemporalUnreachable``."""
-    from starter.registration import workflow_id
+async def _handle(context: Context, alert_id: str, *, ended: bool = False) -> WorkflowHandle[Any, Any]:
+    """The workflow of an alert that has a row; raises ``NotFound``, ``AlertGone``, ``NoAnswer`` or ``TemporalUnreachable``."""
+    from starter.registration import TakenByOthers, known, running
 
     await context.alert(alert_id)
     client = await context.gateway.client()
-    return client.get_workflow_handle(workflow_id(alert_id))
+    try:
+        with _reaching(alert_id):
+            look = known if ended else running
+            found = await answered(alert_id, look(client, alert_id, await context.gateway.ours()))
+    except TakenByOthers as error:
+        raise Refused(str(error)) from None
+    if found is None:
+        raise AlertGone(alert_id)
+    return found
 
 
 @contextmanager
@@ -178,7 +186,7 @@ async def query(context: Context, alert_id: str, name: str) -> dict[str, Any]:
     """
     from temporalio.client import WorkflowQueryFailedError
 
-    handle = await _handle(context, alert_id)
+    handle = await _handle(context, alert_id, ended=True)
     try:
         with _reaching(alert_id):
             return await answered(alert_id, handle.query(name, result_type=dict))

@@ -20,6 +20,8 @@ from worker.settings import Settings
 if TYPE_CHECKING:
     from temporalio.client import Client
 
+    from starter.registration import Ownership
+
 TELL_SECONDS = 5.0
 CONNECT_SECONDS = 3.0
 AWAY_SECONDS = 3.0
@@ -33,7 +35,7 @@ class Gateway:
         self.settings = settings
         self.database = database
         self._client: Client | None = None
-        self._mark: str | None = None
+        self._ours: Ownership | None = None
         self._away_until = 0.0
         self._connecting = asyncio.Lock()
 
@@ -54,14 +56,16 @@ class Gateway:
                     raise
             return self._client
 
-    async def mark(self) -> str:
-        """This database's mark on what it runs."""
+    async def ours(self) -> Ownership:
+        """What in Temporal is this database's."""
         from starter.context import now
         from starter.reconciler.sweep import installation
+        from starter.registration import Ownership
 
-        if self._mark is None:
-            self._mark = await installation(self.database, now())
-        return self._mark
+        if self._ours is None:
+            mark = await installation(self.database, now())
+            self._ours = Ownership(mark, unmarked=not self.settings.temporal_address)
+        return self._ours
 
     async def tell(self, written: Written) -> str:
         """Brings one write to Temporal; empty when it was told, else why not."""
@@ -110,7 +114,7 @@ class Gateway:
         client = await self.client()
         if written.kind is ActionKind.CREATE and isinstance(written.schedule, Alert):
             if written.enabled:
-                await registration.start_afresh(client, written.schedule, installation=await self.mark())
+                await registration.start_afresh(client, written.schedule, ours=await self.ours())
             return
         action = Action(written.kind, written.id, written.job_type, "written", written.reason)
-        await Applier(client, self.database, await self.mark(), now).apply(action)
+        await Applier(client, self.database, await self.ours(), now).apply(action)

@@ -17,7 +17,7 @@ from starter.registration import start_afresh
 from starter.schemas import SchemaFolder
 from worker.client import connect
 from worker.logs import configure_logging
-from worker.runner import running_workers, stop_on_signal
+from worker.runner import LONGEST_END, ends_within, running_workers, stop_on_signal
 from worker.settings import Settings
 from worker.temporal_server import EmbeddedServer, ensure_search_attributes
 from worker.wiring import Services, build_services
@@ -42,7 +42,6 @@ class Stack:
         self.services: Services
         self.client: Any
         self.reconciler: Reconciler
-        self.mark = ""
 
     @property
     def ui_url(self) -> str:
@@ -71,23 +70,24 @@ class Stack:
         self.client = await connect(self.settings, seconds=15.0)
         await ensure_search_attributes(self.client)
         database = self.services.database
-        self.mark = await installation(database, now())
+        mark = await installation(database, now())
         folder = SchemaFolder(self.settings.alert_schema_dir)
         self.reconciler = Reconciler(
             self.client,
             database,
-            self.mark,
+            mark,
             unmarked=self.embedded,
             full_every=timedelta(seconds=self.settings.reconcile_full_seconds),
             check=lambda stored: folder.check_definition(stored.schedule.definition) if stored.schedule else None,
         )
-        jobs = [self.reconciler.reconcile] if self.jobs else None
-        await self.exits.enter_async_context(running_workers(self.client, self.services, jobs=jobs))
+        sweeps = [self.reconciler.reconcile] if self.jobs else None
+        await self.exits.enter_async_context(running_workers(self.client, self.services, sweeps=sweeps))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.exits.aclose()
+        with ends_within(LONGEST_END):
+            await self.exits.aclose()
 
     async def serve_api(self) -> str:
         """The REST API in this process; returns its address."""
@@ -119,4 +119,4 @@ async def fresh_alerts(stack: Stack, alerts: Sequence[Alert], seen_until: dateti
             fresh = await work.never_before(alert)
             await work.schedules.add(fresh, now())
         assert isinstance(fresh, Alert)
-        await start_afresh(stack.client, fresh, AlertState(last_bar_close=seen_until), stack.mark)
+        await start_afresh(stack.client, fresh, AlertState(last_bar_close=seen_until), stack.reconciler.ours)

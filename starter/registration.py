@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.interface import TaskQueue
@@ -16,7 +20,7 @@ from domain.alert import Alert, AlertEvent, AlertState, Reason, Status
 from storage.schedules import StoredSchedule
 from workflows import search_attributes
 from workflows.alert import AlertWorkflow
-from workflows.messages import AlertInput, DefinitionChanged, StatusReport, memo_of
+from workflows.messages import SUMMARY, AlertInput, DefinitionChanged, memo_of
 
 PREFIX = "alert-"
 INSTALLATION = "installation"
@@ -73,26 +77,92 @@ def restored(stored: StoredSchedule, now: datetime) -> AlertInput:
     )
 
 
+class TakenByOthers(Exception):
+    """What runs under an id of ours is not ours: another program's, or another installation's."""
+
+    def __init__(self, name: str, mark: str) -> None:
+        whose = f"another installation's ({mark})" if mark else "another program's"
+        super().__init__(f"'{name}' in Temporal is {whose}; choose another id, or a namespace of your own")
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """Which marks are ours: this database's own and, where the server is our own, none at all (``unmarked``)."""
+
+    installation: str = ""
+    unmarked: bool = False
+
+    def owns(self, mark: str) -> bool:
+        """Whether what bears this mark (empty: none) is ours."""
+        return mark == self.installation or (self.unmarked and not mark)
+
+    def check(self, name: str, mark: str) -> None:
+        """Lets ours pass.
+
+        Raises:
+            TakenByOthers: it is not.
+        """
+        if not self.owns(mark):
+            raise TakenByOthers(name, mark)
+
+
+def memo_fields(memo: Any) -> dict[str, Any]:
+    """A memo's plain JSON, without the converter, since there may be thousands; what is no JSON is not ours, and missing."""
+    found = {}
+    for name, value in memo.fields.items():
+        with contextlib.suppress(ValueError, RecursionError):
+            found[name] = json.loads(value.data)
+    return found
+
+
+def mark_of(memo: Mapping[str, Any]) -> str:
+    """Whose a workflow or Schedule is, by its memo; empty when it does not say."""
+    mark = memo.get(INSTALLATION)
+    return mark if isinstance(mark, str) else ""
+
+
 async def ensure_running(
-    client: Client, given: Alert | AlertInput, installation: str = ""
-) -> WorkflowHandle[AlertWorkflow, StatusReport]:
-    """Starts the alert's workflow, or tells the running one which version its row has."""
+    client: Client, given: Alert | AlertInput, ours: Ownership = Ownership()
+) -> WorkflowHandle[Any, Any]:
+    """Starts the alert's workflow, or tells the running one which version its row has.
+
+    Raises:
+        TakenByOthers: what runs under its id is not ours.
+    """
     given = given if isinstance(given, AlertInput) else AlertInput(alert=given)
-    told = {"start_signal": "definition_changed", "start_signal_args": [DefinitionChanged(given.alert.version)]}
-    return await _start(client, given, installation, WorkflowIDConflictPolicy.USE_EXISTING, **told)
+    try:
+        return await _start(client, given, ours, WorkflowIDConflictPolicy.FAIL)
+    except WorkflowAlreadyStartedError:
+        await tell(client, given.alert.id, ours, given.alert.version)
+        return client.get_workflow_handle(workflow_id(given.alert.id))
 
 
 async def start_afresh(
-    client: Client, alert: Alert, state: AlertState | None = None, installation: str = ""
-) -> WorkflowHandle[AlertWorkflow, StatusReport]:
-    """Starts a new alert; what may still run under its id is of an alert that was deleted."""
+    client: Client, alert: Alert, state: AlertState | None = None, ours: Ownership = Ownership()
+) -> WorkflowHandle[Any, Any]:
+    """Starts a new alert; what may still run under its id is of an alert that was deleted, or this one, if it was quicker.
+
+    Raises:
+        TakenByOthers: what runs under its id is not ours.
+    """
     given = AlertInput(alert=alert, state=state or AlertState())
-    return await _start(client, given, installation, WorkflowIDConflictPolicy.TERMINATE_EXISTING)
+    try:
+        return await _start(client, given, ours, WorkflowIDConflictPolicy.FAIL)
+    except WorkflowAlreadyStartedError:
+        found = await _described(client, alert.id)
+    if found is not None:
+        memo = memo_fields(found.raw_info.memo)
+        ours.check(found.id, mark_of(memo))
+        told = memo.get("definition")
+        version = told.get("version") if isinstance(told, dict) else None
+        if isinstance(version, int) and version >= alert.version:
+            return client.get_workflow_handle(found.id)
+    return await _start(client, given, ours, WorkflowIDConflictPolicy.TERMINATE_EXISTING)
 
 
 async def _start(
-    client: Client, given: AlertInput, installation: str, conflict: WorkflowIDConflictPolicy, **more: Any
-) -> WorkflowHandle[AlertWorkflow, StatusReport]:
+    client: Client, given: AlertInput, ours: Ownership, conflict: WorkflowIDConflictPolicy
+) -> WorkflowHandle[Any, Any]:
     alert = given.alert
     stamp = (alert.version, alert.definition.digest, True)
     return await client.start_workflow(
@@ -105,20 +175,67 @@ async def _start(
         search_attributes=search_attributes.initial(alert, given.state.status.value),
         static_summary=summary(alert),
         static_details=static_details(alert),
-        memo={**memo_of(*stamp), INSTALLATION: installation},
-        **more,
+        memo={**memo_of(*stamp), INSTALLATION: ours.installation, SUMMARY: summary(alert)},
     )
 
 
-async def tell(client: Client, alert_id: str, version: int = 0, reason: str = "") -> bool:
-    """Tells the alert's workflow to look at its row; False when none is running."""
-    handle = client.get_workflow_handle(workflow_id(alert_id))
+async def known(client: Client, alert_id: str, ours: Ownership) -> WorkflowHandle[Any, Any] | None:
+    """The alert's workflow, whether it runs or has ended; None when Temporal knows none.
+
+    Raises:
+        TakenByOthers: what goes by its id is not ours.
+    """
+    found = await _described(client, alert_id)
+    if found is None:
+        return None
+    ours.check(found.id, mark_of(memo_fields(found.raw_info.memo)))
+    return client.get_workflow_handle(found.id)
+
+
+async def running(client: Client, alert_id: str, ours: Ownership) -> WorkflowHandle[Any, Any] | None:
+    """The alert's workflow; None when none runs.
+
+    Raises:
+        TakenByOthers: what runs under its id is not ours.
+    """
+    found = await _described(client, alert_id)
+    if found is None or found.status is not WorkflowExecutionStatus.RUNNING:
+        return None
+    ours.check(found.id, mark_of(memo_fields(found.raw_info.memo)))
+    return client.get_workflow_handle(found.id, first_execution_run_id=found.raw_info.first_run_id or None)
+
+
+async def _described(client: Client, alert_id: str) -> WorkflowExecutionDescription | None:
+    try:
+        return await client.get_workflow_handle(workflow_id(alert_id)).describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+
+
+async def tell(
+    client: Client, alert_id: str, ours: Ownership = Ownership(), version: int = 0, reason: str = ""
+) -> bool:
+    """Tells the alert's workflow to look at its row; False when none is running.
+
+    Raises:
+        TakenByOthers: what runs under its id is not ours.
+    """
+    handle = await running(client, alert_id, ours)
+    if handle is None:
+        return False
     return await reached(handle.signal("definition_changed", DefinitionChanged(version, reason)))
 
 
-async def stop_running(client: Client, alert_id: str) -> bool:
-    """Cancels the alert's workflow; False when none was running."""
-    return await reached(client.get_workflow_handle(workflow_id(alert_id)).cancel())
+async def stop_running(client: Client, alert_id: str, ours: Ownership = Ownership()) -> bool:
+    """Cancels the alert's workflow; False when none was running.
+
+    Raises:
+        TakenByOthers: what runs under its id is not ours.
+    """
+    handle = await running(client, alert_id, ours)
+    return handle is not None and await reached(handle.cancel())
 
 
 async def reached(call: Any) -> bool:

@@ -23,6 +23,7 @@ from storage.tables import ChangeRow, ScheduleRow
 
 ALERT = JobType.ALERT.value
 MOST_CHANGES = 2000
+UNREAD = (ScheduleRow.definition_hash.is_(None), ScheduleRow.errors.is_(None))
 T = TypeVar("T")
 _STATE = TypeAdapter(AlertState)
 log = structlog.get_logger(__name__)
@@ -234,16 +235,20 @@ class Schedules:
             found += [_brief(*row) for row in await self.session.execute(statement)]
         return found
 
-    async def unread(self, ids: Sequence[str] | None = None) -> list[StoredSchedule]:
-        """Rows another program wrote that nobody has read yet."""
-        unread = (ScheduleRow.definition_hash.is_(None), ScheduleRow.errors.is_(None))
-        found: list[StoredSchedule] = []
+    async def unread_ids(self, ids: Sequence[str] | None = None) -> list[str]:
+        """Ids of the rows another program wrote that nobody has read yet."""
+        found: list[str] = []
         for batch in [None] if ids is None else _batches(list(ids)):
-            statement = select(ScheduleRow).where(*unread)
+            statement = select(ScheduleRow.id).where(*UNREAD)
             if batch is not None:
                 statement = statement.where(ScheduleRow.id.in_(batch))
-            found += [_stored(row) for row in await self.session.scalars(statement)]
+            found += await self.session.scalars(statement)
         return found
+
+    async def unread(self, ids: Sequence[str]) -> list[StoredSchedule]:
+        """Those of these rows that nobody has read yet."""
+        statement = select(ScheduleRow).where(*UNREAD, ScheduleRow.id.in_(ids))
+        return [_stored(row) for row in await self.session.scalars(statement)]
 
     async def delete(self, schedule_id: str, expected_version: int | None = None) -> bool:
         """Removes the row; whether there was one.

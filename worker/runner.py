@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ from workflows.jobs import ALL as JOB_WORKFLOWS
 from workflows.reconcile import ReconcileWorkflow
 
 GRACE = timedelta(seconds=15)
+LONGEST_END = 27.0  # seconds from the signal to the end: compose and Kubernetes allow 30
 CACHED_WORKFLOWS = 20_000
 TELL_SECONDS = 10.0
 Activity = Callable[..., Coroutine[Any, Any, Any]]
@@ -31,12 +33,12 @@ log = structlog.get_logger(__name__)
 
 
 def build_workers(
-    client: Client, services: Services, runner: WorkflowRunner | None = None, jobs: Sequence[Activity] | None = None
+    client: Client, services: Services, runner: WorkflowRunner | None = None, sweeps: Sequence[Activity] | None = None
 ) -> list[Worker]:
     """One worker a task queue. Without the sandbox a tick costs much less; the tests keep it on.
 
-    ``jobs`` are the activities of the ``jobs`` queue that the caller brings along (the reconciler's); None leaves that queue
-    alone.
+    ``sweeps`` are the activities of the ``reconcile`` queue, which the caller brings along; None leaves that queue and the
+    ``jobs`` queue alone. Sweeps wait behind no job.
     """
     runner = runner or UnsandboxedWorkflowRunner()
     shared: dict[str, Any] = {"workflow_runner": runner, "graceful_shutdown_timeout": GRACE}
@@ -64,35 +66,41 @@ def build_workers(
             **shared,
         ),
     ]
-    if jobs is not None:
-        workers.append(
+    if sweeps is not None:
+        workers += [
             Worker(
                 client,
                 task_queue=TaskQueue.JOBS,
-                workflows=[*JOB_WORKFLOWS, ReconcileWorkflow],
-                activities=[services.jobs.open, services.jobs.run_step, services.jobs.run, services.jobs.close, *jobs],
+                workflows=JOB_WORKFLOWS,
+                activities=[services.jobs.open, services.jobs.run_step, services.jobs.run, services.jobs.close],
                 max_concurrent_activities=services.job_slots,
                 **shared,
-            )
-        )
+            ),
+            Worker(
+                client, task_queue=TaskQueue.RECONCILE, workflows=[ReconcileWorkflow], activities=list(sweeps), **shared
+            ),
+        ]
     return workers
 
 
 @asynccontextmanager
 async def running_workers(
-    client: Client, services: Services, runner: WorkflowRunner | None = None, jobs: Sequence[Activity] | None = None
+    client: Client, services: Services, runner: WorkflowRunner | None = None, sweeps: Sequence[Activity] | None = None
 ) -> AsyncIterator[None]:
-    """Workers that poll inside the block and are drained at its end."""
+    """Workers that poll inside the block and are drained at its end, all at once."""
     async with AsyncExitStack() as stack:
-        workers = build_workers(client, services, runner, jobs)
+        workers = build_workers(client, services, runner, sweeps)
         for worker in workers:
             await stack.enter_async_context(worker)
         settle_memory()
         telling = asyncio.create_task(tell_of_providers(services))
         stack.callback(telling.cancel)
         log.info("workers running", action="start", queues=[worker.task_queue for worker in workers])
-        yield
-        log.info("draining", action="drain", grace_seconds=GRACE.total_seconds())
+        try:
+            yield
+        finally:
+            log.info("draining", action="drain", grace_seconds=GRACE.total_seconds())
+            await asyncio.gather(*(worker.shutdown() for worker in workers))
 
 
 async def tell_of_providers(services: Services) -> None:
@@ -107,6 +115,23 @@ async def tell_of_providers(services: Services) -> None:
         except Exception as error:  # the database may be away; alerts go on
             log.debug("providers not told of", action="tell_of_providers", error=type(error).__name__)
         await asyncio.sleep(TELL_SECONDS)
+
+
+@contextmanager
+def ends_within(seconds: float) -> Iterator[None]:
+    """The process is ended when the block takes longer: whoever stops it would kill it a little later, with no word."""
+
+    def end() -> None:
+        log.error("not drained in time", action="drain", seconds=seconds)
+        os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def settle_memory() -> None:

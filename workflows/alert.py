@@ -33,7 +33,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.outbox import EvaluationRun, LateFires
     from workflows import search_attributes
     from workflows.alert_store import ACTIVITY_FAILED, AlertStore, let_cancellation_pass
-    from workflows.messages import AlertInput, StatusReport, memo_of
+    from workflows.messages import SUMMARY, AlertInput, StatusReport, memo_of
 
 MOST_SETTLING = 8
 SOON = timedelta(milliseconds=1)
@@ -351,7 +351,7 @@ class AlertWorkflow(AlertStore):
             self.shown = (self.state.status.value, self.alert.version, self.state.triggered_at)
         stamp = (self.alert.version, self.alert.definition.digest, self.enabled)
         if stamp != self.remembered:
-            workflow.upsert_memo(memo_of(*stamp))
+            workflow.upsert_memo({**memo_of(*stamp), SUMMARY: self.alert.definition.name})
             self.remembered = stamp
         self._describe()
 

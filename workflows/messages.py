@@ -48,6 +48,9 @@ class AlertInput:
     pause_reason: str = ""
 
 
+SUMMARY = "summary"  # in the memo, which goes along when a workflow continues as new: its static summary does not
+
+
 def memo_of(version: int, digest: str, enabled: bool) -> dict[str, Any]:
     """What the memo says of the definition a workflow has, for the reconciler to compare with the row (DESIGN 3)."""
     return {"definition": {"version": version, "hash": digest, "enabled": enabled}}

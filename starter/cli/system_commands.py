@@ -57,7 +57,7 @@ def sync(
             check=lambda stored: folder.check_definition(stored.schedule.definition) if stored.schedule else None,
         )
         planned = await reconciler.plan(full=True, write=not dry_run)
-        failed = 0 if dry_run else await reconciler.apply(planned)
+        failed = {} if dry_run else await reconciler.apply(planned)
         async with database.transaction() as unit:
             from storage.schedules import Filter
 
@@ -68,7 +68,16 @@ def sync(
     if as_json:
         actions = [vars(one) for one in planned.actions]
         bad = [{"id": one.id, "errors": [fault.as_json() for fault in one.faults]} for one in invalid.values()]
-        print_json({"dry_run": dry_run, "rows": planned.rows, "actions": actions, "invalid": bad, "failed": failed})
+        print_json(
+            {
+                "dry_run": dry_run,
+                "rows": planned.rows,
+                "actions": actions,
+                "invalid": bad,
+                "failed": len(failed),
+                "troubles": failed,
+            }
+        )
     else:
         rows = [[one.kind.value, one.job_type, one.id, one.why] for one in planned.actions]
         print_table(["action", "type", "id", "why"], rows, f"{planned.rows} rows, nothing to do")
@@ -78,10 +87,13 @@ def sync(
             say(
                 f"{len(rows)} to do"
                 if dry_run
-                else f"{len(rows) - failed} done" + (f", {failed} failed" if failed else "")
+                else f"{len(rows) - len(failed)} done" + (f", {len(failed)} failed" if failed else "")
             )
     if failed:
-        raise Failure(f"{failed} of {len(planned.actions)} could not be done; see the log, and sync again", FAILED)
+        why = "; ".join(f"{name}: {text}" for name, text in list(failed.items())[:5])
+        raise Failure(
+            f"{len(failed)} of {len(planned.actions)} could not be done ({why}); mend it, and sync again", FAILED
+        )
 
 
 def status(as_json: Json = False) -> None:

@@ -6,7 +6,14 @@ from collections.abc import Callable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from temporalio.client import Client, ScheduleAlreadyRunningError, ScheduleUpdate, ScheduleUpdateInput
+from temporalio.client import (
+    Client,
+    ScheduleAlreadyRunningError,
+    ScheduleDescription,
+    ScheduleHandle,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain import rearm
@@ -15,7 +22,9 @@ from domain.cron import next_fire
 from domain.job import Job, JobType
 from domain.reconcile import Action, ActionKind
 from starter import registration
-from starter.reconciler.schedules import build, schedule_id
+from starter.reconciler.endings import may_return
+from starter.reconciler.schedules import build, running_described, schedule_id
+from starter.registration import Ownership
 from storage.audit import AuditEntry
 from storage.database import Database
 from storage.schedules import DefinitionConflict, StoredSchedule
@@ -24,14 +33,18 @@ from storage.schedules import DefinitionConflict, StoredSchedule
 class Applier:
     """Brings one row at a time to Temporal."""
 
-    def __init__(self, client: Client, database: Database, installation: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, client: Client, database: Database, ours: Ownership, clock: Callable[[], datetime]) -> None:
         self.client = client
         self.database = database
-        self.installation = installation
+        self.ours = ours
         self.clock = clock
 
     async def apply(self, action: Action) -> None:
-        """Raises what Temporal or the database raises; nothing is left half done that a later sweep would not mend."""
+        """Raises what Temporal or the database raises; nothing is left half done that a later sweep would not mend.
+
+        Raises:
+            TakenByOthers: what runs under the row's id is not ours, and is left alone.
+        """
         if action.kind is ActionKind.DELETE:
             await self._delete(action)
             return
@@ -52,14 +65,14 @@ class Applier:
             await self._job(stored)
 
     async def _alert(self, action: Action, stored: StoredSchedule) -> None:
-        if action.kind is not ActionKind.CREATE and await registration.tell(self.client, action.id, reason=action.note):
+        if action.kind is not ActionKind.CREATE and await registration.tell(
+            self.client, action.id, self.ours, reason=action.note
+        ):
             return
         if not stored.enabled:
             await self._remember_pause(stored)
-        else:
-            await registration.ensure_running(
-                self.client, registration.restored(stored, self.clock()), self.installation
-            )
+        elif stored.state is None or await may_return(self.client, self.database, stored.id, self.clock()):
+            await registration.ensure_running(self.client, registration.restored(stored, self.clock()), self.ours)
 
     async def _remember_pause(self, stored: StoredSchedule) -> None:
         """An alert that is disabled while nothing runs of it: the bars that close until it is enabled are not its own."""
@@ -70,13 +83,27 @@ class Applier:
 
     async def _job(self, stored: StoredSchedule) -> None:
         job, now = stored.job, self.clock()
-        made = build(job, stored.enabled, self.installation, now)
+        made = build(job, stored.enabled, self.ours.installation, now)
         name = schedule_id(stored.job_type, job.id)
         try:
-            await self.client.create_schedule(name, made)
+            await self.client.create_schedule(
+                name, made, memo={registration.INSTALLATION: self.ours.installation} if self.ours.installation else None
+            )
         except ScheduleAlreadyRunningError:
-            await self.client.get_schedule_handle(name).update(lambda _: ScheduleUpdate(made))
+            handle, _ = await self._schedule(stored.job_type, job.id)
+            await handle.update(lambda _: ScheduleUpdate(made))
         await self._next(job, stored.enabled, now)
+
+    async def _schedule(self, job_type: str, row_id: str) -> tuple[ScheduleHandle, ScheduleDescription]:
+        """A Schedule of ours, as it is now."""
+        name = schedule_id(job_type, row_id)
+        handle = self.client.get_schedule_handle(name)
+        found = await handle.describe()
+        made = running_described(job_type, row_id, found)
+        if made is None:
+            raise registration.TakenByOthers(name, "")
+        self.ours.check(name, made[1])
+        return handle, found
 
     async def _next(self, job: Job, enabled: bool, now: datetime) -> None:
         definition = job.definition
@@ -87,8 +114,8 @@ class Applier:
     async def _adopt(self, stored: StoredSchedule) -> None:
         """A pause or resume made in Temporal goes to the row; when the row has moved meanwhile, it wins."""
         job, now = stored.job, self.clock()
-        handle = self.client.get_schedule_handle(schedule_id(stored.job_type, job.id))
-        paused = (await handle.describe()).schedule.state.paused
+        handle, found = await self._schedule(stored.job_type, job.id)
+        paused = found.schedule.state.paused
         if paused is not stored.enabled:
             return
         newer = Job(id=job.id, user_id=job.user_id, version=job.version + 1, definition=job.definition)
@@ -101,7 +128,7 @@ class Applier:
                 )
         except DefinitionConflict:
             return
-        made = build(newer, not paused, self.installation, now)
+        made = build(newer, not paused, self.ours.installation, now)
 
         def restamped(given: ScheduleUpdateInput) -> ScheduleUpdate:
             made.state = given.description.schedule.state  # with the note of whoever paused it
@@ -115,10 +142,11 @@ class Applier:
             if await work.schedules.get(action.id, action.job_type) is not None:
                 return  # written anew meanwhile
         if action.job_type == JobType.ALERT:
-            await registration.stop_running(self.client, action.id)
+            await registration.stop_running(self.client, action.id, self.ours)
             return
         try:
-            await self.client.get_schedule_handle(schedule_id(action.job_type, action.id)).delete()
+            handle, _ = await self._schedule(action.job_type, action.id)
+            await handle.delete()
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise

@@ -32,7 +32,7 @@ from workflows.search_attributes import ALERT_USER_ID, JOB_TYPE
 
 PATIENCE = timedelta(seconds=20)
 LOOK_BACK = timedelta(days=1)
-MOST_MISSED = 100
+MISSED_AT_ONCE = 500
 PAGE = 500
 MISSED_NOTE = "missed"
 log = structlog.get_logger(__name__)
@@ -160,13 +160,17 @@ class RunKeeper:
         options, zone = definition.options, ZoneInfo(definition.timezone)
         patience = timedelta(seconds=options.catchup + options.jitter) + longest(JobType(stored.job_type))
         since = max(looked_until - patience, stored.updated_at or now - LOOK_BACK)
-        slots: list[datetime] = []
-        slot = next_fire(definition.parsed_cron, zone, since)
-        while slot <= now - patience and len(slots) < MOST_MISSED:
-            slots.append(slot)
-            slot = next_fire(definition.parsed_cron, zone, slot)
-        if not slots:
-            return 0
+        written, slot = 0, next_fire(definition.parsed_cron, zone, since)
+        while slot <= now - patience:
+            slots: list[datetime] = []
+            while slot <= now - patience and len(slots) < MISSED_AT_ONCE:
+                slots.append(slot)
+                slot = next_fire(definition.parsed_cron, zone, slot)
+            written += await self._write_slots(stored, slots, now, options.catchup)
+        return written
+
+    async def _write_slots(self, stored: StoredSchedule, slots: list[datetime], now: datetime, catchup: float) -> int:
+        """MISSED rows for those of the slots that have no run."""
         async with self.database.transaction() as work:
             seen = await work.runs.slots(stored.id, slots)
             runs = [
@@ -179,7 +183,7 @@ class RunKeeper:
                     scheduled_for=one,
                     finished_at=now,
                     job_snapshot=snapshot_of(stored, ""),
-                    error=f"no run began within {options.catchup:g} s of its slot",
+                    error=f"no run began within {catchup:g} s of its slot",
                 )
                 for one in slots
                 if one not in seen

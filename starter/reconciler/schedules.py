@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from temporalio.client import (
     Schedule,
     ScheduleActionStartWorkflow,
     ScheduleCalendarSpec,
+    ScheduleDescription,
     ScheduleListDescription,
     ScheduleOverlapPolicy,
     SchedulePolicy,
@@ -23,11 +26,13 @@ from activities.interface import RunInput, TaskQueue
 from domain.cron import Calendar, calendars, describe
 from domain.job import Job, JobType
 from domain.reconcile import Running
+from starter.registration import mark_of, memo_fields
 from workflows.jobs import WORKFLOWS
 from workflows.search_attributes import ALERT_USER_ID, JOB_TYPE
 
 REFRESH = timedelta(days=365)  # the calendars reach two years ahead
 STAMP = "market-alerts"
+JOBS = tuple(one.value for one in JobType if one is not JobType.ALERT)
 OVERLAP = {
     "skip": ScheduleOverlapPolicy.SKIP,
     "buffer_one": ScheduleOverlapPolicy.BUFFER_ONE,
@@ -77,33 +82,42 @@ def stamp(job: Job, enabled: bool, installation: str, stale_at: datetime) -> str
     return f"{STAMP} {job.version} {job.definition.digest} {int(enabled)} {stale_at:%Y-%m-%d} {installation or '-'}"
 
 
-def read_stamp(job_type: str, row_id: str, comment: str | None, paused: bool) -> tuple[Running, str] | None:
-    """What a Schedule's stamp says, and whose it is; None when it bears none of ours."""
+def _read_stamp(running: Running, comment: str | None) -> tuple[Running, str]:
+    """What a Schedule's stamp says, and whose it is; without one it does not say which version it has."""
     words = (comment or "").split()
-    if len(words) != 6 or words[0] != STAMP:
-        return None
+    if len(words) != 6 or words[0] != STAMP or not words[1].isdecimal():
+        return running, ""
     _, version, digest, enabled, stale_at, installation = words
-    return (
-        Running(
-            id=row_id,
-            job_type=job_type,
-            version=int(version),
-            hash=digest,
-            enabled=enabled == "1",
-            paused=paused,
-            stale_at=datetime.fromisoformat(stale_at).replace(tzinfo=UTC),
-        ),
-        installation,
-    )
+    try:
+        until = datetime.fromisoformat(stale_at).replace(tzinfo=UTC)
+    except ValueError:
+        return running, ""
+    stamped = replace(running, version=int(version), hash=digest, enabled=enabled == "1", stale_at=until)
+    return stamped, "" if installation == "-" else installation
 
 
 def running_of(listed: ScheduleListDescription) -> tuple[Running, str] | None:
-    """A listed Schedule of ours, and the installation it belongs to."""
-    made = listed.schedule.spec.calendars if listed.schedule else None
+    """A listed Schedule that may be ours, and the installation it belongs to; None when it bears no mark of any."""
     job_type, separator, row_id = listed.id.partition("-")
-    if not made or not separator or listed.schedule is None:
+    if not separator or job_type not in JOBS or listed.schedule is None:
         return None
-    return read_stamp(job_type, row_id, made[0].comment, listed.schedule.state.paused)
+    made = listed.schedule.spec.calendars
+    running = Running(row_id, job_type, None, paused=listed.schedule.state.paused)
+    return _marked(running, made[0].comment if made else None, listed.raw_entry.memo)
+
+
+def running_described(job_type: str, row_id: str, found: ScheduleDescription) -> tuple[Running, str] | None:
+    """The same of a Schedule that was asked for by its id."""
+    made = found.schedule.spec.calendars
+    running = Running(row_id, job_type, None, paused=found.schedule.state.paused)
+    return _marked(running, made[0].comment if made else None, found.raw_description.memo)
+
+
+def _marked(running: Running, comment: str | None, memo: Any) -> tuple[Running, str] | None:
+    """By the memo, which nobody can edit, else by the stamp; a Schedule with neither was never ours."""
+    running, stamped = _read_stamp(running, comment)
+    mark = mark_of(memo_fields(memo)) or stamped
+    return (running, mark) if mark or running.version is not None else None
 
 
 def _calendar(one: Calendar) -> ScheduleCalendarSpec:

@@ -30,6 +30,7 @@ from domain.reconcile import Action, plan, summary
 from starter.reconciler import observe
 from starter.reconciler.apply import Applier
 from starter.reconciler.runs import RunKeeper
+from starter.registration import Ownership, TakenByOthers
 from storage.audit import AuditEntry
 from storage.database import Database, UnitOfWork
 from storage.schedules import StoredSchedule
@@ -41,6 +42,8 @@ FULL_FOR_ROW = timedelta(milliseconds=30)  # with very many rows less often: fiv
 SCHEDULE = "reconcile"
 NOTE, FULL_NOTE, INSTALLATION = "reconciler", "reconciler-full", "installation"
 AT_ONCE = 20
+READ_AT_ONCE = 100
+MOST_TROUBLES = 20
 BEAT_SECONDS, KEEP_SECONDS = 5.0, 60.0
 Check = Callable[[StoredSchedule], None]
 log = structlog.get_logger(__name__)
@@ -85,9 +88,10 @@ class Reconciler:
         full_every: timedelta = FULL_EVERY,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self.client, self.database, self.mark = client, database, mark
-        self.unmarked, self.check, self.clock, self.full_every = unmarked, check, clock, full_every
-        self.applier = Applier(client, database, mark, clock)
+        self.client, self.database = client, database
+        self.ours = Ownership(mark, unmarked)
+        self.check, self.clock, self.full_every = check, clock, full_every
+        self.applier = Applier(client, database, self.ours, clock)
         self.runs = RunKeeper(client, database, clock)
         self._one_at_a_time = asyncio.Lock()
 
@@ -117,7 +121,7 @@ class Reconciler:
             changes = await work.schedules.changes()
         ids = list(dict.fromkeys(changes.values()))
         if full:
-            running = await observe.everything(self.client, self.mark, unmarked=self.unmarked)
+            running = await observe.everything(self.client, self.ours)
             read = await self._read(None, write)
             async with self.database.transaction() as work:
                 rows = await work.schedules.briefs()
@@ -126,69 +130,76 @@ class Reconciler:
             async with self.database.transaction() as work:
                 rows = await work.schedules.briefs(ids)
             known = {row.id: row for row in rows}
-            running = await observe.these(self.client, {row_id: known.get(row_id) for row_id in ids})
+            wanted = {row_id: known.get(row_id) for row_id in ids}
+            running = await observe.these(self.client, wanted, self.ours)
         rows = [replace(row, hash=read.hashes.get(row.id, row.hash)) for row in rows]
         return Plan(full, len(rows), plan(rows, running, self.clock()), read.invalid, changes)
 
-    async def apply(self, planned: Plan) -> int:
-        """Does the actions, some at once; returns how many failed. Changes whose action failed are kept for the next sweep."""
+    async def apply(self, planned: Plan) -> dict[str, str]:
+        """Does the actions, some at once; why some failed, by id. Changes whose action failed are kept for the next sweep."""
         limit = asyncio.Semaphore(AT_ONCE)
-        failed: set[str] = set()
+        failed: dict[str, str] = {}
 
         async def one(action: Action) -> None:
             async with limit:
                 try:
                     await self.applier.apply(action)
                 except Exception as error:
-                    failed.add(action.id)
-                    log.warning(
-                        "not reconciled",
-                        action="reconcile",
-                        kind=action.kind,
-                        id=action.id,
-                        error=f"{type(error).__name__}: {error}"[:300],
-                    )
+                    is_known = isinstance(error, TakenByOthers)
+                    text = failed[action.id] = (str(error) if is_known else f"{type(error).__name__}: {error}")[:300]
+                    log.warning("not reconciled", action="reconcile", kind=action.kind, id=action.id, error=text)
 
         await asyncio.gather(*(one(action) for action in planned.actions))
         async with self.database.transaction() as work:
             await work.schedules.forget_changes(
                 number for number, row_id in planned.changes.items() if row_id not in failed
             )
-        return len(failed)
+        return failed
 
     async def _read(self, ids: Sequence[str] | None, write: bool) -> Read:
-        """Reads what other programs wrote."""
+        """Reads what other programs wrote: some rows at a time, so that nobody who wants to write waits for long."""
         read = Read({}, [])
         async with self.database.transaction() as work:
-            for stored in await work.schedules.unread(ids):
-                faults = stored.faults
-                if stored.schedule is not None:
-                    try:
-                        self.check(stored)
-                    except InvalidInput as error:
-                        faults = error.faults
-                if not faults and stored.schedule is not None:
-                    read.hashes[stored.id] = stored.schedule.definition.digest
-                if faults:
-                    read.invalid.append(stored)
-                    log.warning(
-                        "row cannot be used", action="reconcile", id=stored.id, faults=[str(one) for one in faults]
-                    )
-                if not write:
-                    continue
-                await work.schedules.mark(stored.id, stored.version, read.hashes.get(stored.id), faults)
-                await _audit(work, stored, faults, self.clock())
+            unread = await work.schedules.unread_ids(ids)
+        for start in range(0, len(unread), READ_AT_ONCE):
+            async with self.database.transaction() as work:
+                rows = await work.schedules.unread(unread[start : start + READ_AT_ONCE])
+            marks = [await self._judged(stored, read) for stored in rows]
+            if write and marks:
+                async with self.database.transaction() as work:
+                    for stored, faults in marks:
+                        digest = read.hashes.get(stored.id)
+                        await work.schedules.mark(stored.id, stored.version, digest, faults)
+                    await _audit(work, marks, self.clock())
         return read
+
+    async def _judged(self, stored: StoredSchedule, read: Read) -> tuple[StoredSchedule, Sequence[Fault]]:
+        """What is wrong with a row, if anything; noted in ``read``."""
+        await asyncio.sleep(0)  # alerts of the same process take their turn
+        faults: Sequence[Fault] = stored.faults
+        if stored.schedule is not None:
+            try:
+                self.check(stored)
+            except InvalidInput as error:
+                faults = error.faults
+        if not faults and stored.schedule is not None:
+            read.hashes[stored.id] = stored.schedule.definition.digest
+        if faults:
+            read.invalid.append(stored)
+            log.warning("row cannot be used", action="reconcile", id=stored.id, faults=[str(one) for one in faults])
+        return stored, faults
 
     async def _full_is_due(self) -> bool:
         async with self.database.transaction() as work:
             last = await work.notes.get(FULL_NOTE)
         return last is None or self.clock() - last[0] >= max(self.full_every, FULL_FOR_ROW * int(last[1]["rows"]))
 
-    async def _report(self, planned: Plan, failed: int) -> ReconcileReport:
+    async def _report(self, planned: Plan, failed: dict[str, str]) -> ReconcileReport:
         async with self.database.transaction() as work:
             invalid = await work.schedules.invalid()
-            report = ReconcileReport(planned.full, planned.rows, dict(summary(planned.actions)), invalid, failed)
+            troubles = dict(list(failed.items())[:MOST_TROUBLES])
+            actions = dict(summary(planned.actions))
+            report = ReconcileReport(planned.full, planned.rows, actions, invalid, len(failed), troubles)
             await work.notes.put(NOTE, self.clock(), vars(report))
             if planned.full:
                 await work.notes.put(FULL_NOTE, self.clock(), vars(report))
@@ -197,16 +208,18 @@ class Reconciler:
         return report
 
 
-async def _audit(work: UnitOfWork, stored: StoredSchedule, faults: Sequence[Fault], now: datetime) -> None:
-    """Another program wrote the row, unless whoever did has said so already."""
-    version = stored.version if isinstance(stored.version, int) else None
-    newest = await work.audit.of(str(stored.id), 1)
-    if newest and newest[0].version == version and version is not None:
-        return
-    detail = {"faults": [str(one) for one in faults]} if faults else {}
-    await work.audit.add(
-        AuditEntry(now, str(stored.user_id)[:120], "sql", "written", "schedule", str(stored.id)[:64], version, detail)
-    )
+async def _audit(work: UnitOfWork, marks: Sequence[tuple[StoredSchedule, Sequence[Fault]]], now: datetime) -> None:
+    """Another program wrote these rows, unless whoever did has said so already."""
+    told = await work.audit.newest_versions([str(stored.id) for stored, _ in marks])
+    entries = []
+    for stored, faults in marks:
+        version = stored.version if isinstance(stored.version, int) else None
+        if version is not None and told.get(str(stored.id)) == version:
+            continue
+        detail = {"faults": [str(one) for one in faults]} if faults else {}
+        actor, row_id = str(stored.user_id)[:120], str(stored.id)[:64]
+        entries.append(AuditEntry(now, actor, "sql", "written", "schedule", row_id, version, detail))
+    await work.audit.add_all(entries)
 
 
 async def _beat() -> None:
@@ -222,7 +235,7 @@ async def ensure_schedule(client: Client, *, mend: bool = True) -> None:
             ReconcileWorkflow.run,
             False,
             id=SCHEDULE,
-            task_queue=TaskQueue.JOBS,
+            task_queue=TaskQueue.RECONCILE,
             execution_timeout=timedelta(minutes=10),
             static_summary="rows of job_schedules to Temporal",
         ),

@@ -8,7 +8,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from starter.api.app import create_app
 from starter.gateway import Gateway
-from storage.database import Database
+from storage.database import HEAD, Database
 from tests.api.conftest import Api, client_of
 from tests.reconciler.support import installed
 from tests.storage.test_contract import sql
@@ -21,7 +21,7 @@ async def test_without_temporal_it_is_unhealthy_and_says_so(api: Api) -> None:
     assert (answer.status_code, body["status"], body["service"]) == (503, "unhealthy", "market-alerts")
     assert [(one["component"], one["level"]) for one in body["issues"]] == [("temporal", "unhealthy")]
     assert body["issues"][0]["mend"]
-    assert body["components"]["database"]["schema"] == "0004"
+    assert body["components"]["database"]["schema"] == HEAD
     assert (await api.nobody.get("/healthz")).json() == {"status": "ok", "missing": []}
     ready = await api.nobody.get("/readyz")
     assert (ready.status_code, len(ready.json()["missing"])) == (503, 1)

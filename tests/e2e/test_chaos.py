@@ -22,6 +22,7 @@ from domain.reconcile import plan
 from starter.context import now
 from starter.reconciler import observe
 from starter.reconciler.sweep import installation
+from starter.registration import Ownership
 from storage.database import Database
 from tests.e2e.processes import Home, eventually
 from tests.postgres import Cluster
@@ -260,8 +261,8 @@ async def _agree(chaos: Chaos) -> bool:
     """Nothing is left to do, and each alert says of itself what its row says."""
     async with chaos.database.transaction() as work:
         rows = await work.schedules.briefs()
-        unread = await work.schedules.unread()
-    running = await observe.everything(chaos.client, await installation(chaos.database, now()), unmarked=False)
+        unread = await work.schedules.unread_ids()
+    running = await observe.everything(chaos.client, Ownership(await installation(chaos.database, now())))
     actions = plan(rows, running, now())
     chaos.difference = [*unread, *actions]
     if chaos.difference:

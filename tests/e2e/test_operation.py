@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from storage.database import HEAD
 from tests.e2e.processes import Home, eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -184,10 +185,10 @@ def test_commands_that_need_no_server(home: Home, tmp_path: Path) -> None:
     assert wrong.returncode == 2
     assert all(name in wrong.stderr for name in ("DB_POOL_SIZE", "SCHEDULER_TIMEZONE", "TRADING_ENV"))
     assert home.run("db", "current").returncode == 1
-    assert home.data("db", "upgrade") == {"schema": "0004"}
+    assert home.data("db", "upgrade") == {"schema": HEAD}
     assert home.run("db", "downgrade", "0001").returncode == 2
     assert home.data("db", "downgrade", "0001", "--yes") == {"schema": "0001"}
-    assert home.data("db", "upgrade") == {"schema": "0004"}
+    assert home.data("db", "upgrade") == {"schema": HEAD}
     made = home.run("keys", "create", "laptop", "--days", "1")
     assert made.returncode == 0
     (key,) = home.data("keys", "list")

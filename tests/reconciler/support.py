@@ -74,7 +74,7 @@ async def installed(
     services = build_services(settings, providers or [SimulatedMarket(7)])
     reconciler = Reconciler(client, services.database, await installation(services.database, now()), **options)
     try:
-        async with running_workers(client, services, SandboxedWorkflowRunner(), jobs=[reconciler.reconcile]):
+        async with running_workers(client, services, SandboxedWorkflowRunner(), sweeps=[reconciler.reconcile]):
             yield Installation(client, services.database, reconciler, services)
     finally:
         await services.close()

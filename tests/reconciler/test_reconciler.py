@@ -143,7 +143,7 @@ async def test_both_sides_edited_the_row_wins(home: Installation) -> None:
     await home.becomes(lambda: _swept(home, {}, full=False))
     state = await home.state("b1")
     row = await home.row("b1")
-    assert (row.name, row.version, row.alert.version) == ("by sql", 2, state["version"])
+    assert (row.name, row.version, row.alert.version) == ("by sql", 3, state["version"])  # 2 was made twice
     assert state["definition"]["name"] == "by sql"
 
 
