@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from domain.alert import Alert, AlertEvent
 from domain.definition import edited
@@ -14,12 +18,14 @@ from starter.context import Context, NoAnswer, NotFound, answered, now
 from starter.schemas import SchemaFolder
 from starter.writing import Refused, Written
 from storage.audit import AuditEntry
-from storage.schedules import ALERT, StoredSchedule
+from storage.schedules import ALERT, DuplicateAlert, StoredSchedule
 
 if TYPE_CHECKING:
     from temporalio.client import WorkflowHandle
 
 __all__ = ["Refused"]
+BATCH = 200  # alerts in one transaction, so that others may write in between
+AT_ONCE = 20
 
 
 @dataclass(frozen=True)
@@ -38,17 +44,58 @@ class AlertGone(Exception):
         super().__init__(f"alert '{alert_id}' is not running; start it with 'alerts up'")
 
 
-async def add(context: Context, alerts: list[Alert]) -> list[Placed]:
-    """Writes all or none, then starts each.
+class PartlyAdded(Exception):
+    """Something came between the batches; ``placed`` are those that were added, and run."""
+
+    def __init__(self, placed: list[Placed], total: int, cause: Exception) -> None:
+        self.placed = placed
+        said = str(getattr(cause, "orig", None) or cause)[:300]
+        super().__init__(f"{len(placed)} of {total} alerts were added, then: {said}; add the others again")
+
+
+async def add(
+    context: Context, alerts: Sequence[Alert], told: Callable[[int], object] = lambda done: None
+) -> list[Placed]:
+    """Writes and starts alerts, some hundreds at a time; ``told`` hears how many are done.
 
     Raises:
         DuplicateAlert: when an id is taken; nothing is written.
+        PartlyAdded: when something happened between two batches.
     """
     for alert in alerts:
         SchemaFolder(context.settings.alert_schema_dir).check_definition(alert.definition)
+    twice = [name for name, count in Counter(alert.id for alert in alerts).items() if count > 1]
     async with context.database.transaction() as work:
-        written = await writing.create(work, context.who, alerts, now())
-    return [await _placed(context, one) for one in written]
+        taken = twice or await work.schedules.taken([alert.id for alert in alerts])
+    if taken:
+        raise DuplicateAlert(", ".join(taken)[:200])
+    placed: list[Placed] = []
+    for start in range(0, len(alerts), BATCH):
+        try:
+            async with context.database.transaction() as work:
+                written = await writing.create(work, context.who, alerts[start : start + BATCH], now())
+        except (SQLAlchemyError, OSError, DuplicateAlert) as error:
+            if not placed:
+                raise
+            raise PartlyAdded(placed, len(alerts), error) from None
+        placed += await _all_placed(context, written, len(placed), told)
+    return placed
+
+
+async def _all_placed(
+    context: Context, written: Sequence[Written], before: int, told: Callable[[int], object]
+) -> list[Placed]:
+    limit, done = asyncio.Semaphore(AT_ONCE), before
+
+    async def one(each: Written) -> Placed:
+        nonlocal done
+        async with limit:
+            found = await _placed(context, each)
+        done += 1
+        told(done)
+        return found
+
+    return list(await asyncio.gather(*(one(each) for each in written)))
 
 
 async def update(context: Context, alert_id: str, changes: dict[str, Any]) -> Placed:

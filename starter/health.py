@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from activities.interface import TaskQueue
+from activities.interface import WORKFLOW_TYPES, TaskQueue
 from domain.job import JobType
 from domain.run import RunStatus
 from starter.gateway import Gateway
@@ -23,6 +23,12 @@ READY_SECONDS = 1.0
 SWEEP_LATE = timedelta(minutes=2)
 DAY = timedelta(days=1)
 POLLER_SEEN = timedelta(minutes=3)
+
+OFTEN = 3
+MOST_NAMED, MOST_LISTED = 3, 20
+PROBLEMS = "TemporalReportedProblems"
+TYPES = ("AlertWorkflow", "DeliveryWorkflow", "ReconcileWorkflow", *WORKFLOW_TYPES.values())
+STUCK = f"{PROBLEMS} IS NOT NULL AND ExecutionStatus = 'Running' AND WorkflowType IN ({', '.join(map(repr, TYPES))})"
 
 
 class Level(StrEnum):
@@ -97,7 +103,7 @@ class Examiner:
                 health.issues.append(Issue("database", Level.UNHEALTHY, text, "check DATABASE_URL and the server"))
                 health.components["database"] = {"status": Level.UNHEALTHY}
         if "temporal" not in broken:
-            await self._workers(health, now, wanted)
+            await asyncio.gather(self._workers(health, now, wanted), self._stuck_tasks(health))
         levels = {one.level for one in health.issues}
         health.status = next((level for level in (Level.UNHEALTHY, Level.DEGRADED) if level in levels), Level.HEALTHY)
         health.issues.sort(key=lambda one: (one.level is not Level.UNHEALTHY, one.component))
@@ -153,6 +159,7 @@ class Examiner:
             stuck = len(await work.runs.running(now - timedelta(hours=1)))
             dead = await work.deliveries.dead_since(now - DAY)
             failed = await work.runs.statistics(RunFilter(status=RunStatus.FAILED, since=now - timedelta(hours=1)))
+            ended = await work.audit.ended_often(now - timedelta(hours=1), OFTEN)
         enabled = sum(count for _, on, _, count in counts if on)
         level = Level.HEALTHY
         if (swept is None or now - swept[0] > SWEEP_LATE) and (enabled or waiting):
@@ -164,6 +171,24 @@ class Examiner:
             "last_sweep_at": swept[0].isoformat() if swept else None,
             "waiting_changes": waiting,
             "invalid_rows": invalid,
+        }
+        troubles = (swept[1].get("troubles") or {}) if swept else {}
+        if troubles:
+            named = "; ".join(f"{name}: {why}" for name, why in list(troubles.items())[:MOST_NAMED])
+            message = (
+                f"{len(troubles)} row{'s' if len(troubles) > 1 else ''} could not be brought to Temporal ({named})"
+            )
+            health.issues.append(Issue("reconciler", Level.DEGRADED, message, "mend what it says, then 'alerts sync'"))
+        if ended:
+            named = "; ".join(f"{one.object_id}: {one.detail.get('why')}" for one in ended[:MOST_NAMED])
+            message = f"{len(ended)} alert{'s' if len(ended) > 1 else ''} ended abnormally again and again ({named})"
+            mend = (
+                "see 'alerts show ID' and the workflow's history; it comes back ever more slowly until that is mended"
+            )
+            health.issues.append(Issue("alerts", Level.DEGRADED, message, mend))
+        health.components["alerts"] = {
+            "status": Level.DEGRADED if ended else Level.HEALTHY,
+            "ending_abnormally": {one.object_id: str(one.detail.get("why")) for one in ended[:MOST_LISTED]},
         }
         if invalid:
             message = f"{invalid} row{'s' if invalid > 1 else ''} cannot be used"
@@ -193,6 +218,28 @@ class Examiner:
             message = f"nobody polls {', '.join(missing)}"
             health.issues.append(Issue("workers", level, message, "start a worker with 'alerts worker' or 'alerts up'"))
         health.components["workers"] = {"status": level, "pollers": pollers}
+
+    async def _stuck_tasks(self, health: Health) -> None:
+        """Workflows of ours whose tasks fail again and again: nothing of them goes on until that is mended."""
+        client = await self.gateway.client()
+
+        async def found() -> list[tuple[str, str]]:
+            listed = client.list_workflows(STUCK, page_size=MOST_LISTED, limit=MOST_LISTED)
+            return [(one.id, _cause(one.search_attributes.get(PROBLEMS) or ())) async for one in listed]
+
+        try:
+            stuck = await asyncio.wait_for(found(), CHECK_SECONDS)
+        except Exception as error:  # an old server does not know the attribute
+            health.components["workflow_tasks"] = {"status": Level.HEALTHY, "unknown": type(error).__name__}
+            return
+        level = Level.DEGRADED if stuck else Level.HEALTHY
+        health.components["workflow_tasks"] = {"status": level, "failing": dict(stuck)}
+        if stuck:
+            named = "; ".join(f"{name}: {why}" for name, why in stuck[:MOST_NAMED])
+            number = f"{len(stuck)}{' or more' if len(stuck) == MOST_LISTED else ''}"
+            message = f"the tasks of {number} workflow{'s' if len(stuck) > 1 else ''} fail again and again ({named})"
+            mend = "see the workflow's history in the Web UI; a worker of the right version goes on where it stopped"
+            health.issues.append(Issue("workflow tasks", level, message, mend))
 
     async def pollers(self, now: datetime) -> dict[str, int]:
         """How many workers poll each task queue; 0 as well when the server does not say."""
@@ -249,6 +296,13 @@ async def _bounded(call: Awaitable[int]) -> int:
         return await asyncio.wait_for(call, CHECK_SECONDS)
     except Exception:
         return 0
+
+
+def _cause(problems: Sequence[Any]) -> str:
+    """From ``category=WorkflowTaskFailed`` and ``cause=WorkflowTaskFailedCause…``."""
+    parts = dict(str(one).split("=", 1) for one in problems if "=" in str(one))
+    cause = parts.get("cause", "").removeprefix("WorkflowTaskFailedCause").removeprefix("WorkflowTaskTimedOutCause")
+    return cause or parts.get("category", "unknown")
 
 
 def _since(began: float) -> float:

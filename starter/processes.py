@@ -116,7 +116,7 @@ async def fresh_alerts(stack: Stack, alerts: Sequence[Alert], seen_until: dateti
     for alert in alerts:
         async with stack.services.database.transaction() as work:
             await work.schedules.delete(alert.id)
-            fresh = await work.never_before(alert)
+            (fresh,) = await work.never_before([alert])
             await work.schedules.add(fresh, now())
         assert isinstance(fresh, Alert)
         await start_afresh(stack.client, fresh, AlertState(last_bar_close=seen_until), stack.reconciler.ours)

@@ -58,11 +58,23 @@ async def create(
     Raises:
         DuplicateAlert: when an id is taken.
     """
-    fresh: list[Alert | Job] = [await work.never_before(one) for one in these]
+    fresh = await work.never_before(these)
     await work.schedules.add_all(fresh, now, disabled=disabled)
-    for one in fresh:
-        detail = {"name": one.definition.name, "enabled": one.id not in disabled}
-        await _audit(work, who, "created", one.id, one.version, now, detail)
+    await work.audit.add_all(
+        [
+            AuditEntry(
+                now,
+                who.user_id,
+                who.client,
+                "created",
+                "schedule",
+                one.id,
+                one.version,
+                {"name": one.definition.name, "enabled": one.id not in disabled},
+            )
+            for one in fresh
+        ]
+    )
     return [Written(ActionKind.CREATE, one.id, job_type(one), one, one.id not in disabled) for one in fresh]
 
 

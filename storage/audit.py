@@ -62,11 +62,6 @@ class AuditLog:
         )
         return {name: int(version) for name, version in found if version is not None}
 
-    async def newest_version(self, object_id: str) -> int:
-        """The highest version an object of that id ever had; 0 when there is none."""
-        found = await self.session.scalar(select(func.max(AuditRow.version)).where(AuditRow.object_id == object_id))
-        return int(found or 0)
-
     async def of(
         self,
         object_id: str,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -49,10 +49,17 @@ class UnitOfWork:
         self.notes = Notes(session)
         self.records = Records(session)
 
-    async def never_before(self, one: Alert | Job) -> Alert | Job:
-        """The same with a version that nothing of its id ever had: a deleted one's events and ETags are not its own."""
-        last = max(await self.events.newest_version(one.id), await self.audit.newest_version(one.id))
-        return one if last == 0 else one.model_copy(update={"version": last + 1})  # what is cached is of the definition
+    async def never_before(self, these: Sequence[Alert | Job]) -> list[Alert | Job]:
+        """The same with versions that nothing of their ids ever had: a deleted one's events and ETags are not its own."""
+        ids = [one.id for one in these]
+        of_events, of_changes = await self.events.newest_versions(ids), await self.audit.newest_versions(ids)
+        found: list[Alert | Job] = []
+        for one in these:
+            last = max(of_events.get(one.id, 0), of_changes.get(one.id, 0))
+            found.append(
+                one if last == 0 else one.model_copy(update={"version": last + 1})
+            )  # caches are the definition's
+        return found
 
 
 class Database:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import and_, func, or_, select
@@ -69,10 +69,14 @@ class Events:
             statement = statement.where(EventRow.recorded_at >= since)
         return [(row.recorded_at, _event(row)) for row in await self.session.scalars(statement)]
 
-    async def newest_version(self, alert_id: str) -> int:
-        """The highest version that has an event; 0 when there is none."""
-        found = await self.session.scalar(select(func.max(EventRow.version)).where(EventRow.alert_id == alert_id))
-        return int(found or 0)
+    async def newest_versions(self, alert_ids: Collection[str]) -> dict[str, int]:
+        """The highest version that has an event, of those of these alerts that have any."""
+        found = await self.session.execute(
+            select(EventRow.alert_id, func.max(EventRow.version))
+            .where(EventRow.alert_id.in_(alert_ids))
+            .group_by(EventRow.alert_id)
+        )
+        return {name: int(version) for name, version in found}
 
     async def since(self, recorded_after: datetime, limit: int = 500) -> list[tuple[datetime, AlertEvent]]:
         """Events of all alerts recorded strictly after a moment, with when they were recorded, oldest first."""

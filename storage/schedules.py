@@ -121,6 +121,13 @@ class Schedules:
         """
         await self.add_all([one], now, disabled=() if enabled else (one.id,))
 
+    async def taken(self, ids: Sequence[str]) -> list[str]:
+        """Those of the ids that have a row, sorted."""
+        found: list[str] = []
+        for batch in _batches(list(ids)):
+            found += await self.session.scalars(select(ScheduleRow.id).where(ScheduleRow.id.in_(batch)))
+        return sorted(found)
+
     async def add_all(self, these: Sequence[Alert | Job], now: datetime, *, disabled: Collection[str] = ()) -> None:
         """Inserts new definitions in batches, all or none.
 
@@ -133,9 +140,9 @@ class Schedules:
             twice = [name for name, count in Counter(ids).items() if count > 1]
             if twice:
                 raise DuplicateAlert(twice[0])
-            taken = await self.session.scalar(select(ScheduleRow.id).where(ScheduleRow.id.in_(ids)).limit(1))
-            if taken is not None:
-                raise DuplicateAlert(taken)
+            taken = await self.taken(ids)
+            if taken:
+                raise DuplicateAlert(", ".join(taken)[:200])
             rows = [
                 {
                     "id": one.id,

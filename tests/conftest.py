@@ -24,7 +24,7 @@ from tests import postgres
 from tests.mortal import mortal
 from tests.stand_ins.server import PATIENT
 from worker.converter import DATA_CONVERTER
-from worker.temporal_server import TIMER_STEP
+from worker.temporal_server import MARKED_AFTER, TIMER_STEP
 from workflows.search_attributes import ALL
 
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -139,7 +139,7 @@ async def start_dev_server(command: str = "") -> WorkflowEnvironment:
         search_attributes=list(ALL),
         data_converter=DATA_CONVERTER,
         dev_server_log_level="error",
-        dev_server_extra_args=["--dynamic-config-value", TIMER_STEP],
+        dev_server_extra_args=["--dynamic-config-value", TIMER_STEP, "--dynamic-config-value", MARKED_AFTER],
     )
 
 

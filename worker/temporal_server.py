@@ -28,6 +28,8 @@ READY_SECONDS = 30.0
 STOP_SECONDS = 10.0
 # Timers would otherwise be fired in steps of a second; every alert's lateness comes from here.
 TIMER_STEP = 'history.timerProcessorMaxTimeShift="50ms"'
+# A task that fails twice in a row is marked, so that /health sees it; a server's own default is five, which takes a minute.
+MARKED_AFTER = "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute=2"
 _TYPES = {
     SearchAttributeIndexedValueType.KEYWORD: "Keyword",
     SearchAttributeIndexedValueType.KEYWORD_LIST: "KeywordList",
@@ -94,7 +96,7 @@ class EmbeddedServer:
         line += ["--namespace", settings.temporal_namespace]
         line += ["--db-filename", str(settings.alerts_home / "temporal.db")]
         line += ["--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal"]
-        line += ["--dynamic-config-value", TIMER_STEP]
+        line += ["--dynamic-config-value", TIMER_STEP, "--dynamic-config-value", MARKED_AFTER]
         for key in ALL:
             line += ["--search-attribute", f"{key.name}={_TYPES[key.indexed_value_type]}"]
         return line

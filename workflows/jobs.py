@@ -181,11 +181,3 @@ ALL = (
     BackupWorkflow,
     EvaluationWorkflow,
 )
-WORKFLOWS: dict[JobType, str] = {
-    JobType.REPORT: "ReportWorkflow",
-    JobType.SCREENER: "ScreenerWorkflow",
-    JobType.DATA_PROCESSING: "DataProcessingWorkflow",
-    JobType.NOTIFICATION: "NotificationWorkflow",
-    JobType.BACKUP: "BackupWorkflow",
-    JobType.ALERT: "EvaluationWorkflow",
-}

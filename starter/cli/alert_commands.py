@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from domain.errors import Fault, InvalidInput
 from starter.cli import inputs
 from starter.cli.output import (
+    FAILED,
     INVALID,
     Failure,
     number,
@@ -17,6 +19,7 @@ from starter.cli.output import (
     print_json,
     print_lines,
     print_table,
+    progress,
     say,
     short,
 )
@@ -80,13 +83,26 @@ def add(
         Alert(id=inputs.alert_id(id) if id else new_id(one), user_id=inputs.user(user), definition=one)
         for one in definitions
     ]
-    placed = run_command(lambda context: alerts.add(context, made))
+    interrupted: alerts.PartlyAdded | None = None
+
+    async def work(context: Any) -> list[alerts.Placed]:
+        nonlocal interrupted
+        try:
+            with progress("adding alerts", len(made)) if len(made) > 1 else nullcontext(lambda done: None) as told:
+                return await alerts.add(context, made, told)
+        except alerts.PartlyAdded as error:
+            interrupted = error
+            return error.placed
+
+    placed = run_command(work)
     if as_json:
-        print_json([_placed(one) for one in placed] if len(placed) > 1 else _placed(placed[0]))
-        return
-    for one in placed:
-        print_lines(one.alert.id)
-        say(f"{one.alert.definition.name}: {_running(one)}")
+        print_json([_placed(one) for one in placed] if len(made) > 1 else _placed(placed[0]))
+    else:
+        for one in placed:
+            print_lines(one.alert.id)
+            say(f"{one.alert.definition.name}: {_running(one)}")
+    if interrupted is not None:
+        raise Failure(str(interrupted), FAILED)
 
 
 def list_alerts(

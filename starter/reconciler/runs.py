@@ -20,14 +20,13 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.interface import RunInput, TaskQueue
+from activities.interface import WORKFLOW_TYPES, RunInput, TaskQueue
 from activities.jobs.runner import RUNS, snapshot_of
 from domain.cron import next_fire
 from domain.job import LIMITS, JobType
 from domain.run import Run, RunStatus
 from storage.database import Database
 from storage.schedules import Filter, StoredSchedule
-from workflows.jobs import WORKFLOWS
 from workflows.search_attributes import ALERT_USER_ID, JOB_TYPE
 
 PATIENCE = timedelta(seconds=20)
@@ -48,7 +47,7 @@ async def start_run(client: Client, run: Run) -> None:
     job_type = JobType(run.job_type)
     try:
         await client.start_workflow(
-            WORKFLOWS[job_type],
+            WORKFLOW_TYPES[job_type],
             RunInput(job_type=job_type, run_id=run.run_id),
             id=run_workflow_id(run.run_id),
             task_queue=TaskQueue.JOBS,

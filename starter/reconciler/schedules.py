@@ -22,12 +22,11 @@ from temporalio.client import (
 )
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
-from activities.interface import RunInput, TaskQueue
+from activities.interface import WORKFLOW_TYPES, RunInput, TaskQueue
 from domain.cron import Calendar, calendars, describe
 from domain.job import Job, JobType
 from domain.reconcile import Running
 from starter.registration import mark_of, memo_fields
-from workflows.jobs import WORKFLOWS
 from workflows.search_attributes import ALERT_USER_ID, JOB_TYPE
 
 REFRESH = timedelta(days=365)  # the calendars reach two years ahead
@@ -54,7 +53,7 @@ def build(job: Job, enabled: bool, installation: str, now: datetime) -> Schedule
     job_type = JobType(definition.job_type)
     return Schedule(
         action=ScheduleActionStartWorkflow(
-            WORKFLOWS[job_type],
+            WORKFLOW_TYPES[job_type],
             RunInput(job_type=job_type, schedule_id=job.id),
             id=schedule_id(job_type, job.id),
             task_queue=TaskQueue.JOBS,

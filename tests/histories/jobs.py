@@ -11,6 +11,7 @@ from temporalio.worker import Worker
 
 from activities import interface
 from activities.interface import (
+    WORKFLOW_TYPES,
     CloseRun,
     DeliveriesOfRun,
     DeliveryInput,
@@ -23,7 +24,7 @@ from activities.interface import (
     TaskQueue,
 )
 from workflows.delivery import DeliveryWorkflow
-from workflows.jobs import ALL, WORKFLOWS
+from workflows.jobs import ALL
 
 RUN = "0e5c7c3c-0000-0000-0000-0000000000"
 
@@ -98,7 +99,7 @@ async def history_of(client: Client, name: str) -> dict[str, str]:
         Worker(client, task_queue=TaskQueue.JOBS, workflows=list(ALL), activities=activities),
         Worker(client, task_queue=TaskQueue.NOTIFICATIONS, workflows=[DeliveryWorkflow], activities=delivery),
     ):
-        workflow = WORKFLOWS[job_type]  # type: ignore[index]
+        workflow = WORKFLOW_TYPES[job_type]  # type: ignore[index]
         id = f"{job_type}-{name}"
         handle = await client.start_workflow(
             workflow, RunInput(job_type, "sched"), id=id, task_queue=TaskQueue.JOBS, result_type=str
