@@ -19,7 +19,7 @@ from temporalio.testing import WorkflowEnvironment
 from domain.alert import Alert
 from domain.bar import BarSnapshot
 from domain.definition import read_definition
-from storage.database import Database
+from storage.database import Database, migrate
 from tests import postgres
 from tests.mortal import mortal
 from tests.stand_ins.server import PATIENT
@@ -70,11 +70,19 @@ def unhurried() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file that was migrated once, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "alerts.db"
+    migrate(f"sqlite+aiosqlite:///{path}", "head")
+    return path
+
+
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
+async def database(tmp_path: Path, migrated: Path) -> AsyncIterator[Database]:
     """A migrated SQLite file."""
+    shutil.copyfile(migrated, tmp_path / "alerts.db")
     database = Database(f"sqlite:///{tmp_path / 'alerts.db'}")
-    await database.upgrade()
     yield database
     await database.close()
 
@@ -102,12 +110,12 @@ async def postgres_url(cluster: postgres.Cluster) -> AsyncIterator[str]:
 async def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
     """A migrated database of each kind: what is tested with it holds for both."""
     if request.param == "sqlite":
+        shutil.copyfile(request.getfixturevalue("migrated"), tmp_path / "alerts.db")
         url, cluster = f"sqlite:///{tmp_path / 'alerts.db'}", None
     else:
         cluster = request.getfixturevalue("cluster")
         url = await cluster.new()
     database = Database(url)
-    await database.upgrade()
     yield database
     await database.close()
     if cluster is not None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from activities.market_data.http import retry_after
+from activities.market_data.http import retry_after, tls
 from activities.notifications.channel import ChannelRefused, ChannelUnavailable, Letter
 from activities.notifications.message import priority
 
@@ -51,7 +51,7 @@ class WebhookChannel:
         self.url = url
         self.secret = secret.encode() if secret else None
         self.clock = clock
-        self.http = httpx.AsyncClient(timeout=timeout, follow_redirects=False)
+        self.http = httpx.AsyncClient(timeout=timeout, follow_redirects=False, verify=tls())
 
     async def send(self, letter: Letter) -> None:
         """POSTs the event; ``webhook-id`` is the same over all attempts."""
@@ -73,7 +73,7 @@ class NotificationService:
     def __init__(self, base_url: str, timeout: float = 10.0, via: str | None = None) -> None:
         self.url = base_url.rstrip("/") + "/api/notify"
         self.via = via
-        self.http = httpx.AsyncClient(timeout=timeout, follow_redirects=False)
+        self.http = httpx.AsyncClient(timeout=timeout, follow_redirects=False, verify=tls())
 
     async def send(self, letter: Letter) -> None:
         """POSTs ``user_id``, ``message``, ``priority`` and ``notification_type``."""

@@ -210,6 +210,9 @@ class _Reader:
             raise _Bad(f"list '{token}' ends with a comma")
         if "" in items:
             raise _Bad(f"empty item in list '{token}'")
+        alone = next((item for item in items if re.fullmatch(r"LW|WL|\d+W|W\d+", item)), None)
+        if field == DOM and alone is not None and len(items) > 1:
+            raise _Bad(f"'{alone}' stands alone in its field; write a second schedule for the other days of '{token}'")
         return items
 
     def _item(self, field: str, item: str) -> set[int]:

@@ -87,3 +87,9 @@ def test_a_day_field_that_names_every_day_is_no_star(expression: str) -> None:
     assert [fire.day for fire in fires] == [2, 3, 4, 5, 6]
     terms = calendars(parse(expression), ZoneInfo("UTC"), fires[0])
     assert all(any(one.matches(fire.replace(tzinfo=None)) for one in terms) for fire in fires)
+
+
+@pytest.mark.parametrize("field", ["1W,15", "15,LW", "W15,L", "1W,15W", "LW,LW"])
+def test_a_nearest_workday_stands_alone_in_its_field(field: str) -> None:
+    with pytest.raises(CronError, match=r"day-of-month: '\w+' stands alone in its field"):
+        parse(f"0 9 {field} * *")
