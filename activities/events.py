@@ -45,7 +45,10 @@ class EventStore:
             await work.events.record(given.events, now)
             if given.runs:
                 row = await work.schedules.get(given.alert_id)
-                await work.runs.add([self._run(given, run, row, now) for run in given.runs])
+                evaluated = {run.slot for run in given.runs if not run.error}
+                runs = [run for run in given.runs if not run.error or run.slot not in evaluated]
+                await work.runs.forget_failed(given.alert_id, sorted(evaluated))  # a tick that failed as the bar closed
+                await work.runs.add([self._run(given, run, row, now) for run in runs])
             await work.schedules.project(
                 given.alert_id, given.version, given.state, given.next_run_at, given.snoozed_until, given.memory_key
             )

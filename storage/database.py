@@ -73,6 +73,7 @@ class Database:
         )
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine.sync_engine, "connect", _tune_sqlite)
+            event.listen(self.engine.sync_engine, "invalidate", _let_go)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     @asynccontextmanager
@@ -128,6 +129,19 @@ def migrate(url: str, revision: str, *, down: bool = False) -> None:
 
 def _readable(text: bytes) -> str:
     return text.decode("utf-8", "replace")
+
+
+def _let_go(connection: Any, _record: Any, _error: BaseException | None) -> None:
+    """Gives the lock back at once when a transaction was cut off, by a cancelled activity for example.
+
+    Closing alone does not: while a cursor of the transaction is still referred to, SQLite keeps the connection and its lock, and
+    nobody else can write until the garbage collector comes by. The driver does what it is told in order, so that this comes first.
+    """
+    driver = connection.driver_connection
+    raw = driver._connection
+    if raw is not None:
+        raw.interrupt()
+        driver._tx.put_nowait((None, raw.rollback))
 
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:

@@ -47,6 +47,17 @@ class Runs:
         """Inserts runs in batches; a slot that has one keeps it."""
         await insert_new(self.session, RunRow, [_values(run) for run in runs])
 
+    async def forget_failed(self, job_id: str, slots: Sequence[datetime]) -> None:
+        """Removes what says that these slots failed: they have come to something after all."""
+        for start in range(0, len(slots), 500):
+            await self.session.execute(
+                delete(RunRow).where(
+                    RunRow.job_id == job_id,
+                    RunRow.scheduled_for.in_(slots[start : start + 500]),
+                    RunRow.status == RunStatus.FAILED.value,
+                )
+            )
+
     async def of_slot(self, job_id: str, slot: datetime) -> Run | None:
         """The run of a schedule's slot, if any."""
         row = await self.session.scalar(select(RunRow).where(RunRow.job_id == job_id, RunRow.scheduled_for == slot))

@@ -107,10 +107,10 @@ async def postgres_url(cluster: postgres.Cluster) -> AsyncIterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+async def any_database(request: pytest.FixtureRequest, tmp_path: Path, migrated: Path) -> AsyncIterator[Database]:
     """A migrated database of each kind: what is tested with it holds for both."""
     if request.param == "sqlite":
-        shutil.copyfile(request.getfixturevalue("migrated"), tmp_path / "alerts.db")
+        shutil.copyfile(migrated, tmp_path / "alerts.db")
         url, cluster = f"sqlite:///{tmp_path / 'alerts.db'}", None
     else:
         cluster = request.getfixturevalue("cluster")

@@ -89,6 +89,7 @@ class StandIn:
         parts = urlsplit(head[0].split(" ")[1])
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
         asked = Asked(unquote(parts.path), dict(parse_qsl(parts.query, keep_blank_values=True)), headers)
+        await reader.readexactly(int(headers.get("content-length", 0)))
         self.asked.append(asked)
         reply = self.answer(asked)
         if reply.how == "reset":
