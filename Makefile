@@ -32,6 +32,12 @@ format: $(STAMP) ## Format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+SEEDS ?= 10
+SEED ?= 1
+MINUTES ?= 0
+faults: $(STAMP) ## Faults and edits at random on the real parts, checked independently: SEEDS=n SEED=first MINUTES=m
+	$(BIN)/python -m tests.faults --seeds $(SEEDS) --seed $(SEED) --minutes $(MINUTES)
+
 bench: $(STAMP) ## Compare tick shapes, few rows with many, many alerts on a ticker with one (about 6 minutes)
 	$(BIN)/python -m bench.ticks --sandbox
 	$(BIN)/python -m bench.rows
@@ -48,4 +54,5 @@ generated: $(STAMP) ## Write the JSON Schemas, the indicator catalogue and the O
 clean: ## Remove the virtual environment, caches and the demo's data
 	rm -rf $(VENV) .alerts .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 
-.PHONY: help install demo check test format bench histories generated clean
+
+.PHONY: help install demo check test faults format bench histories generated clean

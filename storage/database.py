@@ -134,8 +134,8 @@ def _readable(text: bytes) -> str:
 def _let_go(connection: Any, _record: Any, _error: BaseException | None) -> None:
     """Gives the lock back at once when a transaction was cut off, by a cancelled activity for example.
 
-    Closing alone does not: while a cursor of the transaction is still referred to, SQLite keeps the connection and its lock, and
-    nobody else can write until the garbage collector comes by. The driver does what it is told in order, so that this comes first.
+    Closing alone does not: while a cursor of the transaction is still referred to, SQLite keeps the connection and its lock,
+    and nobody else can write until the garbage collector comes by. The driver works in order, so that this comes first.
     """
     driver = connection.driver_connection
     raw = driver._connection

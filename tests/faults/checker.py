@@ -153,18 +153,19 @@ async def _edits(stack: Stack, id: str, edits: Sequence[Edit]) -> list[str]:
         for event in events
         for number in re.findall(r"discarded an edit made through Temporal \(version (\d+)\)", event.detail)
     }
-    by_token = {one.token: one for one in edits}
-    name = stored.alert.definition.name
-    final = by_token.get(name)
+    return lost_edits(id, stored.alert.definition.name, edits, told)
+
+
+def lost_edits(id: str, name: str, edits: Sequence[Edit], told: set[int]) -> list[str]:
+    """What is wrong with a row of that name; ``told`` are the versions that were said to be discarded."""
+    final = next((one for one in edits if one.token == name), None)
     later = [
-        one
+        (one.token, one.version)
         for one in edits
         if one.answer == "yes" and (final is None or one.began > final.ended) and one.version not in told
     ]
     if later:
-        return [
-            f"{id}: is called '{name}', and {[(one.token, one.version) for one in later]} came later and was acknowledged; told {sorted(told)}"
-        ]
+        return [f"{id}: is called '{name}', though {later} came later and was acknowledged; told {sorted(told)}"]
     if final is not None and final.answer == "no":
         return [f"{id}: is called '{name}', which was refused"]
     return []

