@@ -149,7 +149,7 @@ async def start_afresh(
     try:
         return await _start(client, given, ours, WorkflowIDConflictPolicy.FAIL)
     except WorkflowAlreadyStartedError:
-        found = await _described(client, alert.id)
+        found = await described(client, alert.id)
     if found is not None:
         memo = memo_fields(found.raw_info.memo)
         ours.check(found.id, mark_of(memo))
@@ -185,7 +185,7 @@ async def known(client: Client, alert_id: str, ours: Ownership) -> WorkflowHandl
     Raises:
         TakenByOthers: what goes by its id is not ours.
     """
-    found = await _described(client, alert_id)
+    found = await described(client, alert_id)
     if found is None:
         return None
     ours.check(found.id, mark_of(memo_fields(found.raw_info.memo)))
@@ -198,14 +198,15 @@ async def running(client: Client, alert_id: str, ours: Ownership) -> WorkflowHan
     Raises:
         TakenByOthers: what runs under its id is not ours.
     """
-    found = await _described(client, alert_id)
+    found = await described(client, alert_id)
     if found is None or found.status is not WorkflowExecutionStatus.RUNNING:
         return None
     ours.check(found.id, mark_of(memo_fields(found.raw_info.memo)))
     return client.get_workflow_handle(found.id, first_execution_run_id=found.raw_info.first_run_id or None)
 
 
-async def _described(client: Client, alert_id: str) -> WorkflowExecutionDescription | None:
+async def described(client: Client, alert_id: str) -> WorkflowExecutionDescription | None:
+    """What Temporal knows of the newest workflow of that id, running or not, ours or not."""
     try:
         return await client.get_workflow_handle(workflow_id(alert_id)).describe()
     except RPCError as error:

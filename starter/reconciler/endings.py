@@ -15,9 +15,9 @@ from temporalio.client import (
     WorkflowExecutionStatus,
     WorkflowHistoryEventFilterType,
 )
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
-from starter.registration import workflow_id
+from starter.registration import described
 from storage.audit import ENDED, AuditEntry
 from storage.database import Database
 
@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 async def may_return(client: Client, database: Database, alert_id: str, now: datetime) -> bool:
     """Whether an alert that is not running is to be started now; its last end is noted when it was abnormal."""
-    found = await _last(client, alert_id)
+    found = await described(client, alert_id)
     if found is None or found.status not in ABNORMAL or found.close_time is None:
         return True
     async with database.transaction() as work:
@@ -56,15 +56,6 @@ def wait(ends: int) -> timedelta:
         return timedelta(0)
     doublings: int = min(ends - AT_ONCE - 1, 10)
     return min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
-
-
-async def _last(client: Client, alert_id: str) -> WorkflowExecutionDescription | None:
-    try:
-        return await client.get_workflow_handle(workflow_id(alert_id)).describe()
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            return None
-        raise
 
 
 async def _reason(client: Client, found: WorkflowExecutionDescription) -> str:

