@@ -17,7 +17,7 @@ from starter.registration import start_afresh
 from starter.schemas import SchemaFolder
 from worker.client import connect
 from worker.logs import configure_logging
-from worker.runner import LONGEST_END, ends_within, running_workers, stop_on_signal
+from worker.runner import running_workers, stop_on_signal, unless_stopped
 from worker.settings import Settings
 from worker.temporal_server import EmbeddedServer, ensure_search_attributes
 from worker.wiring import Services, build_services
@@ -49,16 +49,16 @@ class Stack:
         return self.settings.ui_url if self.embedded else f"that of the server at {self.settings.temporal_target}"
 
     async def __aenter__(self) -> Stack:
+        configure_logging(self.settings.log_level)
+        self.stop = self.exits.enter_context(stop_on_signal())
         try:
-            await self._start()
+            await unless_stopped(self.stop, self._start())
         except BaseException:
             await self.exits.aclose()
             raise
         return self
 
     async def _start(self) -> None:
-        configure_logging(self.settings.log_level)
-        self.stop = self.exits.enter_context(stop_on_signal())
         if self.embedded:
             self.say("starting the Temporal server …")
             server = EmbeddedServer(self.settings)
@@ -86,8 +86,7 @@ class Stack:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with ends_within(LONGEST_END):
-            await self.exits.aclose()
+        await self.exits.aclose()
 
     async def serve_api(self) -> str:
         """The REST API in this process; returns its address."""

@@ -10,7 +10,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from temporalio.client import Client
@@ -28,6 +28,7 @@ GRACE = timedelta(seconds=15)
 LONGEST_END = 27.0  # seconds from the signal to the end: compose and Kubernetes allow 30
 CACHED_WORKFLOWS = 20_000
 TELL_SECONDS = 10.0
+T = TypeVar("T")
 Activity = Callable[..., Coroutine[Any, Any, Any]]
 log = structlog.get_logger(__name__)
 
@@ -117,23 +118,6 @@ async def tell_of_providers(services: Services) -> None:
         await asyncio.sleep(TELL_SECONDS)
 
 
-@contextmanager
-def ends_within(seconds: float) -> Iterator[None]:
-    """The process is ended when the block takes longer: whoever stops it would kill it a little later, with no word."""
-
-    def end() -> None:
-        log.error("not drained in time", action="drain", seconds=seconds)
-        os._exit(1)
-
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
 def settle_memory() -> None:
     """What lives as long as the process need not be looked at by each garbage collection."""
     gc.collect()
@@ -141,19 +125,51 @@ def settle_memory() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
+class Stopped(Exception):
+    """The process was told to stop before it was up."""
+
+
+async def unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T:
+    """What the work gives; it is cancelled when the process is told to stop.
+
+    Raises:
+        Stopped: it was.
+    """
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise Stopped
+    finally:
+        for task in (working, stopping):
+            task.cancel()
+        await asyncio.gather(working, stopping, return_exceptions=True)
+
+
 @contextmanager
 def stop_on_signal() -> Iterator[asyncio.Event]:
-    """An event set by the first SIGINT or SIGTERM; the second leaves at once."""
+    """An event set by the first SIGINT or SIGTERM; the second leaves at once, and so does time: see ``LONGEST_END``."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    timer = threading.Timer(LONGEST_END, _end)
+    timer.daemon = True
 
     def handle(number: int, _frame: object) -> None:
-        if stop.is_set():
+        if timer.is_alive():
             os._exit(128 + number)
+        timer.start()
         loop.call_soon_threadsafe(stop.set)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:
+        timer.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _end() -> None:
+    """Whoever told us to stop would kill us a little later, with no word."""
+    log.error("not drained in time", action="drain", seconds=LONGEST_END)
+    os._exit(1)

@@ -144,14 +144,14 @@ async def _api(settings: Any) -> None:
     from starter.api.app import create_app
     from starter.api.server import serving
     from worker.logs import configure_logging
-    from worker.runner import stop_on_signal
+    from worker.runner import stop_on_signal, unless_stopped
     from worker.wiring import build_database
 
     configure_logging(settings.log_level)
     database = build_database(settings)
     try:
         with stop_on_signal() as stop:
-            await database.upgrade()
+            await unless_stopped(stop, database.upgrade())
             async with serving(create_app(settings, database), settings.api_host, settings.alerts_api_port) as address:
                 say(f"API: {address}/docs; Ctrl-C stops")
                 await stop.wait()
@@ -162,9 +162,10 @@ async def _api(settings: Any) -> None:
 
 async def _up(settings: Any, *, embedded: bool) -> None:
     from starter.processes import Stack, resume_alerts
+    from worker.runner import unless_stopped
 
     async with Stack(settings, None, say, embedded=embedded) as stack:
-        count = await resume_alerts(stack)
+        count = await unless_stopped(stack.stop, resume_alerts(stack))
         if embedded:
             say(f"Web UI: {stack.ui_url}")
             say(f"API:    {await stack.serve_api()}/docs")
@@ -176,10 +177,13 @@ async def _up(settings: Any, *, embedded: bool) -> None:
 def _serve(work: Any) -> None:
     """Runs a long command; what people can mend becomes a plain message."""
     from worker.client import TemporalUnreachable
+    from worker.runner import Stopped
     from worker.temporal_server import ServerFailed
 
     try:
         asyncio.run(work)
+    except Stopped:
+        say("stopped")
     except (ServerFailed, TemporalUnreachable) as error:
         raise Failure(str(error), FAILED) from None
     except InvalidInput:

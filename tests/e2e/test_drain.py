@@ -85,3 +85,20 @@ def test_what_is_allowed_is_what_compose_gives() -> None:
     assert given
     assert set(given.values()) == {f"{ALLOWED}s"}
     assert GRACE.total_seconds() < LONGEST_END < ALLOWED
+
+
+@pytest.mark.e2e
+async def test_sigterm_before_it_is_up_is_heard(tmp_path: Path) -> None:
+    """It waits for a Temporal server that is not there yet."""
+    home = Home(tmp_path / "home")
+    try:
+        worker = home.spawn("worker", TEMPORAL_ADDRESS=f"127.0.0.1:{home.temporal_port}")
+
+        async def waits() -> bool:
+            return (home.folder / "alerts.db").exists()
+
+        await eventually(waits, 60, "it has begun")
+        worker.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(worker.wait, ALLOWED) == 0
+    finally:
+        home.end()
