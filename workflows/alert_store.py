@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
 
 ACTIVITY_FAILED = (ActivityError, ApplicationError, TemporalTimeout)  # a local activity's failure comes bare
 MOST_AT_ONCE = 500  # rows in one transaction, so that others may write in between
-DISCARDED = "discarded an edit made through Temporal (version {}): the row had been edited since it was made"
+DISCARDED = "discarded what was edited through Temporal ({}): the row had been edited since it was made"
 
 
 def let_cancellation_pass(error: BaseException) -> None:
@@ -153,8 +153,11 @@ class AlertStore(AlertMessages):
 
         A version names one definition: when both sides have made the same one, the row's gets the next.
         """
-        discarded, version = self.alert.version, max(self.alert.version, row.version)
-        edits = made_from is not None or self.unsaved_from is not None
+        newest, version = self.alert.version, max(self.alert.version, row.version)
+        began_with = self.unsaved_from if made_from is None else made_from
+        edits = began_with is not None
+        oldest = newest if began_with is None else began_with + 1
+        discarded = f"version {newest}" if oldest >= newest else f"versions {oldest} to {newest}"
         self.unsaved_from, self.unsaved_why = None, ""
         if row.version <= self.alert.version:
             self.unsaved_from, self.unsaved_why = row.version, "numbered anew: edited on both sides"

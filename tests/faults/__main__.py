@@ -36,11 +36,12 @@ async def play(
             for seed in batch:
                 if time.monotonic() > deadline:
                     break
-                began = time.monotonic()
+                began, before = time.monotonic(), stack.done.total()
                 wrong, acts = await episode.play(stack, seed, count)
                 played, deeds = played + 1, deeds + acts
                 found += [f"seed {seed} on {kind}: {one}" for one in wrong]
-                say(f"{kind} seed {seed}: {'clean' if not wrong else wrong[0]} ({time.monotonic() - began:.1f} s)")
+                verdict = wrong[0] if wrong else f"clean, {stack.done.total() - before} faults, {acts} deeds"
+                say(f"{kind} seed {seed}: {verdict} ({time.monotonic() - began:.1f} s)")
             done += stack.done
         if not found:
             shutil.rmtree(folder / f"{kind}-{batch[0]}", ignore_errors=True)

@@ -149,9 +149,10 @@ async def _edits(stack: Stack, id: str, edits: Sequence[Edit]) -> list[str]:
     if stored is None:
         return [f"{id}: its row is gone"]
     told = {
-        int(number)
+        version
         for event in events
-        for number in re.findall(r"discarded an edit made through Temporal \(version (\d+)\)", event.detail)
+        for first, last in re.findall(r"edited through Temporal \(versions? (\d+)(?: to (\d+))?\)", event.detail)
+        for version in range(int(first), int(last or first) + 1)
     }
     return lost_edits(id, stored.alert.definition.name, edits, told)
 

@@ -53,7 +53,7 @@ async def test_an_edit_of_the_row_is_not_overwritten_by_two_older_ones_from_temp
         assert world.rows[alert.id].definition.name == "by the API"
         assert world.rows[alert.id].version == 4  # neither side's: both had made a version 2
         (told,) = [event for event in world.events.values() if event.kind is EventKind.UPDATED]
-        assert "discarded an edit made through Temporal (version 3)" in told.detail
+        assert "discarded what was edited through Temporal (versions 2 to 3)" in told.detail
         await handle.cancel()
 
 
