@@ -12,7 +12,7 @@ from tests.faults import actions, checker, faults
 from tests.faults.actions import Deeds
 from tests.faults.stack import Stack
 
-SECONDS = 4.0
+SECONDS = 3.0
 QUIET = 100.0
 
 
@@ -38,7 +38,7 @@ async def _come_to_rest(stack: Stack, deeds: Deeds) -> list[str]:
     found = ["not looked at"]
     while found and time.monotonic() < deadline:
         await _nudge(stack, deeds)
-        await asyncio.sleep(0.7)
+        await asyncio.sleep(0.4)
         try:
             found = await _look(stack, deeds, at)
         except Exception as error:  # something is still on its way back

@@ -203,6 +203,6 @@ async def play(stack: Stack, rng: random.Random, count: int) -> None:
         stack.done[name] += 1
 
     for name in names:
-        await asyncio.sleep(rng.uniform(0.2, 1.6))
+        await asyncio.sleep(rng.uniform(0.1, 1.2))
         running.append(asyncio.create_task(one(name, rng.randrange(1 << 30))))
     await asyncio.gather(*running)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
 
 from activities.notifications.channel import ChannelRefused
 from domain.run import RunStatus
+from storage.runs import RunFilter
 from tests.activities.test_deliveries_under_trouble import Phone
 from tests.reconciler.support import Installation
 
@@ -17,8 +19,6 @@ async def ended(home: Installation, slot_of: str) -> Any:
     found: list[Any] = []
 
     async def is_over() -> bool:
-        from storage.runs import RunFilter
-
         async with home.database.transaction() as work:
             runs = await work.runs.page(RunFilter(job_id=slot_of), None, 10)
         found[:] = [run for run in runs if run.status not in (RunStatus.PENDING, RunStatus.RUNNING)]
@@ -30,11 +30,12 @@ async def ended(home: Installation, slot_of: str) -> Any:
 
 
 async def trigger(home: Installation, job_type: str, params: str) -> Any:
-    """A job's row, brought to Temporal and run once."""
-    await home.insert("job", params, job_type)
+    """A job's row under an id of its own, brought to Temporal and run once."""
+    name = f"job-{uuid.uuid4().hex[:8]}"
+    await home.insert(name, params, job_type)
     await home.reconciler.sweep(full=False)
-    await home.client.get_schedule_handle(f"{job_type}-job").trigger()
-    return await ended(home, "job")
+    await home.client.get_schedule_handle(f"{job_type}-{name}").trigger()
+    return await ended(home, name)
 
 
 async def test_a_notification_is_not_repeated_to_a_channel_that_has_it(home: Installation) -> None:
@@ -44,7 +45,7 @@ async def test_a_notification_is_not_repeated_to_a_channel_that_has_it(home: Ins
     assert (run.status, run.result) == (RunStatus.COMPLETED, {"deliveries": {"log": "SENT", "webhook": "SENT"}})
     assert (well.asked, engaged.asked, len(engaged.heard)) == (1, 3, 1)
     async with home.database.transaction() as work:
-        rows = {row.channel: row for row in await work.deliveries.list(alert_id="job")}
+        rows = {row.channel: row for row in await work.deliveries.list(alert_id=run.job_id)}
     assert {(row.event_id, row.kind, row.body) for row in rows.values()} == {
         (run.run_id.replace("-", ""), "notification", "lunch")
     }
