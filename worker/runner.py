@@ -164,7 +164,8 @@ def stop_on_signal() -> Iterator[asyncio.Event]:
     try:
         yield stop
     finally:
-        timer.cancel()
+        if not stop.is_set():  # else it stays until the process has ended: what comes after this block may hang as well
+            timer.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
 
