@@ -132,19 +132,28 @@ class Stopped(Exception):
 async def unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T:
     """What the work gives; it is cancelled when the process is told to stop.
 
+    It runs in the caller's own task: a worker that it starts ends that one, should it fail later.
+
     Raises:
         Stopped: it was.
     """
-    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    body = asyncio.current_task()
+    assert body is not None
+
+    async def watch() -> None:
+        await stop.wait()
+        body.cancel()
+
+    watching = asyncio.create_task(watch())
     try:
-        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        raise Stopped
+        return await work
+    except asyncio.CancelledError:
+        if not stop.is_set():
+            raise
+        body.uncancel()
+        raise Stopped from None
     finally:
-        for task in (working, stopping):
-            task.cancel()
-        await asyncio.gather(working, stopping, return_exceptions=True)
+        watching.cancel()
 
 
 @contextmanager

@@ -1,0 +1,39 @@
+"""A start that may be told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from worker.runner import Stopped, unless_stopped
+
+
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_the_work_is_done_in_the_callers_own_task() -> None:
+    """A Temporal worker cancels the task that started it when it fails: that must be the one that waits for it."""
+
+    async def work() -> asyncio.Task[None] | None:
+        await asyncio.sleep(0)
+        return asyncio.current_task()
+
+    assert await unless_stopped(asyncio.Event(), work()) is asyncio.current_task()
+
+
+async def test_it_is_cut_off_when_told_to_stop() -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().call_soon(stop.set)
+    with pytest.raises(Stopped):
+        await unless_stopped(stop, forever())
+    await asyncio.sleep(0)  # not cancelled any more
+
+
+async def test_any_other_cancellation_passes() -> None:
+    task = asyncio.create_task(unless_stopped(asyncio.Event(), forever()))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
