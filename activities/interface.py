@@ -35,6 +35,7 @@ DELIVER = "deliver"
 BURY = "bury_delivery"
 MARK_SENT = "mark_sent"
 NOTE_DELIVERIES = "note_deliveries"
+UNSAVED = "UNSAVED"  # what ``DELIVER`` answers when it was told, and that could not be written
 OPEN_RUN = "open_run"
 RUN_STEP = "run_step"
 RUN_JOB = "run_job"
@@ -261,6 +262,11 @@ class ReconcileReport:
     troubles: dict[str, str] = field(default_factory=dict)
 
 
+def source_of(run_id: str) -> str:
+    """What a run's deliveries are named by: its id without the dashes, as long as an event's (32 hex digits)."""
+    return run_id.replace("-", "")
+
+
 @dataclass(frozen=True)
 class DeliveryInput:
     """An event that its owner must hear of; or a run whose deliveries have their rows already."""
@@ -271,8 +277,8 @@ class DeliveryInput:
 
     @property
     def source_id(self) -> str:
-        """What the deliveries are of: the event's id, or the run's without its dashes (32 hex digits)."""
-        return self.event.id if self.event is not None else self.run_id.replace("-", "")
+        """What the deliveries are named by."""
+        return self.event.id if self.event is not None else source_of(self.run_id)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,8 @@ from domain.alert import AlertEvent, EventKind
 from domain.bar import values_size
 
 MOST_KEPT = 200
-MOST_BYTES = (
-    256 * 1024
-)  # of each kind: events and runs go along when the workflow continues as new, in a payload of 2 MB
+# Of each kind: events and runs go along when the workflow continues as new, in a payload of 2 MB.
+MOST_BYTES = 256 * 1024
 ITEM_BYTES = 600
 T = TypeVar("T")
 

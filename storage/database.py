@@ -56,9 +56,8 @@ class UnitOfWork:
         found: list[Alert | Job] = []
         for one in these:
             last = max(of_events.get(one.id, 0), of_changes.get(one.id, 0))
-            found.append(
-                one if last == 0 else one.model_copy(update={"version": last + 1})
-            )  # caches are the definition's
+            # what a model caches is its definition's, so that the copy may keep it
+            found.append(one if last == 0 else one.model_copy(update={"version": last + 1}))
         return found
 
 

@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from temporalio import workflow
 from temporalio.exceptions import (
     ActivityError,
-    ApplicationError,
     FailureError,
     is_cancelled_exception,
 )
@@ -32,7 +31,8 @@ with workflow.unsafe.imports_passed_through():
     from domain.alert import AlertState, EventKind, new_event
     from domain.outbox import EvaluationRun, LateFires
     from workflows import search_attributes
-    from workflows.alert_store import ACTIVITY_FAILED, AlertStore, let_cancellation_pass
+    from workflows.alert_store import AlertStore
+    from workflows.failures import ACTIVITY_FAILED, let_cancellation_pass, reason_of
     from workflows.messages import SUMMARY, AlertInput, StatusReport, memo_of
 
 MOST_SETTLING = 8
@@ -258,8 +258,7 @@ class AlertWorkflow(AlertStore):
             await handle
         except ActivityError as error:
             let_cancellation_pass(error)
-            cause = error.cause
-            self.problem = cause.message if isinstance(cause, ApplicationError) else str(cause or error)
+            self.problem = reason_of(error)
             return False
         return True
 

@@ -9,33 +9,19 @@ from dataclasses import replace
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import (
-    ActivityError,
-    ApplicationError,
-    WorkflowAlreadyStartedError,
-    is_cancelled_exception,
-)
-from temporalio.exceptions import TimeoutError as TemporalTimeout
 
 with workflow.unsafe.imports_passed_through():
     from activities import interface
-    from activities.interface import DeliveryInput, RecordInput, SaveInput, StoredDefinition, TaskQueue
+    from activities.interface import DeliveryInput, RecordInput, SaveInput, StoredDefinition
     from domain import outbox
     from domain.alert import Alert, AlertEvent, EventKind, new_event
     from domain.outbox import EvaluationRun
     from workflows.alert_messages import AlertMessages
-    from workflows.delivery import DeliveryWorkflow
+    from workflows.delivery import start_delivery
+    from workflows.failures import ACTIVITY_FAILED, let_cancellation_pass
 
-ACTIVITY_FAILED = (ActivityError, ApplicationError, TemporalTimeout)  # a local activity's failure comes bare
 MOST_AT_ONCE = 500  # rows in one transaction, so that others may write in between
 DISCARDED = "discarded what was edited through Temporal ({}): the row had been edited since it was made"
-
-
-def let_cancellation_pass(error: BaseException) -> None:
-    """An alert that is being cancelled must not take the cancelled activity for a failed one and go on."""
-    if is_cancelled_exception(error):
-        raise error
 
 
 class AlertStore(AlertMessages):
@@ -58,18 +44,7 @@ class AlertStore(AlertMessages):
         self.late = None
 
     async def _deliver(self, event: AlertEvent) -> None:
-        try:
-            await workflow.start_child_workflow(
-                DeliveryWorkflow.run,
-                DeliveryInput(self.alert, event),
-                id=f"delivery-{event.id}",
-                task_queue=TaskQueue.NOTIFICATIONS,
-                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                static_summary=f"{self.alert.definition.symbol} {event.kind.value}",
-            )
-        except WorkflowAlreadyStartedError:
-            return
+        await start_delivery(DeliveryInput(self.alert, event), f"{self.alert.definition.symbol} {event.kind.value}")
 
     async def _record(self) -> None:
         """Writes what is pending, in batches, and what lists show of the state."""

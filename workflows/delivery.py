@@ -7,13 +7,22 @@ from collections.abc import Coroutine
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities import interface
-    from activities.interface import DeliveriesOfRun, DeliveryInput, DeliveryOutcome, DeliveryTask
+    from activities.interface import (
+        UNSAVED,
+        DeliveriesOfRun,
+        DeliveryInput,
+        DeliveryOutcome,
+        DeliveryTask,
+        TaskQueue,
+    )
+    from workflows.failures import reason_of
 
-SENT, DEAD, UNSAVED = "SENT", "DEAD", "UNSAVED"
+SENT, DEAD = "SENT", "DEAD"
 CANCELLED = "cancelled"
 
 
@@ -60,9 +69,7 @@ class DeliveryWorkflow:
             )
         except ActivityError as error:
             cancelled = is_cancelled_exception(error)
-            cause = error.cause
-            text = cause.message if isinstance(cause, ApplicationError) else str(cause or error)
-            text = CANCELLED if cancelled else text
+            text = CANCELLED if cancelled else reason_of(error)
             workflow.logger.warning("delivery buried", extra={"source_id": source_id, "channel": channel})
             buried = self._store(interface.BURY, DeliveryTask(source_id, channel, text), f"bury {channel}")
             await asyncio.shield(asyncio.ensure_future(buried))
@@ -82,3 +89,21 @@ class DeliveryWorkflow:
             retry_policy=interface.STORE_RETRY,
             summary=summary,
         )
+
+
+async def start_delivery(
+    given: DeliveryInput, summary: str
+) -> workflow.ChildWorkflowHandle[DeliveryWorkflow, DeliveryOutcome] | None:
+    """The delivery under way, which outlives the workflow that begins it; None when it was begun before."""
+    try:
+        return await workflow.start_child_workflow(
+            DeliveryWorkflow.run,
+            given,
+            id=f"delivery-{given.source_id}",
+            task_queue=TaskQueue.NOTIFICATIONS,
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            static_summary=summary,
+        )
+    except WorkflowAlreadyStartedError:
+        return None

@@ -6,20 +6,16 @@ import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy, SearchAttributeKey, WorkflowIDReusePolicy
-from temporalio.exceptions import (
-    ApplicationError,
-    FailureError,
-    WorkflowAlreadyStartedError,
-    is_cancelled_exception,
-)
+from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.exceptions import FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities import interface
-    from activities.interface import CloseRun, DeliveryInput, OpenedRun, OpenRun, RunEnd, RunInput, StepInput, TaskQueue
+    from activities.interface import CloseRun, DeliveryInput, OpenedRun, OpenRun, RunEnd, RunInput, StepInput
     from domain.job import LIMITS, JobType
     from domain.run import RunStatus
-    from workflows.delivery import DeliveryWorkflow
+    from workflows.delivery import start_delivery
+    from workflows.failures import reason_of
 
 SCHEDULED_FOR = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 
@@ -66,13 +62,11 @@ class JobWorkflow:
             )
             return await self._told(opened.run_id, end, given.job_type) if end.tells else end.status
         except FailureError as error:
-            cause = getattr(error, "cause", None)
             cancelled = is_cancelled_exception(error)
-            text = cause.message if isinstance(cause, ApplicationError) else str(cause or error)
             closing = CloseRun(
                 opened.run_id,
                 RunStatus.CANCELLED if cancelled else RunStatus.FAILED,
-                "cancelled" if cancelled else text,
+                "cancelled" if cancelled else reason_of(error),
             )
             await asyncio.shield(self._close(closing))
             if cancelled:
@@ -81,20 +75,8 @@ class JobWorkflow:
 
     async def _told(self, run_id: str, end: RunEnd, kind: str) -> str:
         """Sees the deliveries on their way; a run that is all message ends as they do."""
-        delivery = DeliveryInput(run_id=run_id)
-        try:
-            child = await workflow.start_child_workflow(
-                DeliveryWorkflow.run,
-                delivery,
-                id=f"delivery-{delivery.source_id}",
-                task_queue=TaskQueue.NOTIFICATIONS,
-                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                static_summary=f"{kind} of run {run_id}",
-            )
-        except WorkflowAlreadyStartedError:
-            return end.status
-        if end.status != RunStatus.RUNNING:
+        child = await start_delivery(DeliveryInput(run_id=run_id), f"{kind} of run {run_id}")
+        if child is None or end.status != RunStatus.RUNNING:
             return end.status
         outcome = await child
         why = "; ".join(f"{channel}: {error}" for channel, error in outcome.errors.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from activities.interface import source_of
 from activities.jobs.executor import Done, Notice, Task
 from domain.job import NotificationParams
 from storage.deliveries import NewDelivery
@@ -23,7 +24,7 @@ def deliveries(task: Task, notice: Notice | None) -> list[NewDelivery]:
         return []
     return [
         NewDelivery(
-            event_id=task.run_id.replace("-", ""),
+            event_id=source_of(task.run_id),
             alert_id=task.job_id,
             user_id=task.user_id,
             channel=channel,

@@ -26,6 +26,7 @@ from activities.interface import (
     OpenRun,
     RunEnd,
     StepInput,
+    source_of,
 )
 from activities.jobs.executor import Done, Executor, JobFailed, JobRefused, StepExecutor, Task
 from activities.jobs.notice import deliveries
@@ -176,16 +177,14 @@ class JobRunner:
         return await self._finish(task, done)
 
     async def _finish(self, task: Task, done: Done) -> RunEnd:
-        rows = deliveries(task, done.notice)
-        result = (
-            {**done.result, "deliveries": {row.channel: DeliveryStatus.PENDING.value for row in rows}}
-            if rows
-            else done.result
-        )
+        rows, result = deliveries(task, done.notice), done.result
+        if rows:
+            result = {**result, "deliveries": {row.channel: DeliveryStatus.PENDING.value for row in rows}}
         async with self.database.transaction() as work:
-            run = await work.runs.get(task.run_id)
-            is_open = run is not None and run.status in OPEN
-            if is_open and not done.is_all:
+            if done.is_all:
+                run = await work.runs.get(task.run_id)
+                is_open = run is not None and run.status in OPEN
+            else:
                 is_open = await work.runs.finish(task.run_id, RunStatus.COMPLETED, self.clock(), result)
             if is_open:  # one that was cancelled meanwhile has nothing to say
                 await work.deliveries.open(rows, self.clock())
@@ -205,7 +204,7 @@ class JobRunner:
 
 async def _ended(work: UnitOfWork, run_id: str, status: RunStatus) -> RunEnd:
     """How it ended, and whether there is anything left to be told."""
-    return RunEnd(status.value, tells=bool(await work.deliveries.waiting(run_id.replace("-", ""))))
+    return RunEnd(status.value, tells=bool(await work.deliveries.waiting(source_of(run_id))))
 
 
 def _again(error: JobFailed) -> ApplicationError:

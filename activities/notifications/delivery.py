@@ -16,6 +16,7 @@ from activities.interface import (
     MARK_SENT,
     NOTE_DELIVERIES,
     OPEN_DELIVERY,
+    UNSAVED,
     DeliveriesOfRun,
     DeliveryInput,
     DeliveryTask,
@@ -26,7 +27,6 @@ from activities.notifications.message import render
 from storage.database import Database
 from storage.deliveries import DeliveryStatus, NewDelivery
 
-UNSAVED = "UNSAVED"
 log = structlog.get_logger(__name__)
 
 

@@ -198,8 +198,13 @@ class _Reader:
     def field(self, field: str, token: str) -> set[int]:
         values: set[int] = set()
         try:
-            for item in self._items(field, token):
+            items = self._items(field, token)
+            for item in items:
                 values |= self._item(field, item.upper())
+                if len(items) > 1 and field == DOM and (self.last_workday or self.nearest_workdays):
+                    raise _Bad(
+                        f"'{item}' stands alone in its field; write a second schedule for the others of '{token}'"
+                    )
         except _Bad as bad:
             self.faults.append(Fault(field, f"{field}: {bad}", token))
         return values
@@ -210,9 +215,6 @@ class _Reader:
             raise _Bad(f"list '{token}' ends with a comma")
         if "" in items:
             raise _Bad(f"empty item in list '{token}'")
-        alone = next((item for item in items if re.fullmatch(r"LW|WL|\d+W|W\d+", item)), None)
-        if field == DOM and alone is not None and len(items) > 1:
-            raise _Bad(f"'{alone}' stands alone in its field; write a second schedule for the other days of '{token}'")
         return items
 
     def _item(self, field: str, item: str) -> set[int]:

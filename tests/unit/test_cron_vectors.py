@@ -89,7 +89,7 @@ def test_a_day_field_that_names_every_day_is_no_star(expression: str) -> None:
     assert all(any(one.matches(fire.replace(tzinfo=None)) for one in terms) for fire in fires)
 
 
-@pytest.mark.parametrize("field", ["1W,15", "15,LW", "W15,L", "1W,15W", "LW,LW"])
+@pytest.mark.parametrize("field", ["1W,15", "15,LW", "W15,L", "1W,15W", "LW,LW", "1w,15", "15,lw"])
 def test_a_nearest_workday_stands_alone_in_its_field(field: str) -> None:
     with pytest.raises(CronError, match=r"day-of-month: '\w+' stands alone in its field"):
         parse(f"0 9 {field} * *")
