@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -64,11 +63,8 @@ async def add(
     """
     for alert in alerts:
         SchemaFolder(context.settings.alert_schema_dir).check_definition(alert.definition)
-    twice = [name for name, count in Counter(alert.id for alert in alerts).items() if count > 1]
     async with context.database.transaction() as work:
-        taken = twice or await work.schedules.taken([alert.id for alert in alerts])
-    if taken:
-        raise DuplicateAlert(", ".join(taken)[:200])
+        await work.schedules.refuse_taken([alert.id for alert in alerts])
     placed: list[Placed] = []
     for start in range(0, len(alerts), BATCH):
         try:
@@ -152,14 +148,14 @@ async def delete(context: Context, alert_id: str) -> bool:
 
 async def _handle(context: Context, alert_id: str, *, ended: bool = False) -> WorkflowHandle[Any, Any]:
     """The workflow of an alert that has a row; raises ``NotFound``, ``AlertGone``, ``NoAnswer`` or ``TemporalUnreachable``."""
-    from starter.registration import TakenByOthers, known, running
+    from starter.registration import TakenByOthers, running
 
     await context.alert(alert_id)
     client = await context.gateway.client()
     try:
         with _reaching(alert_id):
-            look = known if ended else running
-            found = await answered(alert_id, look(client, alert_id, await context.gateway.ours()))
+            ours = await context.gateway.ours()
+            found = await answered(alert_id, running(client, alert_id, ours, or_ended=ended))
     except TakenByOthers as error:
         raise Refused(str(error)) from None
     if found is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -174,29 +174,26 @@ class Examiner:
         }
         troubles = (swept[1].get("troubles") or {}) if swept else {}
         if troubles:
-            named = "; ".join(f"{name}: {why}" for name, why in list(troubles.items())[:MOST_NAMED])
-            message = (
-                f"{len(troubles)} row{'s' if len(troubles) > 1 else ''} could not be brought to Temporal ({named})"
-            )
+            message = f"{_many(len(troubles), 'row')} could not be brought to Temporal ({_named(troubles)})"
             health.issues.append(Issue("reconciler", Level.DEGRADED, message, "mend what it says, then 'alerts sync'"))
-        if ended:
-            named = "; ".join(f"{one.object_id}: {one.detail.get('why')}" for one in ended[:MOST_NAMED])
-            message = f"{len(ended)} alert{'s' if len(ended) > 1 else ''} ended abnormally again and again ({named})"
+        ending = {one.object_id: str(one.detail.get("why")) for one in ended}
+        if ending:
+            message = f"{_many(len(ending), 'alert')} ended abnormally again and again ({_named(ending)})"
             mend = (
                 "see 'alerts show ID' and the workflow's history; it comes back ever more slowly until that is mended"
             )
             health.issues.append(Issue("alerts", Level.DEGRADED, message, mend))
         health.components["alerts"] = {
-            "status": Level.DEGRADED if ended else Level.HEALTHY,
-            "ending_abnormally": {one.object_id: str(one.detail.get("why")) for one in ended[:MOST_LISTED]},
+            "status": Level.DEGRADED if ending else Level.HEALTHY,
+            "ending_abnormally": dict(list(ending.items())[:MOST_LISTED]),
         }
         if invalid:
-            message = f"{invalid} row{'s' if invalid > 1 else ''} cannot be used"
+            message = f"{_many(invalid, 'row')} cannot be used"
             health.issues.append(
                 Issue("definitions", Level.DEGRADED, message, "see 'alerts schedules list --invalid' and mend them")
             )
         if stuck:
-            message = f"{stuck} run{'s' if stuck > 1 else ''} for more than an hour"
+            message = f"{_many(stuck, 'run')} for more than an hour"
             health.issues.append(Issue("runs", Level.DEGRADED, message, "see 'alerts runs list --status RUNNING'"))
         if dead:
             message = f"{dead} deliveries of the last day could not be made"
@@ -223,9 +220,9 @@ class Examiner:
         """Workflows of ours whose tasks fail again and again: nothing of them goes on until that is mended."""
         client = await self.gateway.client()
 
-        async def found() -> list[tuple[str, str]]:
+        async def found() -> dict[str, str]:
             listed = client.list_workflows(STUCK, page_size=MOST_LISTED, limit=MOST_LISTED)
-            return [(one.id, _cause(one.search_attributes.get(PROBLEMS) or ())) async for one in listed]
+            return {one.id: _cause(one.search_attributes.get(PROBLEMS) or ()) async for one in listed}
 
         try:
             stuck = await asyncio.wait_for(found(), CHECK_SECONDS)
@@ -233,11 +230,12 @@ class Examiner:
             health.components["workflow_tasks"] = {"status": Level.HEALTHY, "unknown": type(error).__name__}
             return
         level = Level.DEGRADED if stuck else Level.HEALTHY
-        health.components["workflow_tasks"] = {"status": level, "failing": dict(stuck)}
+        health.components["workflow_tasks"] = {"status": level, "failing": stuck}
         if stuck:
-            named = "; ".join(f"{name}: {why}" for name, why in stuck[:MOST_NAMED])
             number = f"{len(stuck)}{' or more' if len(stuck) == MOST_LISTED else ''}"
-            message = f"the tasks of {number} workflow{'s' if len(stuck) > 1 else ''} fail again and again ({named})"
+            message = (
+                f"the tasks of {number} workflow{'s' if len(stuck) > 1 else ''} fail again and again ({_named(stuck)})"
+            )
             mend = "see the workflow's history in the Web UI; a worker of the right version goes on where it stopped"
             health.issues.append(Issue("workflow tasks", level, message, mend))
 
@@ -296,6 +294,15 @@ async def _bounded(call: Awaitable[int]) -> int:
         return await asyncio.wait_for(call, CHECK_SECONDS)
     except Exception:
         return 0
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count > 1 else ''}"
+
+
+def _named(reasons: Mapping[str, str]) -> str:
+    """The first few, each with its reason."""
+    return "; ".join(f"{name}: {why}" for name, why in list(reasons.items())[:MOST_NAMED])
 
 
 def _cause(problems: Sequence[Any]) -> str:

@@ -179,27 +179,16 @@ async def _start(
     )
 
 
-async def known(client: Client, alert_id: str, ours: Ownership) -> WorkflowHandle[Any, Any] | None:
-    """The alert's workflow, whether it runs or has ended; None when Temporal knows none.
+async def running(
+    client: Client, alert_id: str, ours: Ownership, *, or_ended: bool = False
+) -> WorkflowHandle[Any, Any] | None:
+    """The alert's workflow; None when none runs. ``or_ended`` takes one that has ended as well: it can still be asked.
 
     Raises:
         TakenByOthers: what goes by its id is not ours.
     """
     found = await described(client, alert_id)
-    if found is None:
-        return None
-    ours.check(found.id, mark_of(memo_fields(found.raw_info.memo)))
-    return client.get_workflow_handle(found.id)
-
-
-async def running(client: Client, alert_id: str, ours: Ownership) -> WorkflowHandle[Any, Any] | None:
-    """The alert's workflow; None when none runs.
-
-    Raises:
-        TakenByOthers: what runs under its id is not ours.
-    """
-    found = await described(client, alert_id)
-    if found is None or found.status is not WorkflowExecutionStatus.RUNNING:
+    if found is None or not (or_ended or found.status is WorkflowExecutionStatus.RUNNING):
         return None
     ours.check(found.id, mark_of(memo_fields(found.raw_info.memo)))
     return client.get_workflow_handle(found.id, first_execution_run_id=found.raw_info.first_run_id or None)

@@ -121,12 +121,17 @@ class Schedules:
         """
         await self.add_all([one], now, disabled=() if enabled else (one.id,))
 
-    async def taken(self, ids: Sequence[str]) -> list[str]:
-        """Those of the ids that have a row, sorted."""
-        found: list[str] = []
+    async def refuse_taken(self, ids: Sequence[str]) -> None:
+        """Lets ids pass that are free, and each named once.
+
+        Raises:
+            DuplicateAlert: naming those that are not.
+        """
+        taken = [name for name, count in Counter(ids).items() if count > 1]
         for batch in _batches(list(ids)):
-            found += await self.session.scalars(select(ScheduleRow.id).where(ScheduleRow.id.in_(batch)))
-        return sorted(found)
+            taken += await self.session.scalars(select(ScheduleRow.id).where(ScheduleRow.id.in_(batch)))
+        if taken:
+            raise DuplicateAlert(", ".join(sorted(set(taken)))[:200])
 
     async def add_all(self, these: Sequence[Alert | Job], now: datetime, *, disabled: Collection[str] = ()) -> None:
         """Inserts new definitions in batches, all or none.
@@ -137,12 +142,7 @@ class Schedules:
         for start in range(0, len(these), 500):
             batch = these[start : start + 500]
             ids = [one.id for one in batch]
-            twice = [name for name, count in Counter(ids).items() if count > 1]
-            if twice:
-                raise DuplicateAlert(twice[0])
-            taken = await self.taken(ids)
-            if taken:
-                raise DuplicateAlert(", ".join(taken)[:200])
+            await self.refuse_taken(ids)
             rows = [
                 {
                     "id": one.id,

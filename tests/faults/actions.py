@@ -124,7 +124,7 @@ async def _foreign(stack: Stack, deeds: Deeds) -> None:
     """A workflow and a Schedule of somebody else's, under the ids that a row of ours has under another type."""
     name = f"{deeds.prefix}-nightly"
     started = ScheduleActionStartWorkflow("Theirs", id=f"theirs-{name}", task_queue="theirs")
-    await stack._patiently(lambda: _started(stack, f"backup-{name}", f"alert-{deeds.prefix}-theirs", started))
+    await stack.patiently(lambda: _started(stack, f"backup-{name}", f"alert-{deeds.prefix}-theirs", started))
 
 
 async def _started(stack: Stack, schedule: str, workflow: str, action: ScheduleActionStartWorkflow) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import resource
 import signal
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
@@ -114,8 +115,6 @@ async def database_slow(stack: Stack, rng: random.Random) -> None:
 
 
 def _hold_file(path: Path, seconds: float) -> None:
-    import time
-
     connection = sqlite3.connect(path, timeout=20, isolation_level=None)
     try:
         connection.execute("BEGIN IMMEDIATE")
@@ -146,10 +145,8 @@ async def disk_full(stack: Stack, rng: random.Random) -> None:
 
 
 def _bound(pid: int, size: int) -> None:
-    try:
+    with suppress(ProcessLookupError, PermissionError):  # it was killed meanwhile
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-    except (ProcessLookupError, PermissionError):
-        os.getpid()  # it was killed meanwhile
 
 
 async def _raw(stack: Stack) -> asyncpg.Connection:
@@ -159,50 +156,45 @@ async def _raw(stack: Stack) -> asyncpg.Connection:
     )  # fmt: skip
 
 
-EVERYWHERE: dict[str, Fault] = {
-    "kill -9 worker": worker_killed,
-    "SIGTERM worker": worker_stopped,
-    "worker's clock off": clock_off,
-    "kill -9 Temporal": server_killed,
-    "kill -9 API": api_killed,
-    "receiver away": receiver_away,
-    "vendor lies": vendor_lies,
-    "database slow": database_slow,
-}
-OF_KIND: dict[str, dict[str, Fault]] = {
-    "sqlite": {"disk full": disk_full},
-    "postgresql": {"kill -9 database": database_killed},
-}
-WEIGHTS = {
-    "vendor lies": 3,
-    "receiver away": 2,
-    "database slow": 3,
-    "kill -9 worker": 2,
-    "disk full": 3,
-    "kill -9 database": 2,
+@dataclass(frozen=True)
+class Possible:
+    """A fault that may happen to a ``part``, one at a time, so often; ``only`` on one kind of database."""
+
+    happens: Fault
+    part: str
+    weight: float = 1
+    only: str = ""
+
+
+ALL = {
+    "kill -9 worker": Possible(worker_killed, "worker", 2),
+    "SIGTERM worker": Possible(worker_stopped, "worker"),
+    "worker's clock off": Possible(clock_off, "worker"),
+    "kill -9 Temporal": Possible(server_killed, "Temporal"),
+    "kill -9 API": Possible(api_killed, "API"),
+    "receiver away": Possible(receiver_away, "receiver", 2),
+    "vendor lies": Possible(vendor_lies, "vendor", 3),
+    "database slow": Possible(database_slow, "database", 3),
+    "disk full": Possible(disk_full, "worker", 3, only="sqlite"),
+    "kill -9 database": Possible(database_killed, "database", 2, only="postgresql"),
 }
 
 
 async def play(stack: Stack, rng: random.Random, count: int) -> None:
     """So many faults, some of them at once, each counted once it is over."""
-    faults = {**EVERYWHERE, **OF_KIND[stack.store.kind]}
-    names = rng.choices(list(faults), [WEIGHTS.get(name, 1) for name in faults], k=count)
+    possible = {name: one for name, one in ALL.items() if one.only in ("", stack.store.kind)}
+    busy = {one.part: asyncio.Lock() for one in possible.values()}
     running: list[asyncio.Task[None]] = []
-    busy: dict[str, asyncio.Lock] = {}
 
     async def one(name: str, seed: int) -> None:
-        what = name.rpartition(" ")[2] if name.startswith(("kill", "SIGTERM")) else name
-        async with busy.setdefault(
-            "worker" if "worker" in name or name == "disk full" else "database" if "database" in name else what,
-            asyncio.Lock(),
-        ):
+        async with busy[possible[name].part]:
             try:
-                await faults[name](stack, random.Random(seed))
+                await possible[name].happens(stack, random.Random(seed))
             except (OSError, sqlite3.OperationalError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 return  # what it needed was away itself
         stack.done[name] += 1
 
-    for name in names:
+    for name in rng.choices(list(possible), [one.weight for one in possible.values()], k=count):
         await asyncio.sleep(rng.uniform(0.1, 1.2))
         running.append(asyncio.create_task(one(name, rng.randrange(1 << 30))))
     await asyncio.gather(*running)

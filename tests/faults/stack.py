@@ -177,8 +177,8 @@ class Stack:
         for number in range(1, WORKERS):
             self.start_worker(number)
         settings = Settings(temporal_address=f"127.0.0.1:{self.home.temporal_port}", database_url=self.store.url)
-        self.client = await self._patiently(lambda: connect(settings, 5.0))
-        await self._patiently(self._migrated)
+        self.client = await self.patiently(lambda: connect(settings, 5.0))
+        await self.patiently(self._migrated)
         async with self.database.transaction() as work:
             _, key = await create(work, "faults", "faults", [Scope.ADMIN], datetime.now(UTC))
         self.http = httpx.AsyncClient(
@@ -192,7 +192,8 @@ class Stack:
         if await self.database.revision() != HEAD:
             raise RuntimeError("not migrated yet")
 
-    async def _patiently(self, call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    async def patiently(self, call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        """What the call gives, tried until it does; for what may be repeated."""
         last: Exception | None = None
         try:
             async with asyncio.timeout(READY):
@@ -256,7 +257,7 @@ class Stack:
 
     async def patient_sql(self, statement: str, **values: object) -> Any:
         """The same, until it is done; for what may be repeated."""
-        return await self._patiently(lambda: self.sql(statement, **values))
+        return await self.patiently(lambda: self.sql(statement, **values))
 
     async def close(self) -> None:
         """Ends everything."""
