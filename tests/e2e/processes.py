@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -19,10 +20,15 @@ from worker.temporal_server import EmbeddedServer
 
 
 def free_port() -> int:
-    """A port nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody uses now, below those that the system gives to outgoing connections at any moment."""
+    while True:
+        port = random.randrange(15_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 async def eventually(check: Callable[[], Awaitable[bool]], seconds: float, what: str) -> None:
@@ -95,14 +101,15 @@ class Home:
 
     def server(self) -> subprocess.Popen[bytes]:
         """The Temporal server alone, as ``alerts up`` starts it."""
-        process = subprocess.Popen(
-            EmbeddedServer(self.settings).command(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            preexec_fn=with_us,
-        )
+        with (self.folder / f"server-{len(self.started)}.log").open("wb") as log:
+            process = subprocess.Popen(
+                EmbeddedServer(self.settings).command(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=with_us,
+            )
         self.started.append(process)
         return process
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import asyncpg
 from sqlalchemy.engine import make_url
 
-from tests.faults.stack import API, WORKERS, Stack
+from tests.faults.stack import API, SERVER, WORKERS, Stack
 
 LIES = ("error_500", "html_200", "half_json", "cut_off", "reset", "slow_drip", "empty", "nulls", "error_200")
 Fault = Callable[[Stack, random.Random], Awaitable[None]]
@@ -70,10 +70,11 @@ async def clock_off(stack: Stack, rng: random.Random) -> None:
 async def server_killed(stack: Stack, rng: random.Random) -> None:
     """Temporal."""
     assert stack.server is not None
-    stack.server.kill()
-    await asyncio.to_thread(stack.server.wait)
-    await asyncio.sleep(rng.uniform(0, 2))
-    stack.start_server()
+    with held(stack, SERVER):
+        stack.server.kill()
+        await asyncio.to_thread(stack.server.wait)
+        await asyncio.sleep(rng.uniform(0, 2))
+        stack.start_server()
 
 
 async def api_killed(stack: Stack, rng: random.Random) -> None:

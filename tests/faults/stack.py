@@ -33,7 +33,7 @@ from tests.stand_ins.server import Asked, Reply, StandIn
 from worker.client import connect
 from worker.settings import Settings
 
-WORKERS, API = 2, -1
+WORKERS, API, SERVER = 2, -1, -2
 READY = 90.0
 
 
@@ -246,6 +246,8 @@ class Stack:
             for number, worker in list(self.workers.items()):
                 if worker.poll() is not None and number not in self.held:
                     self.start_worker(number)
+            if self.server is not None and self.server.poll() is not None and SERVER not in self.held:
+                self.start_server()
             if self.api is not None and self.api.poll() is not None and API not in self.held:
                 self.start_api()
 
