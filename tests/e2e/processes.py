@@ -101,6 +101,7 @@ class Home:
 
     def server(self) -> subprocess.Popen[bytes]:
         """The Temporal server alone, as ``alerts up`` starts it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / f"server-{len(self.started)}.log").open("wb") as log:
             process = subprocess.Popen(
                 EmbeddedServer(self.settings).command(),
