@@ -76,7 +76,7 @@ def bars_of(rows: Sequence[Mapping[str, Any]]) -> BarTable:
     try:
         return _table(frame, "UTC", "bars")
     except InvalidInput as error:
-        faults = [Fault(_json_path(one.path), one.message, one.value) for one in error.faults]
+        faults = [one.at(_json_path(one.path)) for one in error.faults]
         raise InvalidInput("bars", faults) from None
 
 

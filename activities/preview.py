@@ -26,6 +26,7 @@ from domain.rearm import STALE_AFTER, step
 
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]
+TELL_EVERY = 50  # steps of the machine, of which each may take milliseconds
 _SIDES = {1: Side.ABOVE, -1: Side.BELOW}
 
 
@@ -40,8 +41,8 @@ class Preview:
 
 
 def preview(alert: Alert, table: BarTable, progress: Progress = lambda done, total: None) -> Preview:
-    """Runs the alert over all bars of the table. ``progress`` is told (rows done, rows)."""
-    columns = operand_columns(alert, table)
+    """Runs the alert over all bars of the table. ``progress`` is told (rows done, rows), and may raise to end it."""
+    columns = operand_columns(alert, table, progress)
     return _Run(alert, table, columns, progress).run()
 
 
@@ -73,11 +74,12 @@ def as_json(result: Preview) -> dict[str, Any]:
     }
 
 
-def operand_columns(alert: Alert, table: BarTable) -> dict[str, Array]:
+def operand_columns(alert: Alert, table: BarTable, progress: Progress = lambda done, total: None) -> dict[str, Array]:
     """Each operand's value on each bar by key, NaN where it is missing; ``close`` always."""
     computed: dict[tuple[str, str], dict[str, Array]] = {}
     columns: dict[str, Array] = {"close": table.columns["close"]}
     for key, operand in alert.definition.operands.items():
+        progress(0, len(table))
         frame = operand.timeframe
         higher = frame is not None and timeframe.duration(frame) > table.interval
         source = resample(table, frame) if higher and frame is not None else table
@@ -152,13 +154,14 @@ class _Run:
         size = len(self.table)
         state, events = AlertState(), []
         row = self._next(state, -1)
-        last = -1
+        last, looks = -1, 0
         while row < size and state.status is not Status.INACTIVE:
             state = self._forward(state, last, row - 1)
             state, happened = step(self.alert, state, self.snapshot(row))
             events += [(row, event) for event in happened]
             last, row = row, self._next(state, row)
-            if len(events) % 1000 == 0:
+            looks += 1
+            if looks % TELL_EVERY == 0:
                 self.progress(row, size)
         if state.status is not Status.INACTIVE:
             state = self._forward(state, last, size - 1)

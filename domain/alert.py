@@ -10,6 +10,7 @@ from domain.bar import BarSnapshot
 from domain.definition import AlertDefinition
 from domain.judgement import Judge, Side
 from domain.operand import Model
+from domain.text import said
 
 STATE_VERSION = 1
 
@@ -124,6 +125,9 @@ class AlertEvent:
     count: int = 1
     detail: str = ""
     source: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "detail", said(self.detail))
 
 
 def event_id(alert_id: str, version: int, at: datetime, kind: EventKind, ordinal: int) -> str:

@@ -12,16 +12,18 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, Field, ValidationError, field_validator, model_validator
 
 from domain import expression, timeframe
+from domain.bounds import refuse_too_much
 from domain.cron import CronError, CronExpression
 from domain.cron import parse as parse_cron
-from domain.errors import Fault, InvalidInput
+from domain.errors import MOST_FAULTS, Fault, InvalidInput, MoreFaults, more_than
 from domain.operand import Model, Series
 from domain.rearm_policy import Rearm, misfits
 from domain.rule import MAX_COMPARISONS, MAX_DEPTH, Node, comparisons, depth, series
+from domain.text import Line, Lines
 from domain.zones import zone
 
 SCHEMA_VERSION = 1
-MAX_LEVELS = 4 * MAX_DEPTH
+MOST_RULE_TEXT = 20_000  # characters of all its texts together
 MOST_TAG_BYTES = 1900
 CHANNEL = re.compile(r"(log|notify|telegram|email|webhook(:[a-z0-9][a-z0-9_-]{0,62})?)")
 CHANNEL_HINT = "expected log, notify, telegram, email, webhook or webhook:<name>"
@@ -78,8 +80,8 @@ class AlertDefinition(Model):
     """One alert as its owner defines it. ``rule`` may be text or a tree; the model always holds the tree."""
 
     schema_version: Literal[1] = 1
-    name: str = Field(default="", max_length=200)
-    description: str = Field(default="", max_length=2000)
+    name: Line = Field(default="", max_length=200)
+    description: Lines = Field(default="", max_length=2000)
     symbol: str = Field(pattern=SYMBOL)
     timeframe: str = "1m"
     rule: Node
@@ -87,8 +89,8 @@ class AlertDefinition(Model):
     options: Options = Options()
     cron: str = ""
     timezone: str = "UTC"
-    notification_channels: tuple[str, ...] = ("log",)
-    tags: tuple[str, ...] = Field(default=(), max_length=20)
+    notification_channels: tuple[str, ...] = Field(default=("log",), max_length=10)
+    tags: tuple[Line, ...] = Field(default=(), max_length=20)
 
     @field_validator("timeframe")
     @classmethod
@@ -199,14 +201,16 @@ def read_definition(data: Any) -> AlertDefinition:
         data = {"rule": data}
     if not isinstance(data, dict):
         raise InvalidInput("definition", [Fault("$", "expected an object or an expression", data)])
-    if _levels(data) > MAX_LEVELS:
-        raise InvalidInput("definition", [Fault("$", f"is nested deeper than {MAX_LEVELS} levels")])
+    refuse_too_much(data, "definition")
+    _refuse_too_large_rule(data.get("rule", data.get("expression")))
     data, faults = _expand(data)
     try:
         definition = AlertDefinition.model_validate(data)
     except ValidationError as error:
         known = [fault.path for fault in faults]
-        faults += [fault for fault in faults_of(error) if not _follows_from(fault.path, known)]
+        faults += [
+            fault for fault in faults_of(error) if isinstance(fault, MoreFaults) or not _follows_from(fault.path, known)
+        ]
         raise InvalidInput("definition", faults) from None
     if faults:
         raise InvalidInput("definition", faults)
@@ -238,16 +242,36 @@ def edited(definition: AlertDefinition, changes: dict[str, Any]) -> AlertDefinit
     return read_definition(data)
 
 
-def _levels(data: Any) -> int:
-    """Depth of nested objects and lists, without recursion; stops counting past the limit."""
-    level, current = 0, [data]
-    while current and level <= MAX_LEVELS:
-        level += 1
-        below = [
-            one.values() if isinstance(one, dict) else one for one in current if isinstance(one, dict | list | tuple)
-        ]
-        current = [value for values in below for value in values if isinstance(value, dict | list | tuple)]
-    return level
+def _refuse_too_large_rule(rule: Any) -> None:
+    """Counts the leaves and the texts of a rule as it was written, before any of them is read."""
+    leaves, characters, current = 0, 0, [("$.rule", rule)]
+    while current:
+        path, one = current.pop()
+        parts, texts = _parts_of(path, one)
+        leaves += not parts
+        characters += sum(len(text) for text in texts)
+        if leaves > MAX_COMPARISONS:
+            raise InvalidInput("definition", [Fault("$.rule", f"the rule has more than {MAX_COMPARISONS} comparisons")])
+        if characters > MOST_RULE_TEXT:
+            raise InvalidInput("definition", [Fault("$.rule", f"the rule has more than {MOST_RULE_TEXT:,} characters")])
+        current += parts
+
+
+def _parts_of(path: str, one: Any) -> tuple[list[tuple[str, Any]], list[str]]:
+    """The nodes right below a node as it was written, and its own texts."""
+    if not isinstance(one, dict):
+        return [], [one] if isinstance(one, str) else []
+    parts: list[tuple[str, Any]] = []
+    for word in ("and", "or"):
+        if isinstance(one.get(word), list):
+            parts += [(f"{path}.{word}[{i}]", part) for i, part in enumerate(one[word])]
+    if "not" in one:
+        parts.append((f"{path}.not", one["not"]))
+    sides = [one.get(side) for side in ("left", "right")]
+    if any(isinstance(side, list) and len(side) > 2 for side in sides):
+        raise InvalidInput("definition", [Fault(path, "compares with one value, or with a pair [low, high]")])
+    values = [value for side in sides for value in (side if isinstance(side, list) else [side])]
+    return parts, [value for value in values if isinstance(value, str)]
 
 
 def _follows_from(path: str, known: list[str]) -> bool:
@@ -335,20 +359,12 @@ def _expand_operands(value: Any, path: str, faults: list[Fault]) -> Any:
 
 
 def faults_of(error: ValidationError) -> list[Fault]:
-    """Pydantic's findings as faults, without its repetitions."""
-    found = []
+    """Pydantic's findings as faults, without its repetitions; the first of them, and how many more there are."""
     details = error.errors(include_url=False)
-    for detail in details:
-        path = json_path(detail["loc"])
-        inner = any(len(other["loc"]) > len(detail["loc"]) for other in details if _starts(other, detail))
-        if detail["type"] == "too_short" and inner:
-            continue
-        found.append(Fault(path, _message(detail), _value(detail)))
-    return found
-
-
-def _starts(longer: Any, shorter: Any) -> bool:
-    return bool(longer["loc"][: len(shorter["loc"])] == shorter["loc"])
+    above = {detail["loc"][:length] for detail in details for length in range(len(detail["loc"]))}
+    own = [detail for detail in details if detail["type"] != "too_short" or detail["loc"] not in above]
+    found = [Fault(json_path(one["loc"]), _message(one), _value(one)) for one in own[:MOST_FAULTS]]
+    return found + more_than(len(own))
 
 
 def _message(detail: Any) -> str:
@@ -382,6 +398,6 @@ def json_path(location: tuple[str | int, ...]) -> str:
     for part in location:
         if isinstance(part, int):
             path += f"[{part}]"
-        elif not (part.startswith(("<", "tuple[", "function-"))):
+        elif not (part.startswith(("<", "tuple[", "function-", "tagged-union["))):
             path += f".{part}"
     return path

@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
+
+from domain.text import cut, printable
+
+MOST_FAULTS = 100
+MOST_PATH, MOST_MESSAGE, MOST_SHOWN = 200, 500, 200
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong with an input: where (JSON path, ``$`` is the whole), what was expected, what was found."""
+    """One thing wrong with an input: where (JSON path, ``$`` is the whole), what was expected, what was found.
+
+    All of it is short and without control characters, whatever the input was.
+    """
 
     path: str
     message: str
     value: Any = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", cut(printable(self.path[: MOST_PATH + 1]), MOST_PATH))
+        object.__setattr__(self, "message", cut(printable(self.message[: MOST_MESSAGE + 1], lines=True), MOST_MESSAGE))
+        if isinstance(self.value, str):
+            object.__setattr__(self, "value", cut(self.value, MOST_SHOWN))
+
+    def at(self, path: str) -> Fault:
+        """The same fault, at another path."""
+        return replace(self, path=path)
 
     def __str__(self) -> str:
         shown = "" if self.value is None else f" (got {_short(self.value)})"
@@ -29,17 +47,45 @@ class Fault:
         return {"path": self.path, "message": self.message, "value": value if is_plain else _short(value)}
 
 
+@dataclass(frozen=True)
+class MoreFaults(Fault):
+    """Stands for ``count`` faults that are not told one by one."""
+
+    count: int = 0
+
+
+def first(faults: Iterable[Fault], most: int = MOST_FAULTS) -> tuple[Fault, ...]:
+    """So many faults; one more says how many are left out."""
+    told: list[Fault] = []
+    left = 0
+    for one in faults:
+        if isinstance(one, MoreFaults):
+            left += one.count
+        elif len(told) < most:
+            told.append(one)
+        else:
+            left += 1
+    return (
+        (*told, MoreFaults("$", f"and {left:,} more fault{'s' if left > 1 else ''}", count=left)) if left else (*told,)
+    )
+
+
+def more_than(found: int, told: int = MOST_FAULTS) -> list[Fault]:
+    """What stands for those of so many faults that are not told; nothing when all are."""
+    return [MoreFaults("$", "more faults", count=found - told)] if found > told else []
+
+
 class InvalidInput(ValueError):
-    """Something a person wrote cannot be used; ``faults`` holds every reason, in reading order."""
+    """Something a person wrote cannot be used; ``faults`` holds the reasons in reading order, at most the first hundred."""
 
     def __init__(self, what: str, faults: Iterable[Fault]) -> None:
         self.what = what
-        self.faults = tuple(faults)
+        self.faults = first(faults)
         super().__init__(f"{what}: " + "; ".join(str(fault) for fault in self.faults))
 
     def under(self, path: str) -> list[Fault]:
         """The same faults, their paths moved below ``path`` (``$`` becomes ``path``)."""
-        return [Fault(join_path(path, fault.path), fault.message, fault.value) for fault in self.faults]
+        return [fault.at(join_path(path, fault.path)) for fault in self.faults]
 
 
 def join_path(base: str, below: str) -> str:
@@ -48,5 +94,4 @@ def join_path(base: str, below: str) -> str:
 
 
 def _short(value: Any, limit: int = 80) -> str:
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return cut(repr(value[: limit + 1] if isinstance(value, str) else value), limit)

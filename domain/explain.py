@@ -7,6 +7,7 @@ from typing import Any
 
 from domain.alert import Alert, AlertEvent, AlertState, Status
 from domain.judgement import Leaf, leaf_json, truth_text
+from domain.text import markdown
 
 
 def explain(alert: Alert, before: AlertState, state: AlertState) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def details(alert: Alert, state: AlertState, due: datetime | None, recent: tuple
         lines.append(f"Bar {_instant(snapshot.bar_close)}: {values}")
     lines.append(f"Fired {state.trigger_count} times" + (", acknowledged" if state.acknowledged else ""))
     if problem:
-        lines.append(f"Problem: {problem}")
+        lines.append(f"Problem: {markdown(problem)}")
     lines += [f"- {_instant(event.at)} {event.kind.value}" for event in reversed(recent)]
     return "\n\n".join(lines[:3]) + "\n\n" + "\n".join(lines[3:])
 

@@ -12,12 +12,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from domain import expression, timeframe
+from domain.bounds import refuse_too_much
 from domain.cron import CronError, CronExpression
 from domain.cron import parse as parse_cron
 from domain.definition import CHANNEL, CHANNEL_HINT, SYMBOL, faults_of
 from domain.errors import Fault, InvalidInput
 from domain.operand import Model
 from domain.records import EVERYWHERE, Kind
+from domain.text import Line, Lines
 from domain.zones import zone
 
 
@@ -180,8 +182,8 @@ class DataProcessingParams(WithFrame):
 class NotificationParams(Told):
     """A message at a time of its own."""
 
-    message: str = Field(min_length=1, max_length=4000)
-    subject: str = Field(default="", max_length=200)
+    message: Lines = Field(min_length=1, max_length=4000)
+    subject: Line = Field(default="", max_length=200)
     priority: Literal["normal", "high", "urgent"] = "normal"
     notification_channels: tuple[str, ...] = Field(default=("log",), min_length=1, max_length=10)
 
@@ -213,8 +215,8 @@ class JobDefinition(Model):
     """One schedule that is no alert. ``params`` is the model of its type."""
 
     job_type: Literal["report", "screener", "notification", "data_processing", "backup"]
-    name: str = Field(default="", max_length=200)
-    target: str | None = Field(default=None, max_length=64)
+    name: Line = Field(default="", max_length=200)
+    target: Line | None = Field(default=None, max_length=64)
     cron: str
     timezone: str = "UTC"
     params: Any
@@ -275,6 +277,7 @@ def read_job(job_type: str, task_params: Any, **fields: Any) -> JobDefinition:
     if not isinstance(task_params, dict):
         faults.append(Fault("$.task_params", "expected an object", task_params))
         task_params = None
+    refuse_too_much(task_params, "definition")
     options: Any = {}
     params: Any = None
     if task_params is not None:
@@ -283,7 +286,7 @@ def read_job(job_type: str, task_params: Any, **fields: Any) -> JobDefinition:
         try:
             params = PARAMS[JobType(job_type)].model_validate(given)
         except ValidationError as error:
-            faults += [Fault("$.task_params" + one.path[1:], one.message, one.value) for one in faults_of(error)]
+            faults += [one.at("$.task_params" + one.path[1:]) for one in faults_of(error)]
     data = {"job_type": job_type, "params": params, "options": options, **fields}
     try:
         definition = JobDefinition.model_validate({key: value for key, value in data.items() if value is not None})
@@ -291,7 +294,7 @@ def read_job(job_type: str, task_params: Any, **fields: Any) -> JobDefinition:
         for one in faults_of(error):
             if one.path != "$.params":
                 path = one.path.replace("$.options", "$.task_params.options")
-                faults.append(Fault(path, one.message, one.value))
+                faults.append(one.at(path))
         raise InvalidInput("definition", faults) from None
     if faults:
         raise InvalidInput("definition", faults)

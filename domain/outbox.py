@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from domain.alert import AlertEvent, EventKind
 from domain.bar import values_size
+from domain.text import said
 
 MOST_KEPT = 200
 # Of each kind: events and runs go along when the workflow continues as new, in a payload of 2 MB.
@@ -28,6 +29,9 @@ class EvaluationRun:
     events: tuple[str, ...] = ()
     values: dict[str, float | None] = field(default_factory=dict)
     error: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "error", said(self.error))
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.interface import TaskQueue
 from domain import rearm
 from domain.alert import Alert, AlertEvent, AlertState, Reason, Status
+from domain.text import markdown
 from storage.schedules import StoredSchedule
 from workflows import search_attributes
 from workflows.alert import AlertWorkflow
@@ -33,15 +34,15 @@ def workflow_id(alert_id: str) -> str:
 
 def summary(alert: Alert) -> str:
     """The one line the Web UI shows beside the workflow."""
-    return alert.definition.name
+    return markdown(alert.definition.name)
 
 
 def static_details(alert: Alert) -> str:
     """What does not change while the alert lives, in Markdown."""
     definition = alert.definition
     lines = [
-        f"**{definition.name}**",
-        definition.description,
+        f"**{markdown(definition.name)}**",
+        markdown(definition.description),
         f"- rule: `{definition.rule}`",
         f"- bars: {definition.symbol} {definition.timeframe}",
         f"- schedule: `{definition.cron}` ({definition.timezone})",

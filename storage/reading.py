@@ -65,10 +65,7 @@ def _alert(row: ScheduleRow, params: Any) -> AlertDefinition:
         definition = read_definition(_with_symbol({**params, **given}, row.target))
     except InvalidInput as error:
         own = ("$.name", "$.cron", "$.timezone")
-        faults = [
-            one if one.path in own else Fault("$.task_params" + one.path[1:], one.message, one.value)
-            for one in error.faults
-        ]
+        faults = [one if one.path in own else one.at("$.task_params" + one.path[1:]) for one in error.faults]
         raise InvalidInput("schedule", faults) from None
     if row.target and row.target != definition.symbol:
         message = f"names another ticker than the rule's {definition.symbol}"

@@ -6,7 +6,7 @@ Handlers only change state and wake the main loop of ``workflows.alert``.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.definition import AlertDefinition, edited
     from domain.errors import InvalidInput
     from domain.explain import details, explain
+    from domain.text import said
     from workflows.messages import (
         AlertInput,
         DefinitionChanged,
@@ -30,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
 
 TOLD = (EventKind.TRIGGERED, EventKind.LATE, EventKind.DATA_STALE, EventKind.EXPIRED, EventKind.ERROR)
 RECENT = 5
+LONGEST_SNOOZE = timedelta(days=3660)
 
 
 class AlertMessages:
@@ -69,6 +71,15 @@ class AlertMessages:
         self.projection_due = given.shown is None
         self.requested = 0
         self.evaluated = 0
+
+    @property
+    def problem(self) -> str:
+        """What keeps the alert from being judged; short, whoever said it."""
+        return self._problem
+
+    @problem.setter
+    def problem(self, text: str) -> None:
+        self._problem = said(text)
 
     def _take(self, step: tuple[AlertState, list[AlertEvent]]) -> None:
         self.state, events = step
@@ -164,8 +175,9 @@ class AlertMessages:
                 if request.until
                 else workflow.now() + timedelta(seconds=request.seconds)
             )
-            if until.tzinfo is None or until <= workflow.now():
-                raise ValueError("not a future time with an offset")
+            if until.tzinfo is None or not workflow.now() < until <= workflow.now() + LONGEST_SNOOZE:
+                raise ValueError("expected a time with an offset, within the next ten years")
+            until = until.astimezone(UTC)
         except (ValueError, OverflowError) as error:
             self.problem = f"snooze ignored: {error}"
             self._describe()

@@ -9,6 +9,9 @@ from typing import Any
 
 from domain.alert import Alert, AlertEvent, AlertState
 from domain.outbox import EvaluationRun, LateFires
+from domain.text import said
+
+MOST_TIME = 64
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,9 @@ class PauseRequest:
 
     reason: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", said(self.reason))
+
 
 @dataclass(frozen=True)
 class SnoozeRequest:
@@ -70,6 +76,9 @@ class SnoozeRequest:
     until: str = ""
     seconds: float = 0
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "until", said(self.until, MOST_TIME))
+
 
 @dataclass(frozen=True)
 class DefinitionChanged:
@@ -77,6 +86,9 @@ class DefinitionChanged:
 
     version: int = 0
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", said(self.reason))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from activities.csv_bars import BarTable
 from activities.preview import Preview
 from domain.alert import Alert, EventKind
 from domain.operand import IndicatorOperand
+from domain.text import printable
 
 MOST_CANDLES = 300
 MOST_POINTS = 20_000
@@ -44,7 +45,12 @@ def draw(alert: Alert, result: Preview, path: Path) -> None:
         _line(panel, result.columns[key], key)
         panel.legend(loc="upper left", fontsize=8)
         panel.grid(alpha=0.25)
-    price.set_title(f"{alert.definition.name}  ({alert.definition.rearm.type})", loc="left", fontsize=11)
+    price.set_title(
+        f"{printable(alert.definition.name)}  ({alert.definition.rearm.type})",
+        loc="left",
+        fontsize=11,
+        parse_math=False,
+    )
     price.grid(alpha=0.25)
     if price.get_legend_handles_labels()[0]:
         price.legend(loc="upper left", fontsize=8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 import uuid
@@ -18,6 +17,7 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from starter.api import body
 from starter.api.problems import ProblemError, respond, translate
 from starter.context import Context
 from starter.gateway import Gateway
@@ -27,7 +27,6 @@ from starter.writing import Who
 from storage.database import Database
 from worker.settings import Settings
 
-MOST_DRAINED = 32_000_000
 GUARDED = ("/api/", "/stats", "/scheduler/")
 _schema_only = HTTPBearer(auto_error=False, scheme_name="bearer", description="An API key: `alerts keys create`.")
 
@@ -48,10 +47,6 @@ class Principal:
     def may(self, scope: KeyScope) -> bool:
         """Whether the key has a scope."""
         return self.is_admin or scope in self.scopes
-
-
-class _Gone(Exception):
-    """The client hung up before its request was whole."""
 
 
 class Guard:
@@ -78,8 +73,8 @@ class Guard:
 
         try:
             await self._check(scope, extra)
-            body = await self._body(scope, receive)
-        except _Gone:
+            content = await self._body(scope, receive)
+        except body.Gone:
             return  # half a request is none
         except Exception as error:
             found = translate(error)
@@ -87,7 +82,7 @@ class Guard:
                 raise
             await respond(found, request_id)(scope, receive, sending)
             return
-        await self.app(scope, _again(body, receive), sending)
+        await self.app(scope, body.again(content, receive), sending)
 
     async def _check(self, scope: Scope, extra: list[tuple[bytes, bytes]]) -> None:
         path = scope["path"]
@@ -109,6 +104,13 @@ class Guard:
             )
         scope["principal"] = Principal(key.user_id, key.id, frozenset(key.scopes))
 
+    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+        if scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            return b""
+        content = await body.read(receive, self.most_bytes)
+        await body.check(content)
+        return content
+
     async def _limit(self, who: str, extra: list[tuple[bytes, bytes]]) -> None:
         passed = await self.limiter.hit(self.allowed, who)
         window = await self.limiter.get_window_stats(self.allowed, who)
@@ -121,55 +123,6 @@ class Guard:
         if not passed:
             headers = {"Retry-After": str(max(1, wait))}
             raise ProblemError(429, "too-many-requests", f"more than {self.allowed} requests", headers=headers)
-
-    async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        if scope["method"] in ("GET", "HEAD", "OPTIONS"):
-            return b""
-        parts, size = [], 0
-        while size < self.most_bytes + MOST_DRAINED:  # what is too large is read to its end, or its sender sees a reset
-            message = await receive()
-            if message["type"] != "http.request":
-                raise _Gone
-            size += len(message.get("body", b""))
-            if size <= self.most_bytes:
-                parts.append(message.get("body", b""))
-            if not message.get("more_body"):
-                break
-        if size > self.most_bytes:
-            headers = {"Connection": "close"}
-            text = f"a body has at most {self.most_bytes} bytes"
-            raise ProblemError(413, "too-large", text, headers=headers)
-        body = b"".join(parts)
-        _refuse_unstorable(body)
-        return body
-
-
-def _refuse_unstorable(body: bytes) -> None:
-    """NUL and half surrogate pairs are valid JSON, but no database keeps them."""
-    if b"\\u" not in body and b"\x00" not in body and b"\xed" not in body:
-        return
-    try:
-        text = json.dumps(json.loads(body), ensure_ascii=False)
-        text.encode()
-    except UnicodeEncodeError:
-        raise ProblemError(422, "invalid-input", "a text holds half of a surrogate pair") from None
-    except (ValueError, RecursionError):
-        return  # no JSON: told by whoever reads it
-    if "\\u0000" in text:
-        raise ProblemError(422, "invalid-input", "a text must not contain NUL characters")
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    given = False
-
-    async def replay() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return replay
 
 
 def needs(scope: KeyScope) -> Any:

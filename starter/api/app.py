@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from starter.api import problems
 from starter.api.access import Guard
+from starter.api.heavy import Heavy
 from starter.api.problems import KINDS, MEDIA_TYPE, FieldError, Problem, ProblemError
 from starter.api.routes import alerts, health, runs, schedules
 from starter.context import now
@@ -34,6 +35,7 @@ COMMON = {
     403: "The key lacks the scope.",
     404: "Nothing there that this key may see.",
     405: "Not for this method.",
+    408: "The request did not come in time.",
     409: "In a state in which this cannot be done.",
     412: "Changed meanwhile.",
     413: "The body is too large.",
@@ -44,6 +46,8 @@ COMMON = {
     503: "The database or Temporal cannot be reached.",
 }
 
+BODIES = {**runs.BODIES, **alerts.BODIES}
+EXAMPLES = {**runs.EXAMPLES, **alerts.EXAMPLES}
 _BY_ID = {"id": "id"}
 _RUN = {"202": {"getRun": {"run_id": "run_id"}, "cancelRun": {"run_id": "run_id"}}}
 LINKS: dict[str, dict[str, dict[str, dict[str, str]]]] = {
@@ -76,6 +80,7 @@ def create_app(
     )
     app.state.settings, app.state.database = settings, database
     app.state.gateway = gateway or Gateway(settings, database)
+    app.state.heavy = Heavy()
     app.state.examiner = Examiner(database, app.state.gateway, settings.health_check_interval)
     api = APIRouter(prefix="/api")
     for module in (alerts, schedules, runs):
@@ -140,11 +145,11 @@ def _complete(schema: dict[str, Any]) -> dict[str, Any]:
         schemas[model.__name__] = made
     for path in schema["paths"].values():
         for operation in path.values():
-            body = runs.BODIES.get(operation["operationId"])
+            body = BODIES.get(operation["operationId"])
             if body is not None:
                 made = body.model_json_schema(ref_template=template)
                 schemas.update(made.pop("$defs", {}))
-                schemas[body.__name__] = {**made, "examples": [runs.EXAMPLES[operation["operationId"]]]}
+                schemas[body.__name__] = {**made, "examples": [EXAMPLES[operation["operationId"]]]}
                 reference = {"$ref": template.format(model=body.__name__)}
                 operation["requestBody"]["content"]["application/json"]["schema"] = reference
             answers = operation["responses"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -44,6 +45,17 @@ EXAMPLE_ROW: JsonDict = {
 def _whole(value: Any) -> Any:
     """``3.0`` is an integer in JSON Schema."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _few(most: int) -> Callable[[Any], Any]:
+    """Counts a list before its items are looked at: each of them could be a fault."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, list) and len(value) > most:
+            raise ValueError(f"expected at most {most:,} items, not {len(value):,}")
+        return value
+
+    return check
 
 
 def _printable(value: Any) -> Any:
@@ -215,8 +227,8 @@ class AlertFields(In):
     options: Params | None = None
     cron: str | None = Field(default=None, max_length=256)
     timezone: str | None = Field(default=None, max_length=64)
-    notification_channels: list[str] | None = Field(default=None, max_length=10)
-    tags: list[str] | None = Field(default=None, max_length=20)
+    notification_channels: Annotated[list[str], BeforeValidator(_few(10))] | None = Field(default=None, max_length=10)
+    tags: Annotated[list[str], BeforeValidator(_few(20))] | None = Field(default=None, max_length=20)
 
     def given(self) -> dict[str, Any]:
         """What the request named, ``null`` included."""
@@ -262,25 +274,22 @@ class Bar(In):
     volume: float | None = None
 
 
+EXAMPLE_PREVIEW: JsonDict = {
+    "definition": {"expression": "AAPL > 150"},
+    "bars": [
+        {"time": "2026-01-05T14:30:00Z", "close": 149.0},
+        {"time": "2026-01-05T14:31:00Z", "close": 151.0},
+    ],
+}
+
+
 class PreviewIn(In):
     """A definition and the bars to try it on; without bars, the newest stored ones of its ticker."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "definition": {"expression": "AAPL > 150"},
-                    "bars": [
-                        {"time": "2026-01-05T14:30:00Z", "close": 149.0},
-                        {"time": "2026-01-05T14:31:00Z", "close": 151.0},
-                    ],
-                }
-            ]
-        }
-    )
-
     definition: AlertFields
-    bars: list[Bar] | None = Field(default=None, min_length=1, max_length=5_000)
+    bars: Annotated[list[Bar], BeforeValidator(_few(5_000))] | None = Field(
+        default=None, min_length=1, max_length=5_000
+    )
 
 
 class RunOut(BaseModel):

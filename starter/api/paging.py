@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from fastapi import Query
+from fastapi import Query, Response
+from pydantic import BaseModel
+from pydantic_core import to_json
 
 from domain.errors import Fault, InvalidInput
 from storage.schedules import StoredSchedule
 
 Limit = Annotated[int, Query(ge=1, le=200, description="How many items a page has at most.")]
 Cursor = Annotated[str | None, Query(max_length=400, description="The `next_cursor` of the page before.")]
+
+
+MOST_BYTES = 2_000_000
+T = TypeVar("T")
 
 
 def cursor_of(*parts: str) -> str:
@@ -63,14 +71,33 @@ def read_time_cursor(text: str | None) -> tuple[datetime, str] | None:
     return at, schedule_id
 
 
-def next_time_cursor(page: list[StoredSchedule], limit: int) -> str | None:
-    """Where the next page begins, None when this is the last."""
-    if len(page) <= limit:
-        return None
-    last = page[limit - 1]
-    if last.created_at is None:
-        return None
-    return cursor_of(last.created_at.isoformat(), last.id)
+async def page_of(
+    rows: Sequence[T], limit: int, shown: Callable[[T], BaseModel], after: Callable[[T], str | None]
+) -> Response:
+    """A page as JSON, made in a thread: at most ``limit`` of the rows, of which there is one more where more follow.
+
+    It ends early when it would be larger than ``MOST_BYTES``, but never before the first. ``after`` is the cursor that
+    follows a row.
+    """
+    return Response(await asyncio.to_thread(_page, rows, limit, shown, after), media_type="application/json")
+
+
+def _page(rows: Sequence[T], limit: int, shown: Callable[[T], BaseModel], after: Callable[[T], str | None]) -> bytes:
+    texts: list[bytes] = []
+    room = MOST_BYTES
+    for row in rows[:limit]:
+        text = shown(row).model_dump_json().encode()
+        room -= len(text)
+        if texts and room < 0:
+            break
+        texts.append(text)
+    more = after(rows[len(texts) - 1]) if len(texts) < len(rows) else None
+    return b'{"items":[' + b",".join(texts) + b'],"next_cursor":' + to_json(more) + b"}"
+
+
+def after_row(row: StoredSchedule) -> str | None:
+    """The cursor that follows a row; None for one that has no time, since another program wrote it."""
+    return None if row.created_at is None else cursor_of(row.created_at.isoformat(), row.id)
 
 
 def _bad(text: Any) -> InvalidInput:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from domain.definition import json_path
-from domain.errors import Fault, InvalidInput
+from domain.errors import MOST_FAULTS, Fault, InvalidInput, first, more_than
 from starter.alerts import AlertGone
 from starter.context import NoAnswer, NotFound
 from starter.writing import Refused
@@ -38,6 +38,8 @@ KINDS = {
     "precondition-failed": "The object was changed meanwhile: read it again, and use its new ETag.",
     "precondition-required": "Send If-Match with the ETag of the object as it was read, or `*`.",
     "too-large": "The request body is larger than the server reads.",
+    "too-slow": "The request did not come in time.",
+    "takes-too-long": "The answer takes more time to compute than a request may take.",
     "too-many-requests": "The key's rate limit is reached; wait as long as Retry-After says.",
     "key-reused": "This Idempotency-Key was used for another request.",
     "unavailable": "The database or Temporal cannot be reached now; nothing was changed.",
@@ -138,7 +140,8 @@ def install(app: FastAPI) -> None:
 
     async def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        faults = [_fault(one) for one in error.errors()]
+        found = error.errors()
+        faults = first([*(_fault(one) for one in found[:MOST_FAULTS]), *more_than(len(found))])
         return respond(ProblemError(422, "invalid-input", "the request cannot be used", faults))
 
     async def http(request: Request, error: Exception) -> JSONResponse:

@@ -240,7 +240,7 @@ async def _from(
             await unit.bars.uncover(symbol, frame, work.key)
     begins, ends = work.bounded(start, end)
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(),

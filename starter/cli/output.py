@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any
 
 from domain.errors import InvalidInput
+from domain.text import printable
 
 
 class Failure(Exception):
@@ -63,13 +64,13 @@ def print_json(data: Any) -> None:
 
 def say(text: str) -> None:
     """A message for people, on stderr."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(printable(text, lines=True) + "\n")
     sys.stderr.flush()
 
 
 def print_lines(*lines: str) -> None:
     """Text for people, on stdout."""
-    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.write("\n".join(printable(line, lines=True) for line in lines) + "\n")
     sys.stdout.flush()
 
 
@@ -80,6 +81,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: st
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     wide = None if sys.stdout.isatty() else 400
     console = Console(width=wide, no_color=not _colours(), highlight=False)
@@ -87,7 +89,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: st
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(printable(cell)) for cell in row))
     console.print(table)
 
 
@@ -109,8 +111,9 @@ def progress(label: str, total: int | None = None) -> Iterator[Any]:
         yield lambda done, total=None: None
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=total)
+        task = bar.add_task(escape(label), total=total)
         yield lambda done, total=None: bar.update(task, completed=done, total=total)

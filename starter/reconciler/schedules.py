@@ -26,6 +26,7 @@ from activities.interface import WORKFLOW_TYPES, RunInput, TaskQueue
 from domain.cron import Calendar, calendars, describe
 from domain.job import Job, JobType
 from domain.reconcile import Running
+from domain.text import markdown
 from starter.registration import mark_of, memo_fields
 from workflows.search_attributes import ALERT_USER_ID, JOB_TYPE
 
@@ -57,7 +58,7 @@ def build(job: Job, enabled: bool, installation: str, now: datetime) -> Schedule
             RunInput(job_type=job_type, schedule_id=job.id),
             id=schedule_id(job_type, job.id),
             task_queue=TaskQueue.JOBS,
-            static_summary=definition.name,
+            static_summary=markdown(definition.name),
             static_details=f"- schedule: `{definition.cron}` ({definition.timezone}): {describe(definition.parsed_cron)}",
             typed_search_attributes=TypedSearchAttributes(
                 [SearchAttributePair(JOB_TYPE, job_type), SearchAttributePair(ALERT_USER_ID, job.user_id)]

@@ -8,16 +8,19 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 from domain.alert import Alert
-from domain.definition import AlertDefinition, edited, read_definition
+from domain.bar import FIELDS
+from domain.definition import edited, read_definition
 from starter import alerts, writing
 from starter.api.access import context_of, needs, owner_wanted, whose
+from starter.api.heavy import Heavy
 from starter.api.models import (
+    EXAMPLE_PREVIEW,
     AlertFields,
     AlertOut,
     AlertPage,
-    Bar,
     EventOut,
     Events,
     NewAlert,
@@ -25,7 +28,8 @@ from starter.api.models import (
     PauseIn,
     PreviewIn,
 )
-from starter.api.paging import Cursor, Limit, cursor_of, next_time_cursor, read_time_cursor
+from starter.api.paging import Cursor, Limit, after_row, cursor_of, page_of, read_time_cursor
+from starter.api.previews import previewed, read_preview
 from starter.api.routes.schedules import ETAG, LOCATION, Id, IdempotencyKey, IfMatch, Status, changed, created, deleted
 from starter.api.writes import Outcome, etag, expected_version, perform
 from starter.context import NoAnswer, now
@@ -36,7 +40,9 @@ from storage.schedules import ALERT, DefinitionConflict, Filter
 from worker.client import TemporalUnreachable
 
 router = APIRouter(prefix="/alerts", tags=["alerts"])
-STORED_BARS, MOST_EVENTS, TRIES = 5000, 5000, 10
+STORED_BARS, TRIES = 5000, 10
+BODIES: dict[str, type[BaseModel]] = {"previewAlert": PreviewIn}
+EXAMPLES = {"previewAlert": EXAMPLE_PREVIEW}
 Kind = Literal[
     "triggered", "rearmed", "suppressed", "late", "data_stale", "paused", "resumed", "updated", "expired", "error"
 ]
@@ -53,7 +59,8 @@ Kind = Literal[
 async def create(request: Request, body: NewAlert, idempotency_key: IdempotencyKey = None) -> JSONResponse:
     """Makes an alert, from an expression such as ``AAPL > 150`` or any other form."""
     context = context_of(request)
-    definition = read_definition({"timezone": context.settings.scheduler_timezone, **_named(body)})
+    given = {"timezone": context.settings.scheduler_timezone, **_named(body)}
+    definition = await asyncio.to_thread(read_definition, given)
     user_id = owner_wanted(request, body.user_id)
     SchemaFolder(context.settings.alert_schema_dir).check_definition(definition)
     alert = Alert(id=body.id or writing.new_id(definition), user_id=user_id, definition=definition)
@@ -75,39 +82,32 @@ async def listing(
     user_id: Annotated[str | None, Query(max_length=64, description="For admin keys: only this user's.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> AlertPage:
+) -> Response:
     """Alerts, oldest first, with their state as last recorded."""
     context = context_of(request)
     wanted = Filter(whose(context, user_id), ALERT, enabled, status, symbol)
     async with context.database.transaction() as work:
         page = await work.schedules.page(wanted, read_time_cursor(cursor), limit + 1)
-    return AlertPage(items=[AlertOut.of(one) for one in page[:limit]], next_cursor=next_time_cursor(page, limit))
+    return await page_of(page, limit, AlertOut.of, after_row)
 
 
 @router.post("/preview", response_model=Params, operation_id="previewAlert", dependencies=[needs(Scope.READ)])
-async def preview(request: Request, body: PreviewIn) -> Params:
-    """When a definition would have fired on past bars, through the code that live alerts run."""
+async def preview(request: Request, body: Params) -> Response:
+    """When a definition would have fired on past bars, through the code that live alerts run.
+
+    Events that would make the answer too long are left off; ``events_left_off`` says how many.
+    """
     context = context_of(request)
-    definition = read_definition(_named(body.definition))
-    if body.bars is not None:
-        rows = body.bars
-    else:
+    definition, rows = await asyncio.to_thread(read_preview, body)
+    if rows is None:
         async with context.database.transaction() as work:
             stored = await work.bars.newest_of_any(definition.symbol, definition.timeframe, STORED_BARS, now())
         if not stored:
             raise writing.Refused(f"no {definition.timeframe} bars of {definition.symbol} are stored; send some")
-        rows = [
-            Bar(
-                time=bar.open_time.isoformat(),
-                open=bar.open,
-                high=bar.high,
-                low=bar.low,
-                close=bar.close,
-                volume=bar.volume,
-            )
-            for bar in stored
-        ]
-    return await asyncio.to_thread(_preview, definition, rows)
+        rows = [{"time": bar.open_time.isoformat(), **{name: getattr(bar, name) for name in FIELDS}} for bar in stored]
+    heavy: Heavy = request.app.state.heavy
+    told = await heavy.run(context.who.user_id, lambda deadline: previewed(definition, rows, deadline))
+    return Response(told, media_type="application/json")
 
 
 @router.get(
@@ -138,7 +138,7 @@ async def update(request: Request, id: Id, body: AlertFields, if_match: IfMatch 
     async def change(work: UnitOfWork) -> Outcome:
         stored = await context.find(work, id, ALERT)
         expected_version(if_match, stored)
-        definition = edited(stored.alert.definition, body.given())
+        definition = await asyncio.to_thread(edited, stored.alert.definition, body.given())
         SchemaFolder(context.settings.alert_schema_dir).check_definition(definition)
         written = await writing.edit(work, context.who, stored, definition, now())
         return await changed(work, context, id, (written,) if written else (), AlertOut)
@@ -201,18 +201,16 @@ async def history(
     kind: Annotated[list[Kind] | None, Query(max_length=10)] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> Events:
+) -> Response:
     """What happened to it, newest first. What was before it, under the same id, admins alone see."""
     context = context_of(request)
     async with context.database.transaction() as work:
         stored = await context.find(work, id, ALERT)
         since = None if context.owner is None else stored.created_at
         page = await work.events.page(id, list(kind or []), read_time_cursor(cursor), limit + 1, since)
-    more = None
-    if len(page) > limit:
-        at, last = page[limit - 1]
-        more = cursor_of(at.isoformat(), last.id)
-    return Events(items=[EventOut.of(event) for _, event in page[:limit]], next_cursor=more)
+    return await page_of(
+        page, limit, lambda one: EventOut.of(one[1]), lambda one: cursor_of(one[0].isoformat(), one[1].id)
+    )
 
 
 async def _enable(request: Request, id: str, enabled: bool, reason: str, key: str | None) -> JSONResponse:
@@ -234,13 +232,3 @@ async def _enable(request: Request, id: str, enabled: bool, reason: str, key: st
 
 def _named(body: AlertFields) -> dict[str, Any]:
     return {name: value for name, value in body.given().items() if value is not None}
-
-
-def _preview(definition: AlertDefinition, bars: list[Bar]) -> dict[str, Any]:
-    from activities.csv_bars import bars_of
-    from activities.preview import as_json, preview
-
-    table = bars_of([bar.model_dump() for bar in bars])
-    said = as_json(preview(Alert(id="preview", definition=definition), table))
-    said["events"] = said["events"][:MOST_EVENTS]
-    return said

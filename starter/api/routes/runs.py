@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel, BeforeValidator
 
@@ -15,7 +17,7 @@ from domain.job import JobType, ReportParams, ScreenerParams, read_job
 from starter import runs
 from starter.api.access import context_of, needs, whose
 from starter.api.models import JobName, Params, RunCountOut, RunOut, RunPage, RunStatistics
-from starter.api.paging import Cursor, Limit, cursor_of, read_row_cursor
+from starter.api.paging import Cursor, Limit, cursor_of, page_of, read_row_cursor
 from starter.api.routes.schedules import LOCATION, IdempotencyKey, ordered
 from starter.api.writes import Outcome, perform
 from starter.context import Context
@@ -53,14 +55,13 @@ async def listing(
     user_id: UserId = None,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> RunPage:
+) -> Response:
     """Runs, newest first."""
     context = context_of(request)
     wanted = _filter(context, user_id, job_id, job_type, status, since, until)
     async with context.database.transaction() as work:
         page = await work.runs.page(wanted, read_row_cursor(cursor), limit + 1)
-    more = cursor_of(str(page[limit - 1].id)) if len(page) > limit else None
-    return RunPage(items=[RunOut.of(run) for run in page[:limit]], next_cursor=more)
+    return await page_of(page, limit, RunOut.of, lambda run: cursor_of(str(run.id)))
 
 
 @router.get(
@@ -143,10 +144,10 @@ EXAMPLES = {
 async def _run_once(request: Request, job_type: JobType, body: Params, key: str | None) -> JSONResponse:
     context = context_of(request)
     try:
-        definition = read_job(job_type, body, cron="@daily")
+        definition = await asyncio.to_thread(partial(read_job, cron="@daily"), job_type, body)
         SchemaFolder(context.settings.alert_schema_dir).check_definition(definition)
     except InvalidInput as error:
-        faults = [Fault(one.path.replace("$.task_params", "$", 1), one.message, one.value) for one in error.faults]
+        faults = [one.at(one.path.replace("$.task_params", "$", 1)) for one in error.faults]
         raise InvalidInput(job_type, faults) from None
 
     async def change(work: UnitOfWork) -> Outcome:

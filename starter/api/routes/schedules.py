@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -14,7 +15,7 @@ from domain.run import Run
 from starter import writing
 from starter.api.access import context_of, needs, owner_wanted, whose
 from starter.api.models import AuditOut, AuditPage, JobName, NewSchedule, RunOut, ScheduleIn, ScheduleOut, SchedulePage
-from starter.api.paging import Cursor, Limit, cursor_of, next_time_cursor, read_row_cursor, read_time_cursor
+from starter.api.paging import Cursor, Limit, after_row, cursor_of, page_of, read_row_cursor, read_time_cursor
 from starter.api.problems import ProblemError
 from starter.api.writes import Outcome, etag, expected_version, perform
 from starter.context import Context, now
@@ -50,7 +51,7 @@ async def create(request: Request, body: NewSchedule, idempotency_key: Idempoten
     """Writes a definition; it runs within seconds, and as soon as Temporal can be reached."""
     context = context_of(request)
     user_id = owner_wanted(request, body.user_id)
-    definition = definition_in(body, context.settings)
+    definition = await asyncio.to_thread(definition_in, body, context.settings)
     one = made(body.id or writing.new_id(definition), user_id, definition)
     for_admins_alone(context, body.job_type)
 
@@ -77,13 +78,13 @@ async def listing(
     user_id: Annotated[str | None, Query(max_length=64, description="For admin keys: only this user's.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> SchedulePage:
+) -> Response:
     """Schedules, oldest first."""
     context = context_of(request)
     wanted = Filter(whose(context, user_id), job_type, enabled, status, target, invalid)
     async with context.database.transaction() as work:
         page = await work.schedules.page(wanted, read_time_cursor(cursor), limit + 1)
-    return SchedulePage(items=[ScheduleOut.of(one) for one in page[:limit]], next_cursor=next_time_cursor(page, limit))
+    return await page_of(page, limit, ScheduleOut.of, after_row)
 
 
 @router.get(
@@ -122,7 +123,7 @@ async def replace(request: Request, id: Id, body: ScheduleIn, if_match: IfMatch 
         for_admins_alone(context, stored.job_type)
         if stored.job_type != body.job_type:
             raise writing.Refused(f"{id} is of type {stored.job_type}; delete it and make another")
-        definition = definition_in(body, context.settings)
+        definition = await asyncio.to_thread(definition_in, body, context.settings)
         written = await writing.edit(work, context.who, stored, definition, now(), enabled=body.enabled)
         return await changed(work, context, id, (written,) if written else ())
 
@@ -167,15 +168,14 @@ async def trigger(request: Request, id: Id, idempotency_key: IdempotencyKey = No
     operation_id="listScheduleChanges",
     dependencies=[needs(Scope.READ)],
 )
-async def audit(request: Request, id: Id, limit: Limit = 50, cursor: Cursor = None) -> AuditPage:
+async def audit(request: Request, id: Id, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """Who changed it, when, and from where; newest first. What was before it, under the same id, admins alone see."""
     context = context_of(request)
     async with context.database.transaction() as work:
         stored = await context.find(work, id)
         since = None if context.owner is None else stored.created_at
         page = await work.audit.of(id, limit + 1, before=read_row_cursor(cursor), since=since)
-    more = cursor_of(str(page[limit - 1].id)) if len(page) > limit else None
-    return AuditPage(items=[AuditOut.of(one) for one in page[:limit]], next_cursor=more)
+    return await page_of(page, limit, AuditOut.of, lambda one: cursor_of(str(one.id)))
 
 
 def definition_in(body: ScheduleIn, settings: Settings) -> AlertDefinition | JobDefinition:
