@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -22,21 +22,18 @@ from activities.market_data.provider import (
     ProviderRefused,
     ProviderUnavailable,
 )
+from activities.outgoing import Outgoing, TooLarge
 
+PARSED = "parsed"
 USER_AGENT = "Mozilla/5.0 (compatible; market-alerts)"
 LONGEST_WAIT = timedelta(days=3)
 WAITS = {
     418: timedelta(minutes=2),
     429: timedelta(minutes=1),
 }  # where the vendor does not say; rates are counted by the minute
-MOST_BYTES = 64 * 1024 * 1024
+MOST_BYTES = 32 * 1024 * 1024
+LARGE = 256 * 1024  # bytes: parsing more would hold up everything else
 JSON_TYPES = ("json", "javascript", "text/plain", "")
-
-
-@lru_cache(maxsize=1)
-def tls() -> ssl.SSLContext:
-    """One for all clients of the process: each takes 30 ms to make."""
-    return httpx.create_ssl_context()
 
 
 @dataclass(frozen=True)
@@ -62,13 +59,11 @@ class VendorClient:
     ) -> None:
         self.name = name
         self.gate = gate
-        self.timeout = settings.timeout
-        self.http = httpx.AsyncClient(
-            base_url=settings.base_url,
+        self.out = Outgoing(
             timeout=settings.timeout,
+            most_bytes=MOST_BYTES,
+            base_url=settings.base_url,
             headers={"User-Agent": USER_AGENT, **(headers or {})},
-            follow_redirects=False,
-            verify=tls(),
         )
 
     async def get(self, path: str, params: Mapping[str, str | int], cost: float = 1) -> httpx.Response:
@@ -80,10 +75,11 @@ class VendorClient:
         """
         await self.gate.enter(cost)
         try:
-            async with asyncio.timeout(self.timeout):  # of all of it: an answer that drips is none
-                answer = await self._read(path, params)
-        except (httpx.TimeoutException, TimeoutError):
+            answer = await self.out.request("GET", path, params=params)
+        except TimeoutError:
             raise ProviderUnavailable(self.name, "did not answer in time") from None
+        except TooLarge as error:
+            raise ProviderUnavailable(self.name, f"sent {error}") from None
         except httpx.HTTPError as error:
             raise ProviderUnavailable(self.name, f"could not be reached ({type(error).__name__})") from None
         status = answer.status_code
@@ -93,19 +89,10 @@ class VendorClient:
             raise kind(self.name, f"asks to wait (HTTP {status})", wait if wait is not None else WAITS.get(status))
         if status >= 500 or 300 <= status < 400:
             raise ProviderUnavailable(self.name, f"answered HTTP {status}")
+        if len(answer.content) > LARGE:
+            with suppress(ValueError, RecursionError):  # told by whoever wants it as JSON
+                answer.extensions[PARSED] = await asyncio.to_thread(json.loads, answer.content)
         return answer
-
-    async def _read(self, path: str, params: Mapping[str, str | int]) -> httpx.Response:
-        async with self.http.stream("GET", path, params=dict(params)) as answer:
-            body = bytearray()
-            async for part in answer.aiter_bytes():
-                body += part
-                if len(body) > MOST_BYTES:
-                    raise ProviderUnavailable(self.name, f"sent more than {MOST_BYTES >> 20} MB")
-        headers = [
-            (k, v) for k, v in answer.headers.multi_items() if k.lower() not in ("content-encoding", "content-length")
-        ]
-        return httpx.Response(answer.status_code, headers=headers, content=bytes(body))
 
     def json(self, answer: httpx.Response) -> Any:
         """The body as JSON.
@@ -117,7 +104,7 @@ class VendorClient:
         try:
             if not any(part in kind for part in JSON_TYPES[:-1]) and kind:
                 raise ValueError
-            return answer.json()
+            return answer.extensions[PARSED] if PARSED in answer.extensions else answer.json()
         except (ValueError, RecursionError):
             raise self.by_status(answer.status_code, "") or ProviderUnavailable(
                 self.name, f"sent no JSON (HTTP {answer.status_code}, {kind or 'unknown content'})"
@@ -134,7 +121,7 @@ class VendorClient:
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self.http.aclose()
+        await self.out.close()
 
 
 def retry_after(header: str | None, now: datetime) -> timedelta | None:

@@ -12,9 +12,10 @@ from typing import Any
 
 import httpx
 
-from activities.market_data.http import retry_after, tls
+from activities.market_data.http import retry_after
 from activities.notifications.channel import ChannelRefused, ChannelUnavailable, Letter
 from activities.notifications.message import priority
+from activities.outgoing import NotAllowed, Outgoing
 
 Clock = Callable[[], datetime]
 
@@ -24,12 +25,15 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-async def post(http: httpx.AsyncClient, url: str, body: bytes, headers: dict[str, str]) -> None:
+async def post(out: Outgoing, url: str, body: bytes, headers: dict[str, str]) -> None:
     """One POST, its answer sorted: 2xx is told, 429 and 5xx may be later, any other 4xx never (R-402)."""
+    sent = {"Content-Type": "application/json", **headers}
     try:
-        answer = await http.post(url, content=body, headers={"Content-Type": "application/json", **headers})
-    except httpx.TimeoutException:
+        answer = await out.request("POST", url, content=body, headers=sent, only_status=True)
+    except TimeoutError:
         raise ChannelUnavailable("no answer in time") from None
+    except NotAllowed:
+        raise ChannelRefused("the configured address is not one that may be connected to") from None
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
         raise ChannelRefused("the configured address is no HTTP URL") from None
     except httpx.HTTPError as error:
@@ -51,7 +55,7 @@ class WebhookChannel:
         self.url = url
         self.secret = secret.encode() if secret else None
         self.clock = clock
-        self.http = httpx.AsyncClient(timeout=timeout, follow_redirects=False, verify=tls())
+        self.out = Outgoing(timeout=timeout, most_bytes=0)
 
     async def send(self, letter: Letter) -> None:
         """POSTs the event; ``webhook-id`` is the same over all attempts."""
@@ -60,11 +64,11 @@ class WebhookChannel:
         headers = {"webhook-id": letter.delivery.event_id, "webhook-timestamp": stamp}
         if self.secret:
             headers["webhook-signature"] = sign(self.secret, letter.delivery.event_id, stamp, body)
-        await post(self.http, self.url, body, headers)
+        await post(self.out, self.url, body, headers)
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self.http.aclose()
+        await self.out.close()
 
 
 class NotificationService:
@@ -73,7 +77,7 @@ class NotificationService:
     def __init__(self, base_url: str, timeout: float = 10.0, via: str | None = None) -> None:
         self.url = base_url.rstrip("/") + "/api/notify"
         self.via = via
-        self.http = httpx.AsyncClient(timeout=timeout, follow_redirects=False, verify=tls())
+        self.out = Outgoing(timeout=timeout, most_bytes=0)
 
     async def send(self, letter: Letter) -> None:
         """POSTs ``user_id``, ``message``, ``priority`` and ``notification_type``."""
@@ -86,11 +90,11 @@ class NotificationService:
         }
         if self.via:
             body["channel"] = self.via
-        await post(self.http, self.url, json.dumps(body).encode(), {"Idempotency-Key": letter.key})
+        await post(self.out, self.url, json.dumps(body).encode(), {"Idempotency-Key": letter.key})
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self.http.aclose()
+        await self.out.close()
 
 
 class Unconfigured:

@@ -179,7 +179,7 @@ async def test_alpha_vantage_does_not_take_the_windows_edge_for_historys_beginni
 async def test_every_fault_is_sorted_and_tells_no_secret(pair: Pair, fault: str) -> None:
     pair.vendor.fault = fault
     if fault == "slow_drip":  # never answers: with the shortest limit, no machine is too slow
-        pair.provider.client.timeout = 0.05
+        pair.provider.client.out.timeout = 0.05
     request = pair.request("1m", NOW - timedelta(hours=2))
     if fault == "empty":
         assert (await pair.provider.fetch(request)).bars == ()

@@ -27,7 +27,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer. ``how`` is ``whole``, ``cut`` (half the body), ``drip`` (a byte, and the rest never) or ``reset``."""
+    """One answer. ``how`` is ``whole``, ``cut`` (half the body), ``drip`` (a byte, and the rest never), ``reset``, or ``endless``."""
 
     status: int = 200
     body: Any = ""
@@ -47,6 +47,7 @@ class StandIn:
         self.answer = answer
         self.asked: list[Asked] = []
         self.counts: Counter[str] = Counter()
+        self.streamed = 0  # bytes of endless answers that somebody took
         self.url = ""
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
@@ -95,6 +96,8 @@ class StandIn:
         if reply.how == "reset":
             writer.transport.abort()
             return False
+        if reply.how == "endless":
+            return await self._endless(reply, reader, writer)
         body = reply.raw()
         lines = [f"HTTP/1.1 {reply.status} X", f"Content-Type: {reply.content}", f"Content-Length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in reply.headers.items()]
@@ -106,3 +109,15 @@ class StandIn:
         writer.write(body if reply.how == "whole" else body[: len(body) // 2])
         await writer.drain()
         return reply.how == "whole"
+
+    async def _endless(self, reply: Reply, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Sends for as long as anybody reads."""
+        head = f"HTTP/1.1 {reply.status} X\r\nContent-Type: {reply.content}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        writer.write(head.encode())
+        chunk = f"{CHUNK:x}\r\n".encode() + b"x" * CHUNK + b"\r\n"
+        while not reader.at_eof():
+            writer.write(chunk)
+            await writer.drain()
+            self.streamed += CHUNK
+            await asyncio.sleep(0)
+        return False
