@@ -16,6 +16,7 @@ from starter.reconciler.sweep import Reconciler, ensure_schedule, installation, 
 from starter.registration import start_afresh
 from starter.schemas import SchemaFolder
 from worker.client import connect
+from worker.files import allow_many_files
 from worker.logs import configure_logging
 from worker.runner import running_workers, stop_on_signal, unless_stopped
 from worker.settings import Settings
@@ -59,6 +60,7 @@ class Stack:
         return self
 
     async def _start(self) -> None:
+        allow_many_files()
         if self.embedded:
             self.say("starting the Temporal server …")
             server = EmbeddedServer(self.settings)
@@ -91,10 +93,12 @@ class Stack:
     async def serve_api(self) -> str:
         """The REST API in this process; returns its address."""
         from starter.api.app import create_app
-        from starter.api.server import serving
+        from worker.http_server import bounds_of, serving
 
         app = create_app(self.settings, self.services.database)
-        return await self.exits.enter_async_context(serving(app, self.settings.api_host, self.settings.alerts_api_port))
+        settings = self.settings
+        serves = serving(app, settings.api_host, settings.alerts_api_port, bounds_of(settings))
+        return await self.exits.enter_async_context(serves)
 
 
 async def resume_alerts(stack: Stack) -> int:

@@ -1,36 +1,117 @@
-"""Log records: readable on a terminal, JSON lines elsewhere, always on stderr."""
+"""Log records: readable on a terminal, JSON lines elsewhere, always on stderr; what repeats itself is told once a minute."""
 
 from __future__ import annotations
 
 import logging
 import sys
+import time
+from collections.abc import Callable, MutableMapping
+from typing import Any
 
 import structlog
+
+from domain.text import printable
+
+A_FEW = 5
+WINDOW = 60.0
+MOST_KINDS = 1000
+Record = MutableMapping[str, Any]
+
+
+class Folding:
+    """Lets a few of equal records pass in a minute; the first one after it says how many were left out.
+
+    Equal are records that differ in nothing but their time.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.seen: dict[tuple[tuple[str, str], ...], tuple[float, int]] = {}
+
+    def __call__(self, _logger: Any, _method: str, record: Record) -> Record:
+        """A processor of structlog's."""
+        key, now = _key(record), self.clock()
+        began, count = self.seen.get(key, (now, 0))
+        if now - began >= WINDOW:
+            if count > A_FEW:
+                record["repeated"] = count - A_FEW
+            began, count = now, 0
+        if len(self.seen) >= MOST_KINDS and key not in self.seen:
+            self.seen = {one: kept for one, kept in self.seen.items() if now - kept[0] < WINDOW}
+            if len(self.seen) >= MOST_KINDS:
+                return record
+        self.seen[key] = (began, count + 1)
+        if count >= A_FEW:
+            raise structlog.DropEvent
+        return record
+
+
+def _key(record: Record) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        sorted((name, _brief(value)) for name, value in record.items() if name not in ("timestamp", "_record"))
+    )
+
+
+def _brief(value: Any) -> str:
+    """Enough to tell records apart; of an exception, its kind."""
+    if isinstance(value, tuple) and len(value) == 3:
+        return str(value[0])
+    return str(value)[:300]
+
+
+def plain(_logger: Any, _method: str, record: Record) -> Record:
+    """Texts without what would steer the terminal they are shown on."""
+    for name, value in record.items():
+        if isinstance(value, str):
+            record[name] = printable(value, lines=name == "exception")
+    return record
 
 
 def configure_logging(level: str) -> None:
     """One place for our records and the libraries'; those that would log URLs are held to warnings."""
     number = logging.getLevelNamesMapping()[level]
+    folding = Folding()
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
+        folding,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
     if sys.stderr.isatty():
         renderer = structlog.dev.ConsoleRenderer()
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, renderer],
+        processors=[*shared, structlog.processors.format_exc_info, plain, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        foreign_pre_chain=shared[:2] + shared[3:],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, plain, renderer],
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(Repeated(folding))
     handler.setFormatter(formatter)
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class Repeated(logging.Filter):
+    """The same for the libraries' records, before they are written out."""
+
+    def __init__(self, folding: Folding) -> None:
+        super().__init__()
+        self.folding = folding
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is told."""
+        found: Record = {"event": str(record.msg), "logger": record.name, "arguments": str(record.args)[:300]}
+        try:
+            told = self.folding(None, "", found)
+        except structlog.DropEvent:
+            return False
+        if "repeated" in told:
+            record.msg, record.args = f"{record.getMessage()} ({told['repeated']} more in between)", ()
+        return True

@@ -44,6 +44,9 @@ class Settings(ProviderSettings):
     health_check_interval: float = Field(default=5.0, ge=0, le=3600)
     api_host: str = "127.0.0.1"
     api_rate_limit: str = "1200/minute"
+    api_address_rate_limit: str = "6000/minute"
+    api_max_connections: int = Field(default=1000, ge=10, le=50_000)
+    api_connections_per_address: int = Field(default=100, ge=1, le=50_000)
     api_max_body: int = Field(default=1_048_576, ge=1024, le=100_000_000)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -92,7 +95,7 @@ class Settings(ProviderSettings):
             raise ValueError("there is no such folder")
         return value
 
-    @field_validator("api_rate_limit")
+    @field_validator("api_rate_limit", "api_address_rate_limit")
     @classmethod
     def _a_rate(cls, value: str) -> str:
         if not re.fullmatch(r"[1-9]\d{0,8}/(second|minute|hour|day)", value):

@@ -25,8 +25,10 @@ from starter.keys import Scope as KeyScope
 from starter.keys import verify
 from starter.writing import Who
 from storage.database import Database
+from worker.http_server import address_of
 from worker.settings import Settings
 
+HEADERS = 2  # of every answer; those of the rate limit that counts follow
 GUARDED = ("/api/", "/stats", "/scheduler/")
 _schema_only = HTTPBearer(auto_error=False, scheme_name="bearer", description="An API key: `alerts keys create`.")
 
@@ -56,6 +58,7 @@ class Guard:
         self.app, self.database, self.clock = app, database, clock
         self.most_bytes = settings.api_max_body
         self.allowed: RateLimitItem = parse(settings.api_rate_limit)
+        self.of_an_address: RateLimitItem = parse(settings.api_address_rate_limit)
         self.limiter = MovingWindowRateLimiter(MemoryStorage())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,16 +91,17 @@ class Guard:
         path = scope["path"]
         if "\x00" in path or b"%00" in scope.get("query_string", b""):
             raise ProblemError(400, "bad-request", "the address must not contain NUL characters")
+        peer = address_of(scope.get("client"))
+        await self._limit(self.of_an_address, f"address {peer}", extra)
         if not path.startswith(GUARDED):
             return
         given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         scheme, _, token = given.decode("latin-1").partition(" ")
-        peer = (scope.get("client") or ("unknown",))[0]
         key = None
         if scheme.lower() == "bearer" and token:
             async with self.database.transaction() as work:
                 key = await verify(work, token.strip(), self.clock())
-        await self._limit(key.id if key else f"from {peer}", extra)
+        await self._limit(self.allowed, key.id if key else f"from {peer}", extra)
         if key is None:
             raise ProblemError(
                 401, "unauthorized", "a valid bearer API key is needed", headers={"WWW-Authenticate": "Bearer"}
@@ -111,18 +115,18 @@ class Guard:
         await body.check(content)
         return content
 
-    async def _limit(self, who: str, extra: list[tuple[bytes, bytes]]) -> None:
-        passed = await self.limiter.hit(self.allowed, who)
-        window = await self.limiter.get_window_stats(self.allowed, who)
+    async def _limit(self, allowed: RateLimitItem, who: str, extra: list[tuple[bytes, bytes]]) -> None:
+        passed = await self.limiter.hit(allowed, who)
+        window = await self.limiter.get_window_stats(allowed, who)
         wait = max(0, math.ceil(window.reset_time - time.time()))
-        extra += [
-            (b"ratelimit-limit", str(self.allowed.amount).encode()),
+        extra[HEADERS:] = [
+            (b"ratelimit-limit", str(allowed.amount).encode()),
             (b"ratelimit-remaining", str(max(0, window.remaining)).encode()),
             (b"ratelimit-reset", str(wait).encode()),
         ]
         if not passed:
             headers = {"Retry-After": str(max(1, wait))}
-            raise ProblemError(429, "too-many-requests", f"more than {self.allowed} requests", headers=headers)
+            raise ProblemError(429, "too-many-requests", f"more than {allowed} requests", headers=headers)
 
 
 def needs(scope: KeyScope) -> Any:

@@ -142,17 +142,20 @@ def api() -> None:
 
 async def _api(settings: Any) -> None:
     from starter.api.app import create_app
-    from starter.api.server import serving
+    from worker.files import allow_many_files
+    from worker.http_server import bounds_of, serving
     from worker.logs import configure_logging
     from worker.runner import stop_on_signal, unless_stopped
     from worker.wiring import build_database
 
     configure_logging(settings.log_level)
+    allow_many_files()
     database = build_database(settings)
     try:
         with stop_on_signal() as stop:
             await unless_stopped(stop, database.upgrade())
-            async with serving(create_app(settings, database), settings.api_host, settings.alerts_api_port) as address:
+            app, bounds = create_app(settings, database), bounds_of(settings)
+            async with serving(app, settings.api_host, settings.alerts_api_port, bounds) as address:
                 say(f"API: {address}/docs; Ctrl-C stops")
                 await stop.wait()
     finally:

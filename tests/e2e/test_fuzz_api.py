@@ -12,7 +12,6 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.market_data.providers.csv_file import CsvFolder
 from starter.api.app import create_app
-from starter.api.server import serving
 from starter.gateway import Gateway
 from starter.keys import Scope
 from storage.database import Database
@@ -20,6 +19,7 @@ from tests.api.conftest import key_of
 from tests.conftest import binary
 from tests.mortal import with_us
 from tests.reconciler.support import end_all, installed
+from worker.http_server import serving
 from worker.settings import Settings
 
 CONFIG = """
