@@ -8,6 +8,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
 
 from domain.errors import InvalidInput
 from starter.context import now
@@ -15,6 +18,7 @@ from starter.gateway import Gateway
 from starter.health import Examiner
 from starter.schemas import SchemaFolder
 from storage.database import HEAD, Database
+from storage.private import open_to_others
 from worker.client import TemporalUnreachable
 from worker.provider_settings import SECRET_KEYS
 from worker.settings import Settings
@@ -53,6 +57,7 @@ class Doctor:
         checks: list[tuple[str, Callable[[], Awaitable[list[Finding]]]]] = [
             ("database", self._database),
             ("schema", self._schema),
+            ("files", self._files),
             ("definitions", self._definitions),
             ("temporal", self._temporal),
             ("namespace", self._namespace),
@@ -91,6 +96,15 @@ class Doctor:
         if revision == HEAD:
             return [Finding("schema", Verdict.OK, f"at {HEAD}")]
         return [Finding("schema", Verdict.FAIL, f"at {revision or 'nothing'}, needs {HEAD}", "alerts db upgrade")]
+
+    async def _files(self) -> list[Finding]:
+        """Who may read them."""
+        path = make_url(self.database.url).database if self.database.engine.dialect.name == "sqlite" else None
+        found = open_to_others(self.settings.alerts_home, [Path(path)] if path else [])
+        if not found:
+            return [Finding("files", Verdict.OK, "open to their owner alone")]
+        named = ", ".join(str(one) for one in found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
+        return [Finding("files", Verdict.FAIL, f"others may read {named}", "chmod go-rwx on each of them")]
 
     async def _definitions(self) -> list[Finding]:
         async with self.database.transaction() as work:

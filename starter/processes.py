@@ -15,6 +15,7 @@ from starter.context import now
 from starter.reconciler.sweep import Reconciler, ensure_schedule, installation, keep_schedule
 from starter.registration import start_afresh
 from starter.schemas import SchemaFolder
+from storage.private import make_private
 from worker.client import connect
 from worker.files import allow_many_files
 from worker.logs import configure_logging
@@ -61,6 +62,8 @@ class Stack:
 
     async def _start(self) -> None:
         allow_many_files()
+        if self.settings.alerts_home.is_dir():
+            make_private(self.settings.alerts_home)
         if self.embedded:
             self.say("starting the Temporal server …")
             server = EmbeddedServer(self.settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from storage.bars import Bars
 from storage.deliveries import Deliveries
 from storage.events import Events
 from storage.notes import Notes
+from storage.private import private_file, private_folder
 from storage.records import Records
 from storage.runs import Runs
 from storage.schedules import Schedules
@@ -95,7 +97,9 @@ class Database:
         if self.url.startswith("sqlite"):
             path = make_url(self.url).database
             if path and path != ":memory:":
-                Path(path).parent.mkdir(parents=True, exist_ok=True)
+                if not Path(path).parent.exists():
+                    private_folder(Path(path).parent)
+                private_file(Path(path))
         if await self.revision() != HEAD:
             await asyncio.to_thread(migrate, self.url, "head")
 
@@ -109,6 +113,8 @@ def async_url(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not separator or scheme.partition("+")[0] not in _DRIVERS:
         raise ValueError("expected a database URL such as sqlite:///alerts.db or postgresql://user@host/name")
+    if scheme.startswith("postgres"):
+        rest = re.sub(r"([?&])sslmode=", r"\1ssl=", rest)  # as libpq spells it
     return f"{_DRIVERS[scheme.partition('+')[0]]}://{rest}"
 
 

@@ -20,6 +20,7 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSe
 from temporalio.client import Client
 from temporalio.common import SearchAttributeIndexedValueType, SearchAttributeKey
 
+from storage.private import OTHERS, make_private, private_file, private_folder
 from worker.client import TemporalUnreachable, connect
 from worker.settings import Settings
 from workflows.search_attributes import ALL
@@ -67,20 +68,21 @@ class EmbeddedServer:
         """
         settings = self.settings
         try:
-            settings.alerts_home.mkdir(parents=True, exist_ok=True)
+            make_private(private_folder(settings.alerts_home))
         except OSError as error:
             raise ServerFailed(f"{settings.alerts_home} cannot be used: {error.strerror}; set ALERTS_HOME") from None
         self._take_home()
         try:
             _refuse_used_port(settings.alerts_temporal_port, "ALERTS_TEMPORAL_PORT")
             _refuse_used_port(settings.alerts_ui_port, "ALERTS_UI_PORT")
-            with self.log_path.open("wb") as log:
+            with private_file(self.log_path).open("wb") as log:
                 self.process = subprocess.Popen(
                     self.command(),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
                     start_new_session=True,  # Ctrl-C is ours to handle: workers drain first
+                    umask=OTHERS,
                     preexec_fn=_die_with_parent if sys.platform == "linux" else None,
                 )
             await self._until_ready()
@@ -132,7 +134,7 @@ class EmbeddedServer:
 
     def _take_home(self) -> None:
         """Two servers on one file would corrupt each other's work, and neither would say so."""
-        lock = (self.settings.alerts_home / "server.lock").open("w")
+        lock = private_file(self.settings.alerts_home / "server.lock").open("w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -10,11 +10,25 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 
 from activities.jobs.executor import Done, JobFailed, JobRefused, Task
 from domain.job import BackupParams
 from storage.database import Database
+from storage.private import private_file, private_folder
+
+PLAIN = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "USER", "LD_LIBRARY_PATH", "SYSTEMROOT")
+OPTIONS = {
+    "host": "PGHOST",
+    "port": "PGPORT",
+    "ssl": "PGSSLMODE",
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "passfile": "PGPASSFILE",
+    "target_session_attrs": "PGTARGETSESSIONATTRS",
+}
 
 
 class Backup:
@@ -30,11 +44,12 @@ class Backup:
     async def __call__(self, task: Task) -> Done:
         """``{"file", "bytes", "removed"}``."""
         params: BackupParams = task.job.params
-        self.folder.mkdir(parents=True, exist_ok=True)
+        private_folder(self.folder)
         suffix = "dump" if self.url.get_backend_name() == "postgresql" else "db"
         path = self.folder / f"alerts-{self.clock():%Y%m%dT%H%M%S}-{task.run_id[:8]}.{suffix}"
         part = path.with_suffix(f".{suffix}.part")
         part.unlink(missing_ok=True)
+        private_file(part)
         if suffix == "db":
             await asyncio.to_thread(self._sqlite, part)
         else:
@@ -67,11 +82,22 @@ class Backup:
         if shutil.which("pg_dump") is None:
             raise JobRefused("pg_dump is not installed beside the worker")
         url = self.url
-        host = url.host or url.query.get("host")
-        given = {"PGHOST": host, "PGPORT": url.port, "PGUSER": url.username, "PGPASSWORD": url.password}
-        environment = {**os.environ, **{name: str(value) for name, value in given.items() if value}}
+        environment = environment_of(url)
         await _run(["pg_dump", "--format=custom", "--file", str(path), str(url.database)], environment)
         await _run(["pg_restore", "--list", str(path)], environment)
+
+
+def environment_of(url: URL) -> dict[str, str]:
+    """What the tools of PostgreSQL need to connect as we do, TLS included, and nothing else of ours: no vendor's keys."""
+    own = {name: value for name, value in os.environ.items() if name.startswith(("PG", "LC_")) or name in PLAIN}
+    asked = [(variable, url.query.get(name)) for name, variable in OPTIONS.items()]
+    given = [("PGHOST", url.host), ("PGPORT", url.port), ("PGUSER", url.username), ("PGPASSWORD", url.password)]
+    named = {
+        name: ",".join(value) if isinstance(value, tuple) else str(value) for name, value in [*asked, *given] if value
+    }
+    if named.get("PGSSLMODE", "").lower() in ("true", "1"):
+        named["PGSSLMODE"] = "verify-full"
+    return {**own, **named}
 
 
 async def _run(command: list[str], environment: dict[str, str]) -> None:
