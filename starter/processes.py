@@ -22,6 +22,7 @@ from worker.logs import configure_logging
 from worker.runner import running_workers, stop_on_signal, unless_stopped
 from worker.settings import Settings
 from worker.temporal_server import EmbeddedServer, ensure_search_attributes
+from worker.web_ui import web_ui
 from worker.wiring import Services, build_services
 
 
@@ -69,6 +70,7 @@ class Stack:
             server = EmbeddedServer(self.settings)
             self.exits.push_async_callback(server.stop)
             await server.start()
+            await self.exits.enter_async_context(web_ui(server.ui, self.settings.alerts_ui_port))
         self.services = build_services(self.settings, self.providers)
         self.exits.push_async_callback(self.services.close)
         await self.services.database.upgrade()

@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import fcntl
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -31,6 +32,8 @@ STOP_SECONDS = 10.0
 TIMER_STEP = 'history.timerProcessorMaxTimeShift="50ms"'
 # A task that fails twice in a row is marked, so that /health sees it; a server's own default is five, which takes a minute.
 MARKED_AFTER = "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute=2"
+# Its HTTP API cannot be switched off, and asks nobody who they are: it answers to a host name that nobody knows.
+NO_HTTP_API = 'frontend.httpAllowedHosts=["{}.invalid"]'
 _TYPES = {
     SearchAttributeIndexedValueType.KEYWORD: "Keyword",
     SearchAttributeIndexedValueType.KEYWORD_LIST: "KeywordList",
@@ -59,6 +62,12 @@ class EmbeddedServer:
         self.process: subprocess.Popen[bytes] | None = None
         self._lock: IO[str] | None = None
         self.log_path = settings.alerts_home / "temporal.log"
+        self.ui_host, self.ui_port = _hidden_address()
+
+    @property
+    def ui(self) -> str:
+        """Where the server's own Web UI is, which lets everybody in; people use the door in front of it."""
+        return f"http://{self.ui_host}:{self.ui_port}"
 
     async def start(self) -> None:
         """Returns when the server answers.
@@ -94,11 +103,20 @@ class EmbeddedServer:
         """The command line."""
         settings = self.settings
         line = [find_binary(), "server", "start-dev", "--ip", "127.0.0.1", "--log-level", "error"]
-        line += ["--port", str(settings.alerts_temporal_port), "--ui-port", str(settings.alerts_ui_port)]
+        line += [
+            "--port",
+            str(settings.alerts_temporal_port),
+            "--ui-ip",
+            self.ui_host,
+            "--ui-port",
+            str(self.ui_port),
+            "--ui-disable-news-fetch",
+        ]
         line += ["--namespace", settings.temporal_namespace]
         line += ["--db-filename", str(settings.alerts_home / "temporal.db")]
         line += ["--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal"]
-        line += ["--dynamic-config-value", TIMER_STEP, "--dynamic-config-value", MARKED_AFTER]
+        for value in (TIMER_STEP, MARKED_AFTER, NO_HTTP_API.format(secrets.token_hex(16))):
+            line += ["--dynamic-config-value", value]
         for key in ALL:
             line += ["--search-attribute", f"{key.name}={_TYPES[key.indexed_value_type]}"]
         return line
@@ -143,6 +161,16 @@ class EmbeddedServer:
                 f"{self.settings.alerts_home} is in use by another 'alerts up' or 'alerts demo'; stop it, or set ALERTS_HOME"
             ) from None
         self._lock = lock
+
+
+def _hidden_address() -> tuple[str, int]:
+    """An address of this machine that a page in a browser cannot guess; where there is but one, at least the port."""
+    host = "127.0.0.1"
+    if sys.platform == "linux":  # all of 127.0.0.0/8 is this machine
+        host = ".".join(["127", *(str(1 + secrets.randbelow(254)) for _ in range(3))])
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return host, int(probe.getsockname()[1])
 
 
 def _refuse_used_port(port: int, variable: str) -> None:
