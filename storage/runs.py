@@ -127,6 +127,11 @@ class Runs:
             statement = statement.where(RunRow.id < before)
         return [_run(row) for row in await self.session.scalars(statement)]
 
+    async def under_way(self, user_id: str) -> int:
+        """How many of a user's runs wait or run."""
+        statement = select(func.count()).where(RunRow.user_id == user_id, RunRow.status.in_(OPEN))
+        return int(await self.session.scalar(statement) or 0)
+
     async def statistics(self, wanted: RunFilter) -> list[RunCount]:
         """Counts and mean durations by job type and status (R-207)."""
         if self.session.get_bind().dialect.name == "postgresql":

@@ -108,6 +108,16 @@ class Filter:
     is_job: bool = False
 
 
+@dataclass(frozen=True)
+class Use:
+    """How many rows of a type a user has on one cron."""
+
+    job_type: str
+    cron: str
+    enabled: bool
+    count: int
+
+
 class Schedules:
     """Repository of definitions; every write checks or bumps the version."""
 
@@ -326,6 +336,13 @@ class Schedules:
         if user_id is not None:
             statement = statement.where(ScheduleRow.user_id == user_id)
         return [(kind, bool(on), status, count) for kind, on, status, count in await self.session.execute(statement)]
+
+    async def use_of(self, user_id: str, *, but: str = "") -> list[Use]:
+        """What a user has, by type, cron and whether it runs; ``but`` names a row that is left out."""
+        keys = (ScheduleRow.job_type, ScheduleRow.cron, ScheduleRow.enabled)
+        statement = select(*keys, func.count()).where(ScheduleRow.user_id == user_id, ScheduleRow.id != but)
+        rows = await self.session.execute(statement.group_by(*keys))
+        return [Use(str(kind), str(cron or ""), bool(on), count) for kind, cron, on, count in rows]
 
     async def invalid(self) -> int:
         """How many rows are marked as unusable."""

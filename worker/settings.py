@@ -48,6 +48,11 @@ class Settings(ProviderSettings):
     api_max_connections: int = Field(default=1000, ge=10, le=50_000)
     api_connections_per_address: int = Field(default=100, ge=1, le=50_000)
     api_max_body: int = Field(default=1_048_576, ge=1024, le=100_000_000)
+    quota_schedules: int = Field(default=2000, ge=1)
+    quota_alerts: int = Field(default=1000, ge=1)
+    quota_ticks: int = Field(default=2000, ge=1)
+    quota_symbols: int = Field(default=1000, ge=1)
+    quota_runs: int = Field(default=10, ge=1)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     notification_enabled: bool = True

@@ -123,6 +123,14 @@ def build_providers(settings: Settings) -> list[BarProvider]:
     return made
 
 
+def has_bars_of_seconds(settings: Settings) -> bool:
+    """Whether any enabled provider has bars shorter than a minute."""
+    return any(
+        name not in VENDOR_CLASSES or any(frame.endswith("s") for frame in VENDOR_CLASSES[name].intervals)
+        for name in settings.in_order
+    )
+
+
 def build_market(
     settings: Settings, database: Database | None, providers: Sequence[BarProvider] | None = None
 ) -> MarketData:

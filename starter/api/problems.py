@@ -20,6 +20,7 @@ from domain.definition import json_path
 from domain.errors import MOST_FAULTS, Fault, InvalidInput, first, more_than
 from starter.alerts import AlertGone
 from starter.context import NoAnswer, NotFound
+from starter.quotas import OverQuota, TooManyRuns
 from starter.writing import Refused
 from storage.schedules import DefinitionConflict, DuplicateAlert
 from worker.client import TemporalUnreachable
@@ -39,6 +40,7 @@ KINDS = {
     "precondition-required": "Send If-Match with the ETag of the object as it was read, or `*`.",
     "too-large": "The request body is larger than the server reads.",
     "too-slow": "The request did not come in time.",
+    "over-quota": "More than one user may have; `detail` says which bound it is, and the operator may raise it.",
     "takes-too-long": "The answer takes more time to compute than a request may take.",
     "too-many-requests": "The key's rate limit is reached; wait as long as Retry-After says.",
     "key-reused": "This Idempotency-Key was used for another request.",
@@ -108,6 +110,10 @@ def translate(error: Exception) -> ProblemError | None:
         return ProblemError(422, "invalid-input", f"{error.what} cannot be used", error.faults)
     if isinstance(error, NotFound):
         return ProblemError(404, "not-found", str(error).partition(";")[0])
+    if isinstance(error, TooManyRuns):
+        return ProblemError(429, "over-quota", str(error), headers={"Retry-After": "10"})
+    if isinstance(error, OverQuota):
+        return ProblemError(403, "over-quota", str(error))
     if isinstance(error, DuplicateAlert):
         return ProblemError(409, "duplicate", str(error).partition(";")[0])
     if isinstance(error, DefinitionConflict):
@@ -154,7 +160,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
     for kind in (ProblemError, InvalidInput, NotFound, DuplicateAlert, DefinitionConflict, Refused, AlertGone, NoAnswer,
-                 TemporalUnreachable, SQLAlchemyError, OSError):  # fmt: skip
+                 OverQuota, TemporalUnreachable, SQLAlchemyError, OSError):  # fmt: skip
         app.add_exception_handler(kind, known)
     app.add_exception_handler(Exception, known)
 

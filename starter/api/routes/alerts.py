@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from domain.alert import Alert
 from domain.bar import FIELDS
 from domain.definition import edited, read_definition
-from starter import alerts, writing
+from starter import alerts, quotas, writing
 from starter.api.access import context_of, needs, owner_wanted, whose
 from starter.api.heavy import Heavy
 from starter.api.models import (
@@ -30,7 +30,18 @@ from starter.api.models import (
 )
 from starter.api.paging import Cursor, Limit, after_row, cursor_of, page_of, read_time_cursor
 from starter.api.previews import previewed, read_preview
-from starter.api.routes.schedules import ETAG, LOCATION, Id, IdempotencyKey, IfMatch, Status, changed, created, deleted
+from starter.api.routes.schedules import (
+    ETAG,
+    LOCATION,
+    Id,
+    IdempotencyKey,
+    IfMatch,
+    Status,
+    changed,
+    created,
+    deleted,
+    made,
+)
 from starter.api.writes import Outcome, etag, expected_version, perform
 from starter.context import NoAnswer, now
 from starter.keys import Scope
@@ -66,6 +77,7 @@ async def create(request: Request, body: NewAlert, idempotency_key: IdempotencyK
     alert = Alert(id=body.id or writing.new_id(definition), user_id=user_id, definition=definition)
 
     async def change(work: UnitOfWork) -> Outcome:
+        await quotas.check(work, context, alert, enabled=body.enabled)
         disabled = () if body.enabled else (alert.id,)
         written = await writing.create(work, context.who, [alert], now(), disabled=disabled)
         return await created(work, context, alert.id, tuple(written), AlertOut, "alerts")
@@ -140,6 +152,7 @@ async def update(request: Request, id: Id, body: AlertFields, if_match: IfMatch 
         expected_version(if_match, stored)
         definition = await asyncio.to_thread(edited, stored.alert.definition, body.given())
         SchemaFolder(context.settings.alert_schema_dir).check_definition(definition)
+        await quotas.check(work, context, made(id, stored.user_id, definition), enabled=stored.enabled)
         written = await writing.edit(work, context.who, stored, definition, now())
         return await changed(work, context, id, (written,) if written else (), AlertOut)
 
@@ -219,6 +232,8 @@ async def _enable(request: Request, id: str, enabled: bool, reason: str, key: st
 
     async def change(work: UnitOfWork) -> Outcome:
         stored = await context.find(work, id, ALERT)
+        if enabled and not stored.enabled and stored.schedule is not None:
+            await quotas.check(work, context, stored.schedule, enabled=True)
         written = await writing.enable(work, context.who, stored, enabled, now(), reason)
         return await changed(work, context, id, (written,) if written else (), AlertOut)
 

@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator
 
 from domain.errors import Fault, InvalidInput
 from domain.job import JobType, ReportParams, ScreenerParams, read_job
-from starter import runs
+from starter import quotas, runs
 from starter.api.access import context_of, needs, whose
 from starter.api.models import JobName, Params, RunCountOut, RunOut, RunPage, RunStatistics
 from starter.api.paging import Cursor, Limit, cursor_of, page_of, read_row_cursor
@@ -151,6 +151,7 @@ async def _run_once(request: Request, job_type: JobType, body: Params, key: str 
         raise InvalidInput(job_type, faults) from None
 
     async def change(work: UnitOfWork) -> Outcome:
+        await quotas.check_run(work, context, len(definition.params.symbols))
         return ordered(await runs.order(work, job_type, context.who.user_id, None, body))
 
     return await perform(request, context, change, key)

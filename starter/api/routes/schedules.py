@@ -12,7 +12,7 @@ from domain.alert import Alert
 from domain.definition import AlertDefinition
 from domain.job import Job, JobDefinition, JobType
 from domain.run import Run
-from starter import writing
+from starter import quotas, writing
 from starter.api.access import context_of, needs, owner_wanted, whose
 from starter.api.models import AuditOut, AuditPage, JobName, NewSchedule, RunOut, ScheduleIn, ScheduleOut, SchedulePage
 from starter.api.paging import Cursor, Limit, after_row, cursor_of, page_of, read_row_cursor, read_time_cursor
@@ -56,6 +56,7 @@ async def create(request: Request, body: NewSchedule, idempotency_key: Idempoten
     for_admins_alone(context, body.job_type)
 
     async def change(work: UnitOfWork) -> Outcome:
+        await quotas.check(work, context, one, enabled=body.enabled)
         written = await writing.create(work, context.who, [one], now(), disabled=() if body.enabled else (one.id,))
         return await created(work, context, one.id, tuple(written))
 
@@ -124,6 +125,7 @@ async def replace(request: Request, id: Id, body: ScheduleIn, if_match: IfMatch 
         if stored.job_type != body.job_type:
             raise writing.Refused(f"{id} is of type {stored.job_type}; delete it and make another")
         definition = await asyncio.to_thread(definition_in, body, context.settings)
+        await quotas.check(work, context, made(id, stored.user_id, definition), enabled=body.enabled)
         written = await writing.edit(work, context.who, stored, definition, now(), enabled=body.enabled)
         return await changed(work, context, id, (written,) if written else ())
 
@@ -157,6 +159,7 @@ async def trigger(request: Request, id: Id, idempotency_key: IdempotencyKey = No
     async def change(work: UnitOfWork) -> Outcome:
         stored = await context.find(work, id)
         for_admins_alone(context, stored.job_type)
+        await quotas.check_run(work, context)
         return ordered(await order(work, stored.job_type, stored.user_id, stored))
 
     return await perform(request, context, change, idempotency_key)
