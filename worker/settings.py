@@ -48,6 +48,7 @@ class Settings(ProviderSettings):
     api_max_connections: int = Field(default=1000, ge=10, le=50_000)
     api_connections_per_address: int = Field(default=100, ge=1, le=50_000)
     api_max_body: int = Field(default=1_048_576, ge=1024, le=100_000_000)
+    api_page_bytes: int = Field(default=2_000_000, ge=10_000, le=100_000_000)
     quota_schedules: int = Field(default=2000, ge=1)
     quota_alerts: int = Field(default=1000, ge=1)
     quota_ticks: int = Field(default=2000, ge=1)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Query, Response
+from fastapi import Query, Request, Response
 from pydantic import BaseModel
 from pydantic_core import to_json
 
@@ -20,7 +20,6 @@ Limit = Annotated[int, Query(ge=1, le=200, description="How many items a page ha
 Cursor = Annotated[str | None, Query(max_length=400, description="The `next_cursor` of the page before.")]
 
 
-MOST_BYTES = 2_000_000
 T = TypeVar("T")
 
 
@@ -72,26 +71,30 @@ def read_time_cursor(text: str | None) -> tuple[datetime, str] | None:
 
 
 async def page_of(
-    rows: Sequence[T], limit: int, shown: Callable[[T], BaseModel], after: Callable[[T], str | None]
+    request: Request, rows: Sequence[T], limit: int, shown: Callable[[T], BaseModel], after: Callable[[T], str | None]
 ) -> Response:
     """A page as JSON, made in a thread: at most ``limit`` of the rows, of which there is one more where more follow.
 
-    It ends early when it would be larger than ``MOST_BYTES``, but never before the first. ``after`` is the cursor that
+    It ends early when it would be larger than ``API_PAGE_BYTES``, but never before the first. ``after`` is the cursor that
     follows a row.
     """
-    return Response(await asyncio.to_thread(_page, rows, limit, shown, after), media_type="application/json")
+    room = request.app.state.settings.api_page_bytes
+    return Response(
+        await asyncio.to_thread(_page, rows[:limit], len(rows), shown, after, room), media_type="application/json"
+    )
 
 
-def _page(rows: Sequence[T], limit: int, shown: Callable[[T], BaseModel], after: Callable[[T], str | None]) -> bytes:
+def _page(
+    rows: Sequence[T], there: int, shown: Callable[[T], BaseModel], after: Callable[[T], str | None], room: int
+) -> bytes:
     texts: list[bytes] = []
-    room = MOST_BYTES
-    for row in rows[:limit]:
+    for row in rows:
         text = shown(row).model_dump_json().encode()
         room -= len(text)
         if texts and room < 0:
             break
         texts.append(text)
-    more = after(rows[len(texts) - 1]) if len(texts) < len(rows) else None
+    more = after(rows[len(texts) - 1]) if len(texts) < there else None
     return b'{"items":[' + b",".join(texts) + b'],"next_cursor":' + to_json(more) + b"}"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from starter.api import body, paging
+from starter.api import body
 from starter.api.heavy import AT_ONCE, MOST_WAITING, Heavy
 from starter.api.problems import ProblemError
 from tests.api.conftest import Api
@@ -99,11 +99,11 @@ async def test_one_preview_at_once_for_each_user() -> None:
 
 
 @pytest.mark.parametrize("what", ["/api/alerts", "/api/schedules"])
-async def test_a_page_ends_early_when_it_would_be_large(api: Api, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page_ends_early_when_it_would_be_large(api: Api, what: str) -> None:
     for number in range(7):
         made = {"expression": "AAPL > 1", "description": "x" * 1900, "id": f"a{number}"}
         assert (await api.ann.post("/api/alerts", json=made)).status_code == 201
-    monkeypatch.setattr(paging, "MOST_BYTES", 12_000)
+    api.app.state.settings = api.app.state.settings.model_copy(update={"api_page_bytes": 12_000})
     seen = await walked(api.ann, what)
     assert [one["id"] for page in seen for one in page] == [f"a{number}" for number in range(7)]
     assert 1 < len(seen) < 7

@@ -100,7 +100,7 @@ async def listing(
     wanted = Filter(whose(context, user_id), ALERT, enabled, status, symbol)
     async with context.database.transaction() as work:
         page = await work.schedules.page(wanted, read_time_cursor(cursor), limit + 1)
-    return await page_of(page, limit, AlertOut.of, after_row)
+    return await page_of(request, page, limit, AlertOut.of, after_row)
 
 
 @router.post("/preview", response_model=Params, operation_id="previewAlert", dependencies=[needs(Scope.READ)])
@@ -222,7 +222,7 @@ async def history(
         since = None if context.owner is None else stored.created_at
         page = await work.events.page(id, list(kind or []), read_time_cursor(cursor), limit + 1, since)
     return await page_of(
-        page, limit, lambda one: EventOut.of(one[1]), lambda one: cursor_of(one[0].isoformat(), one[1].id)
+        request, page, limit, lambda one: EventOut.of(one[1]), lambda one: cursor_of(one[0].isoformat(), one[1].id)
     )
 
 

@@ -61,7 +61,7 @@ async def listing(
     wanted = _filter(context, user_id, job_id, job_type, status, since, until)
     async with context.database.transaction() as work:
         page = await work.runs.page(wanted, read_row_cursor(cursor), limit + 1)
-    return await page_of(page, limit, RunOut.of, lambda run: cursor_of(str(run.id)))
+    return await page_of(request, page, limit, RunOut.of, lambda run: cursor_of(str(run.id)))
 
 
 @router.get(

@@ -85,7 +85,7 @@ async def listing(
     wanted = Filter(whose(context, user_id), job_type, enabled, status, target, invalid)
     async with context.database.transaction() as work:
         page = await work.schedules.page(wanted, read_time_cursor(cursor), limit + 1)
-    return await page_of(page, limit, ScheduleOut.of, after_row)
+    return await page_of(request, page, limit, ScheduleOut.of, after_row)
 
 
 @router.get(
@@ -178,7 +178,7 @@ async def audit(request: Request, id: Id, limit: Limit = 50, cursor: Cursor = No
         stored = await context.find(work, id)
         since = None if context.owner is None else stored.created_at
         page = await work.audit.of(id, limit + 1, before=read_row_cursor(cursor), since=since)
-    return await page_of(page, limit, AuditOut.of, lambda one: cursor_of(str(one.id)))
+    return await page_of(request, page, limit, AuditOut.of, lambda one: cursor_of(str(one.id)))
 
 
 def definition_in(body: ScheduleIn, settings: Settings) -> AlertDefinition | JobDefinition:
