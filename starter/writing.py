@@ -97,8 +97,7 @@ async def edit(
     before = stored.schedule.definition if stored.schedule else None
     if before == definition and wanted is stored.enabled:
         return None
-    number = stored.version if isinstance(stored.version, int) else 0  # SQLite lets any program write anything
-    given: dict[str, Any] = {"id": stored.id, "user_id": stored.user_id, "version": number + 1}
+    given: dict[str, Any] = {"id": stored.id, "user_id": stored.user_id, "version": stored.version + 1}
     one = (
         Alert(**given, definition=definition)
         if isinstance(definition, AlertDefinition)
@@ -139,8 +138,7 @@ async def remove(
         DefinitionConflict: when it has another version than the one given.
     """
     await work.schedules.delete(stored.id, expected_version)
-    version = stored.version if isinstance(stored.version, int) else 0
-    await _audit(work, who, "deleted", stored.id, version, now, {"name": stored.name})
+    await _audit(work, who, "deleted", stored.id, int(stored.version), now, {"name": stored.name})
     return Written(ActionKind.DELETE, stored.id, stored.job_type)
 
 

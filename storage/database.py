@@ -25,6 +25,7 @@ from storage.private import private_file, private_folder
 from storage.records import Records
 from storage.runs import Runs
 from storage.schedules import Schedules
+from storage.types import read_json
 
 HEAD = "0005"
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -70,7 +71,7 @@ class Database:
         self.url = async_url(url)
         pool = {} if ":memory:" in self.url else {"pool_size": pool_size, "max_overflow": max_overflow}
         self.engine: AsyncEngine = create_async_engine(
-            self.url, echo=echo, pool_pre_ping="sqlite" not in self.url, **pool
+            self.url, echo=echo, pool_pre_ping="sqlite" not in self.url, json_deserializer=read_json, **pool
         )
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine.sync_engine, "connect", _tune_sqlite)

@@ -10,9 +10,11 @@ from domain.alert import Alert
 from domain.definition import AlertDefinition, read_definition
 from domain.errors import Fault, InvalidInput
 from domain.job import Job, JobDefinition, JobType, read_job
+from domain.text import refuse_steering
 from storage.tables import ScheduleRow
-from storage.types import Unreadable
+from storage.types import MOST_JSON, MOST_LEVELS, OddNumber, OddText, Unreadable
 
+TEXTS = ("id", "user_id", "name", "job_type", "target", "cron", "timezone", "status", "reason")
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 
 
@@ -22,20 +24,9 @@ def read_row(row: ScheduleRow) -> Alert | Job:
     Raises:
         InvalidInput: with every fault, by JSON path from the row.
     """
-    if not ID.fullmatch(str(row.id)):
-        fault = Fault(
-            "$.id", "expected letters, digits, '_', '.', ':' and '-', beginning with a letter or digit", row.id
-        )
-        raise InvalidInput("schedule", [fault])
-    if not isinstance(row.user_id, str) or not 1 <= len(row.user_id) <= 64:
-        raise InvalidInput("schedule", [Fault("$.user_id", "expected 1 to 64 characters", repr(row.user_id)[:80])])
-    numbers = [
-        Fault(f"$.{name}", "expected a whole number", getattr(row, name))
-        for name in ("version", "state_version")
-        if not isinstance(getattr(row, name), int)
-    ]
-    if numbers:
-        raise InvalidInput("schedule", numbers)
+    faults = _odd_cells(row)
+    if faults:
+        raise InvalidInput("schedule", faults)
     params: Any = row.task_params
     try:
         json.dumps([params, row.name, row.target], ensure_ascii=False).encode()
@@ -44,13 +35,37 @@ def read_row(row: ScheduleRow) -> Alert | Job:
     except (TypeError, ValueError):
         pass  # told by what reads it
     if isinstance(params, Unreadable):
-        raise InvalidInput("schedule", [Fault("$.task_params", "is no JSON", params.text[:200])])
+        message = f"is no JSON, or more of it than is read: {MOST_JSON:,} characters, {MOST_LEVELS} levels"
+        raise InvalidInput("schedule", [Fault("$.task_params", message, params.text)])
     if row.job_type == JobType.ALERT:
         return Alert(id=row.id, user_id=row.user_id, version=row.version, definition=_alert(row, params))
     definition = read_job(
         row.job_type, params, name=row.name or "", target=row.target, cron=row.cron or "", timezone=row.timezone
     )
     return Job(id=row.id, user_id=row.user_id, version=row.version, definition=definition)
+
+
+def _odd_cells(row: ScheduleRow) -> list[Fault]:
+    """Cells that hold what no column of that name may hold."""
+    faults = [
+        Fault(f"$.{name}", "is no text of sensible length", str(getattr(row, name)))
+        for name in TEXTS
+        if isinstance(getattr(row, name), OddText)
+    ]
+    if not faults and not ID.fullmatch(row.id):
+        message = "expected letters, digits, '_', '.', ':' and '-', beginning with a letter or digit"
+        faults.append(Fault("$.id", message, row.id))
+    faults += [
+        Fault(f"$.{name}", "expected a whole number", str(getattr(row, name).raw)[:80])
+        for name in ("version", "state_version")
+        if isinstance(getattr(row, name), OddNumber)
+    ]
+    try:
+        if not faults and not 1 <= len(refuse_steering(row.user_id)) <= 64:
+            faults.append(Fault("$.user_id", "expected 1 to 64 characters", row.user_id))
+    except ValueError as error:
+        faults.append(Fault("$.user_id", str(error), row.user_id))
+    return faults
 
 
 def _alert(row: ScheduleRow, params: Any) -> AlertDefinition:

@@ -21,6 +21,7 @@ from domain.job import Job, JobType
 from domain.reconcile import Row
 from storage.reading import columns, job_type, read_row
 from storage.tables import ChangeRow, ScheduleRow
+from storage.types import OddNumber
 
 ALERT = JobType.ALERT.value
 MOST_CHANGES = 2000
@@ -372,7 +373,7 @@ def _brief(
     reason: str,
     state_version: Any,
 ) -> Row:
-    if not isinstance(version, int) or not isinstance(state_version, int):
+    if isinstance(version, OddNumber) or isinstance(state_version, OddNumber):
         digest, version, state_version = None, 0, 0
     inactive = status == Status.INACTIVE
     ended = inactive and reason in (Reason.EXPIRED, Reason.DONE)

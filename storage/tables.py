@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from storage.types import Json, UtcDateTime
+from storage.types import ForeignInteger, ForeignText, Json, UtcDateTime
 
 SERIAL = BigInteger().with_variant(Integer, "sqlite")
 
@@ -47,31 +47,31 @@ class ScheduleRow(Base):
         Index("ix_job_schedules_status", "status", "created_at", "id"),
     )
 
-    id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    user_id: Mapped[str] = mapped_column(String(64), server_default="local")
-    name: Mapped[str] = mapped_column(server_default="")
-    job_type: Mapped[str] = mapped_column(String(32), server_default="alert")
-    target: Mapped[str | None] = mapped_column(String(64))
+    id: Mapped[str] = mapped_column(ForeignText(64), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignText(64), server_default="local")
+    name: Mapped[str] = mapped_column(ForeignText(200), server_default="")
+    job_type: Mapped[str] = mapped_column(ForeignText(32), server_default="alert")
+    target: Mapped[str | None] = mapped_column(ForeignText(64))
     task_params: Mapped[dict[str, Any]] = mapped_column(Json, server_default=text("'{}'"))
-    cron: Mapped[str] = mapped_column(String(256), server_default="")
-    timezone: Mapped[str] = mapped_column(String(64), default="UTC", server_default="UTC")
+    cron: Mapped[str] = mapped_column(ForeignText(256), server_default="")
+    timezone: Mapped[str] = mapped_column(ForeignText(64), default="UTC", server_default="UTC")
     enabled: Mapped[bool] = mapped_column(Boolean, default=True, server_default=true())
-    version: Mapped[int] = mapped_column(default=1, server_default="1")
-    definition_hash: Mapped[str | None] = mapped_column(String(16))
+    version: Mapped[int] = mapped_column(ForeignInteger, default=1, server_default="1")
+    definition_hash: Mapped[str | None] = mapped_column(ForeignText(16))
     next_run_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.current_timestamp())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.current_timestamp())
     errors: Mapped[list[dict[str, Any]] | None] = mapped_column(Json)
 
-    status: Mapped[str] = mapped_column(String(16), default="ARMED", server_default="ARMED")
-    reason: Mapped[str] = mapped_column(String(100), default="created", server_default="created")
-    state_version: Mapped[int] = mapped_column(default=0, server_default="0")
+    status: Mapped[str] = mapped_column(ForeignText(16), default="ARMED", server_default="ARMED")
+    reason: Mapped[str] = mapped_column(ForeignText(100), default="created", server_default="created")
+    state_version: Mapped[int] = mapped_column(ForeignInteger, default=0, server_default="0")
     state: Mapped[dict[str, Any] | None] = mapped_column(Json)
     snoozed_until: Mapped[datetime | None]
     last_bar_close: Mapped[datetime | None]
     last_values: Mapped[dict[str, Any] | None] = mapped_column(Json)
     triggered_at: Mapped[datetime | None]
-    trigger_count: Mapped[int] = mapped_column(default=0, server_default="0")
+    trigger_count: Mapped[int] = mapped_column(ForeignInteger, default=0, server_default="0")
 
 
 class ChangeRow(Base):

@@ -8,16 +8,111 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect
+from sqlalchemy import JSON, DateTime, Dialect, Integer, String
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
+
+from domain.text import cut, printable
+
+MOST_JSON = 2_000_000  # characters; what is larger was never written by us
+MOST_LEVELS = 128
+LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True)
 class Unreadable:
-    """What stands in a JSON column and is no JSON: SQLite lets any program write it."""
+    """What stands in a JSON column and cannot be used: no JSON, or more of it than we read. ``text`` is how it begins."""
 
     text: str
+
+
+class OddText(str):
+    """What stands in a text column and is none that it may hold, as it can be shown; ``raw`` is what stands there."""
+
+    raw: Any
+
+    def __new__(cls, raw: Any) -> OddText:
+        """From what the database gave."""
+        shown = f"<{len(raw):,} bytes>" if isinstance(raw, bytes) else cut(printable(str(raw)[:60]), 60)
+        made = super().__new__(cls, shown)
+        made.raw = raw
+        return made
+
+
+class OddNumber(int):
+    """What stands in a column of whole numbers and is none: zero, to whoever counts; ``raw`` is what stands there."""
+
+    raw: Any
+
+    def __new__(cls, raw: Any) -> OddNumber:
+        """From what the database gave."""
+        made = super().__new__(cls, 0)
+        made.raw = raw
+        return made
+
+
+def read_json(text: Any) -> Any:
+    """The value, or ``Unreadable``; never slow, and nothing that is too deep for whoever walks through it."""
+    if text is None:
+        return None
+    if isinstance(text, str | bytes) and len(text) <= MOST_JSON:
+        try:
+            found = json.loads(text)
+        except (TypeError, ValueError, RecursionError):
+            return Unreadable(_shown(text))
+        brackets = 2 * MOST_LEVELS if isinstance(text, bytes) else text.count("[") + text.count("{")
+        if brackets <= MOST_LEVELS or _levels(found) <= MOST_LEVELS:
+            return found
+    elif isinstance(text, dict | list | int | float | bool):
+        return text  # read by the driver
+    return Unreadable(_shown(text))
+
+
+def _shown(raw: Any) -> str:
+    begin = raw[:200].decode(errors="replace") if isinstance(raw, bytes) else str(raw)[:200]
+    return printable(begin, lines=True)
+
+
+def _levels(data: Any) -> int:
+    level, current = 0, [data]
+    while current and level <= MOST_LEVELS:
+        level += 1
+        below = [one.values() if isinstance(one, dict) else one for one in current if isinstance(one, dict | list)]
+        current = [value for values in below for value in values if isinstance(value, dict | list)]
+    return level
+
+
+class ForeignText(TypeDecorator[str]):
+    """Text of some length that other programs write too: SQLite keeps whatever they do."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
+        """To the database."""
+        return value.raw if isinstance(value, OddText) else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
+        """From the database."""
+        most = self.impl_instance.length  # type: ignore[attr-defined]
+        fits = value is None or (isinstance(value, str) and (most is None or len(value) <= most))
+        return value if fits else OddText(value)
+
+
+class ForeignInteger(TypeDecorator[int]):
+    """A whole number that other programs write too."""
+
+    impl = Integer
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> Any:
+        """To the database."""
+        return value.raw if isinstance(value, OddNumber) else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
+        """From the database."""
+        whole = isinstance(value, int) and abs(value) <= LARGEST
+        return value if value is None or whole else OddNumber(value)
 
 
 class _SqliteDateTime(sqlite.DATETIME):
@@ -51,13 +146,7 @@ class _SqliteJson(UserDefinedType[Any]):
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
         """From the database."""
 
-        def process(value: Any) -> Any:
-            try:
-                return None if value is None else json.loads(value)
-            except (TypeError, ValueError, RecursionError):
-                return Unreadable(str(value))
-
-        return process
+        return read_json
 
 
 class UtcDateTime(TypeDecorator[datetime]):

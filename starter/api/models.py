@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from datetime import datetime
@@ -11,7 +12,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 from pydantic.config import JsonDict
 
 from domain.alert import AlertEvent
+from domain.errors import MOST_FAULTS
 from domain.run import Run
+from domain.text import cut
 from storage.audit import AuditEntry
 from storage.runs import RunCount
 from storage.schedules import StoredSchedule
@@ -20,6 +23,7 @@ ID = r"^[a-z0-9][a-z0-9_.-]{0,62}$"
 TEXT = r"^[^\x00]*$"
 JobName = Literal["alert", "report", "screener", "notification", "data_processing", "backup"]
 Params = dict[str, Any]
+MOST_SHOWN = 4000  # characters of parameters that cannot be read
 EXAMPLE_ALERT: JsonDict = {"symbol": "AAPL", "rule": "rsi(14) > 70 and close > 150", "timeframe": "1h"}
 
 EXAMPLE_ROW: JsonDict = {
@@ -56,6 +60,22 @@ def _few(most: int) -> Callable[[Any], Any]:
         return value
 
     return check
+
+
+def _brief(value: Any) -> Any:
+    """What another program wrote, as an answer can hold it: shortly."""
+    shown = _printable(value)
+    if isinstance(shown, dict | list | str):
+        text = shown if isinstance(shown, str) else json.dumps(shown)
+        return shown if len(text) <= MOST_SHOWN else cut(text, MOST_SHOWN)
+    return str(shown)[:MOST_SHOWN]
+
+
+def _numbers(value: Any) -> dict[str, float | None] | None:
+    """Values by name, where they are some."""
+    if not isinstance(value, dict):
+        return None
+    return value if all(one is None or isinstance(one, int | float) for one in value.values()) else None
 
 
 def _printable(value: Any) -> Any:
@@ -139,24 +159,25 @@ class ScheduleOut(BaseModel):
     def of(cls, stored: StoredSchedule) -> ScheduleOut:
         """From the row."""
         faults = [fault.as_json() for fault in stored.faults]
-        params = _printable(stored.task_params) if stored.schedule is None else stored.task_params
+        params = _brief(stored.task_params) if stored.schedule is None else stored.task_params
+        kept = stored.errors if isinstance(stored.errors, list) and len(stored.errors) <= MOST_FAULTS + 1 else []
         return cls(
             id=stored.id,
             user_id=stored.user_id,
             name=_printable(stored.name),
             job_type=_printable(stored.job_type),
             target=_printable(stored.target),
-            task_params=params if isinstance(params, dict | list | str) else str(params),
+            task_params=params,
             cron=stored.cron,
             timezone=stored.timezone,
             enabled=bool(stored.enabled),
-            version=stored.version if isinstance(stored.version, int) else 0,
+            version=int(stored.version),
             status=stored.status,
             reason=stored.reason,
             next_run_at=stored.next_run_at,
             created_at=stored.created_at,
             updated_at=stored.updated_at,
-            errors=_printable(faults or stored.errors or []),
+            errors=faults or [_printable(one) for one in kept if isinstance(one, dict)],
         )
 
 
@@ -196,7 +217,6 @@ class AlertOut(ScheduleOut):
     def of(cls, stored: StoredSchedule) -> AlertOut:
         """From the row; one that cannot be read has an empty definition."""
         definition = stored.alert.definition if stored.schedule is not None else None
-        values = stored.last_values
         return cls(
             **dict(ScheduleOut.of(stored)),
             symbol=definition.symbol if definition else stored.target or "",
@@ -204,7 +224,7 @@ class AlertOut(ScheduleOut):
             rule=str(definition.rule) if definition else "",
             definition=definition.as_json() if definition else {},
             last_bar_close=stored.last_bar_close,
-            last_values=values if isinstance(values, dict) else None,
+            last_values=_numbers(stored.last_values),
             triggered_at=stored.triggered_at,
             trigger_count=stored.trigger_count,
         )

@@ -34,6 +34,7 @@ from starter.registration import Ownership, TakenByOthers
 from storage.audit import AuditEntry
 from storage.database import Database, UnitOfWork
 from storage.schedules import StoredSchedule
+from storage.types import OddNumber
 from workflows.reconcile import ReconcileWorkflow
 
 EVERY = timedelta(seconds=15)
@@ -213,7 +214,7 @@ async def _audit(work: UnitOfWork, marks: Sequence[tuple[StoredSchedule, Sequenc
     told = await work.audit.newest_versions([str(stored.id) for stored, _ in marks])
     entries = []
     for stored, faults in marks:
-        version = stored.version if isinstance(stored.version, int) else None
+        version = None if isinstance(stored.version, OddNumber) else stored.version
         if version is not None and told.get(str(stored.id)) == version:
             continue
         detail = {"faults": [str(one) for one in faults]} if faults else {}
