@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import os
 import signal
@@ -180,6 +181,7 @@ def stop_on_signal() -> Iterator[asyncio.Event]:
 
 
 def _end() -> None:
-    """Whoever told us to stop would kill us a little later, with no word."""
+    """Whoever told us to stop would kill us a little later, with no word. What hangs is told."""
     log.error("not drained in time", action="drain", seconds=LONGEST_END)
+    faulthandler.dump_traceback(all_threads=True)
     os._exit(1)

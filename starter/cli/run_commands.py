@@ -178,13 +178,17 @@ async def _up(settings: Any, *, embedded: bool) -> None:
 
 
 def _serve(work: Any) -> None:
-    """Runs a long command; what people can mend becomes a plain message."""
+    """Runs a long command; what people can mend becomes a plain message.
+
+    The work has closed all it opened when it returns, and the process leaves by ``os._exit``. So its loop is not closed: that
+    would wait for every thread that is still busy, a backup's or a look-up's, for which nobody waits any more.
+    """
     from worker.client import TemporalUnreachable
     from worker.runner import Stopped
     from worker.temporal_server import ServerFailed
 
     try:
-        asyncio.run(work)
+        asyncio.Runner().run(work)
     except Stopped:
         say("stopped")
     except (ServerFailed, TemporalUnreachable) as error:

@@ -52,6 +52,11 @@ async def test_nothing_the_document_allows_breaks_the_api(
         alerts_home=tmp_path,
         temporal_address=dev_server.client.service_client.config.target_host,
         api_rate_limit="10000000/minute",
+        api_address_rate_limit="10000000/minute",
+        quota_alerts=1_000_000,
+        quota_schedules=1_000_000,
+        quota_ticks=100_000_000,
+        quota_runs=100_000,
     )
     database = Database(url)
     async with installed(dev_server.client, url, tmp_path, providers=[CsvFolder(tmp_path, "UTC")]) as home:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
+from starter.cli.run_commands import _serve
 from worker.runner import Stopped, unless_stopped
 
 
@@ -37,3 +39,20 @@ async def test_any_other_cancellation_passes() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+def test_the_end_waits_for_no_thread_that_is_still_busy() -> None:
+    """What hangs in a thread, a look-up of a name for example, has nobody left who waits for it."""
+    release, finished = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        release.wait(20)
+        finished.set()
+
+    async def work() -> None:
+        asyncio.get_running_loop().run_in_executor(None, hang)
+
+    _serve(work())
+    assert not finished.is_set()
+    release.set()
+    assert finished.wait(60)
