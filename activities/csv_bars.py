@@ -7,8 +7,9 @@ missing value.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from activities.files import read_at_most
 from domain.bar import FIELDS, Bar
-from domain.errors import Fault, InvalidInput
+from domain.errors import Fault, InvalidInput, MoreFaults, first
 
 TIME_NAMES = ("time", "date", "datetime", "timestamp")
 MISSING_WORDS = {"", "nan", "null", "none", "na", "n/a"}
 MOST_FAULTS = 20
+MOST_BYTES = 512 << 20  # ten years of minutes, day and night
 EARLIEST_YEAR, LATEST_YEAR = 1800, 2200
 
 
@@ -65,6 +68,32 @@ def read_bars_csv(path: Path, timezone: str = "UTC") -> BarTable:
     return _table(_read(path), timezone, str(path))
 
 
+@dataclass
+class _Faults:
+    """Those of the first lines, and how many more there are: a file may have millions."""
+
+    told: list[Fault] = field(default_factory=list)
+    left: int = 0
+
+    def add(self, where: Any, name: str, message: str, values: Any = None) -> None:
+        """One for each line where something is true."""
+        lines = np.flatnonzero(np.asarray(where))
+        self.left += max(0, len(lines) - MOST_FAULTS)
+        self.told += [Fault(f"line {at + 2}.{name}", message, _shown(values, at)) for at in lines[:MOST_FAULTS]]
+
+    def first(self) -> tuple[Fault, ...]:
+        """In the order of their lines."""
+        told = sorted(self.told, key=lambda fault: int(fault.path.removeprefix("line ").partition(".")[0]))
+        return first([*told, MoreFaults("$", "more faults", count=self.left)] if self.left else told, MOST_FAULTS)
+
+
+def _shown(values: Any, at: int) -> Any:
+    if values is None:
+        return None
+    value = values[at] if isinstance(values, np.ndarray) else values.iloc[at]
+    return None if pd.isna(value) else float(value) if isinstance(value, float) else str(value)
+
+
 def bars_of(rows: Sequence[Mapping[str, Any]]) -> BarTable:
     """The same of rows with ``time``, ``open`` and the other fields, None for a missing value.
 
@@ -86,16 +115,13 @@ def _json_path(line: str) -> str:
 
 
 def _table(frame: pd.DataFrame, timezone: str, what: str) -> BarTable:
-    faults: list[Fault] = []
+    faults = _Faults()
     times = _times(frame, timezone, faults)
     columns = {name: _numbers(frame, name, faults) for name in FIELDS}
-    if not faults:
+    if not faults.told:
         _check_rows(times, columns, faults)
-    if faults:
-        more = len(faults) - MOST_FAULTS
-        if more > 0:
-            faults = [*faults[:MOST_FAULTS], Fault("$", f"and {more} more faults")]
-        raise InvalidInput(what, faults)
+    if faults.told:
+        raise InvalidInput(what, faults.first())
     seconds = times.to_numpy(dtype=np.int64)
     return BarTable(seconds, columns, _interval(frame["time"], seconds))
 
@@ -106,7 +132,12 @@ def _read(path: Path) -> pd.DataFrame:
 
     try:
         frame = pd.read_csv(
-            path, encoding="utf-8-sig", skipinitialspace=True, dtype={0: str}, index_col=False, low_memory=False
+            BytesIO(read_at_most(path, MOST_BYTES)),
+            encoding="utf-8-sig",
+            skipinitialspace=True,
+            dtype={0: str},
+            index_col=False,
+            low_memory=False,
         )
     except FileNotFoundError:
         raise refuse("there is no such file") from None
@@ -130,17 +161,13 @@ def _read(path: Path) -> pd.DataFrame:
     return frame.rename(columns={named: "time"})
 
 
-def _times(frame: pd.DataFrame, timezone: str, faults: list[Fault]) -> pd.Series:
+def _times(frame: pd.DataFrame, timezone: str, faults: _Faults) -> pd.Series:
     texts = frame["time"].astype("string").str.strip()
     parsed = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
-    for index in np.flatnonzero(parsed.isna().to_numpy()):
-        value = texts.iloc[index]
-        shown = None if pd.isna(value) else value
-        faults.append(Fault(f"line {index + 2}.time", "expected an ISO time such as 2026-01-05T14:30:00Z", shown))
-    for index in np.flatnonzero(((parsed.dt.year < EARLIEST_YEAR) | (parsed.dt.year > LATEST_YEAR)).to_numpy()):
-        expected = f"expected a year from {EARLIEST_YEAR} to {LATEST_YEAR}"
-        faults.append(Fault(f"line {index + 2}.time", expected, texts.iloc[index]))
-    if timezone != "UTC" and not faults:
+    faults.add(parsed.isna(), "time", "expected an ISO time such as 2026-01-05T14:30:00Z", texts)
+    years = (parsed.dt.year < EARLIEST_YEAR) | (parsed.dt.year > LATEST_YEAR)
+    faults.add(years, "time", f"expected a year from {EARLIEST_YEAR} to {LATEST_YEAR}", texts)
+    if timezone != "UTC" and not faults.told:
         carries = texts.str.contains(r"(?:Z|[+-]\d\d:?\d\d)$", regex=True) & (texts.str.len() > 10)
         wall = parsed.dt.tz_localize(None)
         local = wall.dt.tz_localize(timezone, ambiguous=np.ones(len(wall), dtype=bool), nonexistent="shift_forward")
@@ -149,7 +176,7 @@ def _times(frame: pd.DataFrame, timezone: str, faults: list[Fault]) -> pd.Series
     return parsed.dt.tz_localize(None).astype("datetime64[s]").astype("int64")
 
 
-def _numbers(frame: pd.DataFrame, name: str, faults: list[Fault]) -> NDArray[np.float64]:
+def _numbers(frame: pd.DataFrame, name: str, faults: _Faults) -> NDArray[np.float64]:
     if name not in frame.columns:
         return np.full(len(frame), np.nan)
     column = frame[name]
@@ -159,13 +186,9 @@ def _numbers(frame: pd.DataFrame, name: str, faults: list[Fault]) -> NDArray[np.
         numbers = column.map(_as_float)
     if not pd.api.types.is_numeric_dtype(column):
         texts = column.astype("string").str.strip().str.lower().fillna("")
-        for index in np.flatnonzero((numbers.isna() & ~texts.isin(MISSING_WORDS)).to_numpy()):
-            faults.append(
-                Fault(f"line {index + 2}.{name}", "expected a number or an empty cell", str(column.iloc[index]))
-            )
+        faults.add(numbers.isna() & ~texts.isin(MISSING_WORDS), name, "expected a number or an empty cell", column)
     values: NDArray[np.float64] = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
-    for index in np.flatnonzero(np.isinf(values)):
-        faults.append(Fault(f"line {index + 2}.{name}", "expected a finite number", str(column.iloc[index])))
+    faults.add(np.isinf(values), name, "expected a finite number", column)
     return values
 
 
@@ -178,19 +201,15 @@ def _as_float(cell: Any) -> float:
         return np.nan
 
 
-def _check_rows(times: pd.Series, columns: dict[str, NDArray[np.float64]], faults: list[Fault]) -> None:
+def _check_rows(times: pd.Series, columns: dict[str, NDArray[np.float64]], faults: _Faults) -> None:
     seconds = times.to_numpy(dtype=np.int64)
-    for index in np.flatnonzero(np.diff(seconds) <= 0) + 1:
-        what = "repeats the time of the line before" if seconds[index] == seconds[index - 1] else "goes back in time"
-        faults.append(Fault(f"line {index + 2}.time", f"{what}; bars must ascend"))
+    steps = np.diff(seconds, prepend=seconds[0] - 1)
+    faults.add(steps == 0, "time", "repeats the time of the line before; bars must ascend")
+    faults.add(steps < 0, "time", "goes back in time; bars must ascend")
     for name in ("open", "high", "low", "close"):
-        for index in np.flatnonzero(columns[name] <= 0):
-            faults.append(Fault(f"line {index + 2}.{name}", "expected a price above 0", float(columns[name][index])))
-    for index in np.flatnonzero(columns["volume"] < 0):
-        faults.append(Fault(f"line {index + 2}.volume", "expected 0 or more", float(columns["volume"][index])))
-    for index in np.flatnonzero(columns["high"] < columns["low"]):
-        faults.append(Fault(f"line {index + 2}.high", "is below the low", float(columns["high"][index])))
-    faults.sort(key=lambda fault: int(fault.path.removeprefix("line ").partition(".")[0]))
+        faults.add(columns[name] <= 0, name, "expected a price above 0", columns[name])
+    faults.add(columns["volume"] < 0, "volume", "expected 0 or more", columns["volume"])
+    faults.add(columns["high"] < columns["low"], "high", "is below the low", columns["high"])
 
 
 def _interval(texts: pd.Series, seconds: NDArray[np.int64]) -> timedelta:

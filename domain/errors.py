@@ -79,9 +79,9 @@ class InvalidInput(ValueError):
     """Something a person wrote cannot be used; ``faults`` holds the reasons in reading order, at most the first hundred."""
 
     def __init__(self, what: str, faults: Iterable[Fault]) -> None:
-        self.what = what
+        self.what = cut(printable(what), MOST_PATH)
         self.faults = first(faults)
-        super().__init__(f"{what}: " + "; ".join(str(fault) for fault in self.faults))
+        super().__init__(f"{self.what}: " + "; ".join(str(fault) for fault in self.faults))
 
     def under(self, path: str) -> list[Fault]:
         """The same faults, their paths moved below ``path`` (``$`` becomes ``path``)."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from domain.text import cut, printable
 from starter.writing import Who
 from storage.database import Database, UnitOfWork
 from storage.schedules import StoredSchedule
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from starter.gateway import Gateway
 
 ANSWER_SECONDS = 8.0
+MOST_NAME = 100
 T = TypeVar("T")
 
 
@@ -27,7 +29,7 @@ class NotFound(Exception):
     """Nothing has that id."""
 
     def __init__(self, name: str, kind: str = "alert", see: str = "alerts list") -> None:
-        super().__init__(f"there is no {kind} '{name}'; see '{see}'")
+        super().__init__(f"there is no {kind} '{cut(printable(name[:MOST_NAME]), MOST_NAME)}'; see '{see}'")
 
 
 class NoAnswer(Exception):

@@ -209,7 +209,10 @@ class Schedules:
         for one in found:
             if one.schedule is None:  # one bad row must not hide the others
                 log.error(
-                    "definition unreadable", action="list_definitions", alert_id=one.id, error=str(one.faults)[:500]
+                    "definition unreadable",
+                    action="list_definitions",
+                    alert_id=one.id,
+                    error="; ".join(str(fault) for fault in one.faults)[:500],
                 )
         return [one for one in found if one.schedule is not None]
 

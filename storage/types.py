@@ -25,6 +25,9 @@ class Unreadable:
 
     text: str
 
+    def __str__(self) -> str:
+        return self.text
+
 
 class OddText(str):
     """What stands in a text column and is none that it may hold, as it can be shown; ``raw`` is what stands there."""

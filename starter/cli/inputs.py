@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from activities.files import read_at_most
 from domain import zones
 from domain.definition import AlertDefinition, read_definition
 from domain.errors import Fault, InvalidInput
 from starter.cli.output import INVALID, Failure
 
 MOST_USER = 64
+ENOUGH = 1000  # faults: a file with more is another kind of file
+MOST_BYTES = 64 << 20  # of a file of definitions
 ID = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,62}$")
 
 
@@ -27,7 +30,8 @@ def read_json(path: str) -> Any:
         InvalidInput: with the line and column of the fault.
     """
     try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8-sig")
+        raw = sys.stdin.buffer.read(MOST_BYTES) if path == "-" else read_at_most(Path(path), MOST_BYTES)
+        text = raw.decode("utf-8-sig")
     except FileNotFoundError:
         raise InvalidInput(path, [Fault("$", "there is no such file")]) from None
     except (OSError, UnicodeDecodeError) as error:
@@ -76,12 +80,16 @@ def one_definition(what: str) -> Any:
 
 def read_all(path: str, overrides: dict[str, Any] | None = None) -> list[AlertDefinition]:
     """All definitions of a file, or every fault of all of them."""
-    found, faults = [], []
+    found: list[AlertDefinition] = []
+    faults: list[Fault] = []
     for base, data in definitions_in(path):
         try:
             found.append(read_definition(merged(data, overrides or {})))
         except InvalidInput as error:
             faults += error.under(base)
+        if len(faults) > ENOUGH:
+            faults.insert(0, Fault("$", f"has so many faults that nothing after {base} was looked at"))
+            break
     if faults:
         raise InvalidInput(path, faults)
     return found

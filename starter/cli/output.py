@@ -59,7 +59,7 @@ def number(value: float | None) -> str:
 
 def print_json(data: Any) -> None:
     """Data alone on stdout."""
-    sys.stdout.write(json.dumps(plain(data), indent=2, allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(plain(data), indent=2, allow_nan=False, default=str) + "\n")
 
 
 def say(text: str) -> None:
