@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from activities.market_data.market import FOREX, Continuous, Market
 from domain import timeframe
 from domain.bar import Bar
+from domain.text import MOST_SAID, printable, said
 
 if TYPE_CHECKING:
     from activities.market_data.gate import Gate
@@ -109,11 +110,11 @@ def grace_of(provider: BarProvider, frame: str, market: Market | None) -> timede
 
 
 class ProviderError(Exception):
-    """A provider did not give what was asked. Its text is safe to show: no URL, no key."""
+    """A provider did not give what was asked. Its text is safe to show: one short line, no URL, no key."""
 
     def __init__(self, provider: str, message: str) -> None:
         self.provider = provider
-        super().__init__(f"{provider}: {message}")
+        super().__init__(said(printable(f"{provider}: {message[:MOST_SAID]}")))
 
 
 class ProviderUnavailable(ProviderError):

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from tests.hostile.catalogue import BODIES, VALUES
 
 LONGEST_ADDRESS = 12_000
+A_ROW = 12  # a list of more has more of the same
 GOOD: dict[str, Any] = {
     "createAlert": {"symbol": "AAPL", "rule": "close > 1e9", "timeframe": "1h", "enabled": False},
     "updateAlert": {"description": "edited"},
@@ -94,10 +95,10 @@ def _in_body(name: str, method: str, path: str) -> Iterator[Thrown]:
     good = GOOD.get(name, {})
     for what, value in VALUES.items():
         yield Thrown(f"{name} body: {what}", method, path, _json(value))
-        for place, body in _replaced(good, value):
+        for place, body in replaced(good, value):
             yield Thrown(f"{name} {place}: {what}", method, path, _json(body))
         if "symbol" in good:
-            for place, rule in _replaced(TREE, value):
+            for place, rule in replaced(TREE, value):
                 yield Thrown(f"{name} $.rule{place[1:]}: {what}", method, path, _json({**good, "rule": rule}))
             for more in (
                 "options",
@@ -113,18 +114,19 @@ def _in_body(name: str, method: str, path: str) -> Iterator[Thrown]:
                 yield Thrown(f"{name} $.{more}: {what}", method, path, _json({**good, more: value}))
 
 
-def _replaced(good: Any, value: Any, place: str = "$") -> Iterator[tuple[str, Any]]:
+def replaced(good: Any, value: Any, place: str = "$") -> Iterator[tuple[str, Any]]:
     """The body with each of its parts in turn replaced."""
     if isinstance(good, dict):
         for name, part in good.items():
             yield f"{place}.{name}", {**good, name: value}
-            for deeper, body in _replaced(part, value, f"{place}.{name}"):
+            for deeper, body in replaced(part, value, f"{place}.{name}"):
                 yield deeper, {**good, name: body}
         yield f"{place}.unknown", {**good, "unknown": value}
-    elif isinstance(good, list) and good:
-        yield f"{place}[0]", [value, *good[1:]]
-        for deeper, body in _replaced(good[0], value, f"{place}[0]"):
-            yield deeper, [body, *good[1:]]
+    elif isinstance(good, list):
+        for at, part in enumerate(good[:1] if len(good) > A_ROW else good):
+            yield f"{place}[{at}]", [*good[:at], value, *good[at + 1 :]]
+            for deeper, body in replaced(part, value, f"{place}[{at}]"):
+                yield deeper, [*good[:at], body, *good[at + 1 :]]
 
 
 def _in_headers(name: str, method: str, path: str, good: Any) -> Iterator[Thrown]:

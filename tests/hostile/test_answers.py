@@ -1,0 +1,118 @@
+"""What vendors answer: any part of it may be anything. Bars come out true or not at all, the reason is short, nothing waits."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import os
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from activities.market_data.provider import ProviderError
+from tests.activities.test_vendors import ALL, KEY, NOW, Pair
+from tests.hostile.catalogue import BODIES, VALUES
+from tests.hostile.doors import replaced
+from tests.stand_ins.server import Asked, Reply, StandIn
+from tests.stand_ins.vendor import Vendor
+from worker.wiring import VENDOR_CLASSES
+
+SAMPLE = None if os.environ.get("HOSTILE") == "all" else 40
+LONGEST_GAP = 1.0
+
+
+class Hostile:
+    """A vendor that answers well but for one thing."""
+
+    def __init__(self, vendor: Vendor) -> None:
+        self.vendor = vendor
+        self.place: str | None = None
+        self.value: Any = None
+        self.raw: bytes | None = None
+        self.whole: list[Any] = []
+
+    def __call__(self, asked: Asked) -> Reply:
+        """Well, but for what is set."""
+        reply = self.vendor(asked)
+        if self.raw is not None:
+            return Reply(200, self.raw.decode("latin-1"))
+        if isinstance(reply.body, str):
+            return reply
+        if self.place is None:
+            self.whole.append(reply.body)
+            return reply
+        body = next((made for place, made in replaced(reply.body, self.value) if place == self.place), reply.body)
+        return Reply(reply.status, json.dumps(body), reply.content, reply.headers)
+
+
+@asynccontextmanager
+async def gaps() -> AsyncIterator[list[float]]:
+    """How long the loop was held up, at the longest."""
+    longest, end = [0.0], asyncio.Event()
+
+    async def tick() -> None:
+        while not end.is_set():
+            before = time.perf_counter()
+            await asyncio.sleep(0.005)
+            longest[0] = max(longest[0], time.perf_counter() - before)
+
+    task = asyncio.create_task(tick())
+    yield longest
+    end.set()
+    await task
+
+
+@pytest.mark.parametrize("kind", ALL, ids=lambda one: one.name)
+async def test_any_part_of_an_answer_may_be_anything(kind: Any) -> None:
+    vendor: Vendor = kind(lambda: NOW)
+    hostile = Hostile(vendor)
+    async with StandIn(hostile) as server:
+        first = VENDOR_CLASSES[vendor.name](server.settings(KEY), lambda: NOW)
+        pair = Pair(vendor, server, first)
+        request = pair.request("1d", NOW - timedelta(days=30))
+        assert (await first.fetch(request)).bars
+        await first.close()
+        places = sorted({place for body in hostile.whole for place, _ in replaced(body, None)})
+        thrown: list[tuple[str | None, str]] = [(place, what) for place in places for what in VALUES]
+        thrown += [(None, what) for what in BODIES]
+        wrong = []
+        for place, what in thrown if SAMPLE is None else random.Random(len(thrown)).sample(thrown, SAMPLE):
+            hostile.place, hostile.value = place, VALUES.get(what)
+            hostile.raw = BODIES[what] if place is None else None
+            if found := await _fetched(vendor, server, pair, request):
+                wrong.append(f"{place}: {what}: {found}")
+    assert wrong == []
+    assert len(thrown) > 150
+
+
+async def _fetched(vendor: Vendor, server: StandIn, pair: Pair, request: Any) -> str:
+    """What is wrong with how the answer was taken; what holds the loop up but once is the machine's."""
+    gap = 0.0
+    for _ in range(2):
+        provider = VENDOR_CLASSES[vendor.name](server.settings(KEY), lambda: NOW)
+        try:
+            async with gaps() as longest:
+                bars = (await provider.fetch(request)).bars
+        except ProviderError as error:
+            said = str(error)
+            if len(said) > 1000 or any(ord(mark) < 32 for mark in said):
+                return f"says {said[:200]!r}"
+        except Exception as error:
+            return f"{type(error).__name__}: {str(error)[:200]}"
+        else:
+            for bar in bars:
+                prices = (bar.open, bar.high, bar.low, bar.close)
+                if any(math.isinf(price) or price <= 0 for price in prices if not math.isnan(price)):
+                    return f"gives {bar}"
+        finally:
+            await provider.close()
+        gap = longest[0]
+        if gap < LONGEST_GAP:
+            return ""
+    return f"holds the loop up for {gap:.1f} s"
