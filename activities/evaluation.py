@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from temporalio import activity
@@ -37,6 +38,7 @@ from domain.operand import Series as Operand
 
 LOCAL_FETCH_SECONDS = 2.0
 LONGEST_CATCH_UP = 10_000
+A_FEW_VALUES = 400  # each takes some 50 microseconds; more hold up every other alert, and go to a thread
 KEPT_VALUES = 20_000
 
 
@@ -77,7 +79,9 @@ class Evaluation:
         ]
         if since is None and own.doubt is not None and own.freshness is Freshness.SETTLING:
             new = []  # the newest bar is held back, and an older one is not what was asked for
-        snapshots = self._snapshots(wanted, operands, series, others_series, new)
+        compute = partial(self._snapshots, wanted, operands, series, others_series, new)
+        many = min(len(new), MAX_SNAPSHOTS) * len(operands) > A_FEW_VALUES
+        snapshots = await asyncio.to_thread(compute) if many else compute()
         forming = None
         if wanted.forming and series.forming is not None:
             forming = self._snapshot(wanted, operands, _with_forming(series), others_series, len(series.bars))
