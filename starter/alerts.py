@@ -150,7 +150,7 @@ async def _handle(context: Context, alert_id: str, *, ended: bool = False) -> Wo
     """The workflow of an alert that has a row; raises ``NotFound``, ``AlertGone``, ``NoAnswer`` or ``TemporalUnreachable``."""
     from starter.registration import TakenByOthers, running
 
-    await context.alert(alert_id)
+    alert_id = (await context.alert(alert_id)).id
     client = await context.gateway.client()
     try:
         with _reaching(alert_id):
@@ -207,6 +207,7 @@ async def snooze(context: Context, alert_id: str, until: str, reason: str = "") 
         await answered(alert_id, handle.signal("snooze", SnoozeRequest(until=until)))
     who, detail = context.who, {"until": until, "reason": reason}
     async with context.database.transaction() as work:
+        alert_id = (await context.find(work, alert_id, ALERT)).id
         await work.audit.add(AuditEntry(now(), who.user_id, who.client, "snoozed", "schedule", alert_id, None, detail))
 
 

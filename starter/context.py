@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.text import cut, printable
+from starter.names import marked
 from starter.writing import Who
 from storage.database import Database, UnitOfWork
 from storage.schedules import StoredSchedule
@@ -77,6 +78,8 @@ class Context:
             NotFound: when there is none, or it is somebody else's.
         """
         found = await work.schedules.get(schedule_id, job_type)
+        if self.owner is not None and (found is None or found.user_id != self.owner):
+            found = await work.schedules.get(marked(schedule_id, self.owner), job_type)
         if found is None or (self.owner is not None and found.user_id != self.owner):
             if job_type == "alert":
                 raise NotFound(schedule_id)

@@ -23,6 +23,7 @@ from starter.context import Context
 from starter.gateway import Gateway
 from starter.keys import Scope as KeyScope
 from starter.keys import verify
+from starter.names import mark_of
 from starter.writing import Who
 from storage.database import Database
 from worker.http_server import address_of
@@ -85,7 +86,9 @@ class Guard:
                 raise
             await respond(found, request_id)(scope, receive, sending)
             return
-        await self.app(scope, body.again(content, receive), sending)
+        principal: Principal | None = scope.get("principal")
+        telling = sending if principal is None or principal.is_admin else unmarked(sending, principal.user_id)
+        await self.app(scope, body.again(content, receive), telling)
 
     async def _check(self, scope: Scope, extra: list[tuple[bytes, bytes]]) -> None:
         path = scope["path"]
@@ -127,6 +130,27 @@ class Guard:
         if not passed:
             headers = {"Retry-After": str(max(1, wait))}
             raise ProblemError(429, "too-many-requests", f"more than {allowed} requests", headers=headers)
+
+
+def unmarked(send: Send, user_id: str) -> Send:
+    """Tells a user nothing of the mark that an id of theirs bears where another user had it first."""
+    mark = mark_of(user_id).encode()
+    start: Message = {}
+
+    async def sending(message: Message) -> None:
+        nonlocal start
+        if message["type"] == "http.response.start":
+            start = {**message, "headers": [(name, value.replace(mark, b"")) for name, value in message["headers"]]}
+            return
+        plain = message.get("body", b"").replace(mark, b"")
+        if start:
+            size = str(len(plain)).encode()
+            headers = [(name, size if name == b"content-length" else value) for name, value in start["headers"]]
+            await send({**start, "headers": headers})
+            start = {}
+        await send({**message, "body": plain})
+
+    return sending
 
 
 def needs(scope: KeyScope) -> Any:

@@ -114,7 +114,8 @@ async def test_others_see_nothing_and_admins_all(api: Api) -> None:
     given = await api.admin.post("/api/schedules", json={**ALERT, "user_id": "bob"})
     assert given.json()["user_id"] == "bob"
     assert (await api.bob.post("/api/schedules", json={**ALERT, "user_id": "ann"})).status_code == 403
-    assert (await api.bob.post("/api/schedules", json={**ALERT, "id": "anns"})).status_code == 409
+    assert (await api.bob.post("/api/schedules", json={**ALERT, "id": "anns"})).status_code == 201
+    assert (await api.ann.get("/api/schedules/anns")).json()["user_id"] == "ann"
 
 
 async def test_keys_and_scopes(api: Api) -> None:

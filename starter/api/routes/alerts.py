@@ -40,6 +40,7 @@ from starter.api.routes.schedules import (
     changed,
     created,
     deleted,
+    free_id,
     made,
 )
 from starter.api.writes import Outcome, etag, expected_version, perform
@@ -74,9 +75,10 @@ async def create(request: Request, body: NewAlert, idempotency_key: IdempotencyK
     definition = await asyncio.to_thread(read_definition, given)
     user_id = owner_wanted(request, body.user_id)
     SchemaFolder(context.settings.alert_schema_dir).check_definition(definition)
-    alert = Alert(id=body.id or writing.new_id(definition), user_id=user_id, definition=definition)
+    wanted = body.id or writing.new_id(definition)
 
     async def change(work: UnitOfWork) -> Outcome:
+        alert = Alert(id=await free_id(work, context, wanted), user_id=user_id, definition=definition)
         await quotas.check(work, context, alert, enabled=body.enabled)
         disabled = () if body.enabled else (alert.id,)
         written = await writing.create(work, context.who, [alert], now(), disabled=disabled)
@@ -152,7 +154,7 @@ async def update(request: Request, id: Id, body: AlertFields, if_match: IfMatch 
         expected_version(if_match, stored)
         definition = await asyncio.to_thread(edited, stored.alert.definition, body.given())
         SchemaFolder(context.settings.alert_schema_dir).check_definition(definition)
-        await quotas.check(work, context, made(id, stored.user_id, definition), enabled=stored.enabled)
+        await quotas.check(work, context, made(stored.id, stored.user_id, definition), enabled=stored.enabled)
         written = await writing.edit(work, context.who, stored, definition, now())
         return await changed(work, context, id, (written,) if written else (), AlertOut)
 
@@ -220,7 +222,7 @@ async def history(
     async with context.database.transaction() as work:
         stored = await context.find(work, id, ALERT)
         since = None if context.owner is None else stored.created_at
-        page = await work.events.page(id, list(kind or []), read_time_cursor(cursor), limit + 1, since)
+        page = await work.events.page(stored.id, list(kind or []), read_time_cursor(cursor), limit + 1, since)
     return await page_of(
         request, page, limit, lambda one: EventOut.of(one[1]), lambda one: cursor_of(one[0].isoformat(), one[1].id)
     )

@@ -22,6 +22,7 @@ from starter.api.routes.schedules import LOCATION, IdempotencyKey, ordered
 from starter.api.writes import Outcome, perform
 from starter.context import Context
 from starter.keys import Scope
+from starter.names import marked
 from starter.schemas import SchemaFolder
 from storage.database import UnitOfWork
 from storage.runs import RunFilter
@@ -58,6 +59,7 @@ async def listing(
 ) -> Response:
     """Runs, newest first."""
     context = context_of(request)
+    job_id = await _own(context, job_id)
     wanted = _filter(context, user_id, job_id, job_type, status, since, until)
     async with context.database.transaction() as work:
         page = await work.runs.page(wanted, read_row_cursor(cursor), limit + 1)
@@ -77,6 +79,7 @@ async def statistics(
 ) -> RunStatistics:
     """Runs counted by type and status, with their mean duration."""
     context = context_of(request)
+    job_id = await _own(context, job_id)
     wanted = _filter(context, user_id, job_id, job_type, None, since, until)
     async with context.database.transaction() as work:
         counts = await work.runs.statistics(wanted)
@@ -155,6 +158,15 @@ async def _run_once(request: Request, job_type: JobType, body: Params, key: str 
         return ordered(await runs.order(work, job_type, context.who.user_id, None, body))
 
     return await perform(request, context, change, key)
+
+
+async def _own(context: Context, job_id: str | None) -> str | None:
+    """The id under which the user's own schedule of that name is kept."""
+    if job_id is None or context.owner is None:
+        return job_id
+    async with context.database.transaction() as work:
+        found = await work.schedules.get(job_id)
+    return job_id if found is None or found.user_id == context.owner else marked(job_id, context.owner)
 
 
 def _filter(

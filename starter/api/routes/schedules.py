@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 
 from domain.alert import Alert
 from domain.definition import AlertDefinition
+from domain.errors import Fault, InvalidInput
 from domain.job import Job, JobDefinition, JobType
 from domain.run import Run
 from starter import quotas, writing
@@ -20,6 +21,7 @@ from starter.api.problems import ProblemError
 from starter.api.writes import Outcome, etag, expected_version, perform
 from starter.context import Context, now
 from starter.keys import Scope
+from starter.names import MOST_CHOSEN, marked
 from starter.runs import order
 from starter.schemas import SchemaFolder
 from storage.database import UnitOfWork
@@ -52,10 +54,11 @@ async def create(request: Request, body: NewSchedule, idempotency_key: Idempoten
     context = context_of(request)
     user_id = owner_wanted(request, body.user_id)
     definition = await asyncio.to_thread(definition_in, body, context.settings)
-    one = made(body.id or writing.new_id(definition), user_id, definition)
+    wanted = body.id or writing.new_id(definition)
     for_admins_alone(context, body.job_type)
 
     async def change(work: UnitOfWork) -> Outcome:
+        one = made(await free_id(work, context, wanted), user_id, definition)
         await quotas.check(work, context, one, enabled=body.enabled)
         written = await writing.create(work, context.who, [one], now(), disabled=() if body.enabled else (one.id,))
         return await created(work, context, one.id, tuple(written))
@@ -125,7 +128,7 @@ async def replace(request: Request, id: Id, body: ScheduleIn, if_match: IfMatch 
         if stored.job_type != body.job_type:
             raise writing.Refused(f"{id} is of type {stored.job_type}; delete it and make another")
         definition = await asyncio.to_thread(definition_in, body, context.settings)
-        await quotas.check(work, context, made(id, stored.user_id, definition), enabled=body.enabled)
+        await quotas.check(work, context, made(stored.id, stored.user_id, definition), enabled=body.enabled)
         written = await writing.edit(work, context.who, stored, definition, now(), enabled=body.enabled)
         return await changed(work, context, id, (written,) if written else ())
 
@@ -177,7 +180,7 @@ async def audit(request: Request, id: Id, limit: Limit = 50, cursor: Cursor = No
     async with context.database.transaction() as work:
         stored = await context.find(work, id)
         since = None if context.owner is None else stored.created_at
-        page = await work.audit.of(id, limit + 1, before=read_row_cursor(cursor), since=since)
+        page = await work.audit.of(stored.id, limit + 1, before=read_row_cursor(cursor), since=since)
     return await page_of(request, page, limit, AuditOut.of, lambda one: cursor_of(str(one.id)))
 
 
@@ -215,6 +218,21 @@ def made(id: str, user_id: str, definition: AlertDefinition | JobDefinition) -> 
     if isinstance(definition, JobDefinition):
         return Job(id=id, user_id=user_id, definition=definition)
     return Alert(id=id, user_id=user_id, definition=definition)
+
+
+async def free_id(work: UnitOfWork, context: Context, wanted: str) -> str:
+    """The id, or where another user has it, the same with the asker's mark: nobody learns here what others have.
+
+    Raises:
+        InvalidInput: it is too long to be marked.
+    """
+    owner = context.owner
+    if owner is None:
+        return wanted
+    if len(wanted) > MOST_CHOSEN:
+        raise InvalidInput("the request", [Fault("$.id", f"expected at most {MOST_CHOSEN} characters", wanted)])
+    theirs = await work.schedules.get(wanted)
+    return wanted if theirs is None or theirs.user_id == owner else marked(wanted, owner)
 
 
 async def created(
