@@ -23,6 +23,7 @@ from tests.stand_ins.server import Asked, Reply, StandIn
 from tests.stand_ins.vendor import Vendor
 from worker.wiring import VENDOR_CLASSES
 
+pytestmark = pytest.mark.timeout(1800)
 SAMPLE = None if os.environ.get("HOSTILE") == "all" else 40
 LONGEST_GAP = 1.0
 

@@ -19,6 +19,7 @@ from storage.database import Database
 from tests.hostile.catalogue import BODIES, MARKUP, STEERING, VALUES
 from tests.hostile.test_columns import CELLS, COLUMNS, put
 
+pytestmark = pytest.mark.timeout(1800)
 SAMPLE = None if os.environ.get("HOSTILE") == "all" else 60
 GOOD = {"symbol": "AAPL", "rule": "close > 1", "name": "n"}
 HEAD = "time,open,high,low,close,volume\n"

@@ -12,6 +12,7 @@ from domain.definition import AlertDefinition, read_definition
 from domain.errors import MOST_FAULTS, Fault, InvalidInput, MoreFaults
 from domain.job import PARAMS, read_job
 from domain.text import markdown, printable, refuse_steering, said
+from domain.zones import zone
 
 
 def deep(levels: int) -> Any:
@@ -123,3 +124,11 @@ def test_what_is_kept_for_ever_is_short() -> None:
 def test_markdown_is_shown_as_it_was_written() -> None:
     assert markdown("# *AAPL* <b> [x](http://e) BRK-B 1.5") == r"\# \*AAPL\* \<b\> \[x\](http:\//e) BRK-B 1.5"
     assert markdown("- a\n2. b") == "\\- a\n2\\. b"
+
+
+@pytest.mark.parametrize(
+    "name", ["a/" * 5000 + "a", "../" * 5000, "0-59/1," * 3000, "\x00", "America/", "/etc/localtime", "x" * 65]
+)
+def test_no_name_of_a_zone_is_looked_up_for_long(name: str) -> None:
+    with pytest.raises(ValueError, match="expected an IANA time zone"):
+        zone(name)
