@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
@@ -52,7 +53,9 @@ def is_allowed(text: str, *, private: bool) -> bool:
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """What the system says the name stands for, each address once."""
+    """What the system says the name stands for, each address once; an address stands for itself."""
+    with suppress(ValueError):
+        return [str(ip_address(host))]
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, proto=6)
     return list(dict.fromkeys(str(one[4][0]) for one in found))

@@ -87,7 +87,7 @@ async def test_a_storm_of_every_fault(database: Database, capsys: pytest.Capture
         expected = [BEGIN]
         for fault in EVERY_FAULT:
             first.fault = fault
-            providers[0].client.timeout = 0.05 if fault == "slow_drip" else PATIENT  # then all of its answers hang
+            providers[0].client.out.timeout = 0.05 if fault == "slow_drip" else PATIENT  # then all of its answers hang
             for gate in (provider.gate for provider in providers):
                 gate.succeeded()  # each way is met by a vendor that was well before
             before = len(one.asked), len(two.asked)

@@ -19,6 +19,7 @@ from activities.market_data.service import MarketData
 from domain.alert import Alert, AlertEvent, AlertState, EventKind
 from domain.rearm import step
 from storage.database import Database
+from storage.schedules import StoredSchedule
 from tests.e2e.processes import Home, eventually
 
 RULES = [
@@ -112,7 +113,9 @@ async def test_r704_kills_lose_and_double_nothing(tmp_path: Path) -> None:
             assert stored is not None
             recorded = await work.events.of_alert(one["id"])
         rows = [event for event in recorded if event.kind is not EventKind.LATE]
-        assert rows
+        if not rows:  # the market may give one of them nothing to tell for so short a time
+            assert await nothing_to_tell(stored), one["id"]
+            continue
         last = rows[-1].at
         first = await first_bar(stored.alert, rows[0])
         expected = [e for e in await expected_events(stored.alert, first, last) if e.at <= last]
@@ -122,6 +125,12 @@ async def test_r704_kills_lose_and_double_nothing(tmp_path: Path) -> None:
         total += len(rows)
     await database.close()
     assert total > 10
+
+
+async def nothing_to_tell(stored: StoredSchedule) -> bool:
+    """Whether stepping from one of the bars it may have begun with, up to the last one it has judged, makes no event."""
+    seconds = [stored.created_at.replace(microsecond=0) + timedelta(seconds=later) for later in range(15)]
+    return any([not await expected_events(stored.alert, first, stored.last_bar_close) for first in seconds])
 
 
 def order(event: AlertEvent) -> tuple[datetime, str]:

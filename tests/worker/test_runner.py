@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import resource
+import signal
+import subprocess
+import sys
 import threading
+from contextlib import suppress
 
 import pytest
 
 from starter.cli.run_commands import _serve
+from tests.mortal import with_us
+from worker.files import MOST_OPEN, allow_many_files
 from worker.runner import Stopped, unless_stopped
 
 
@@ -60,3 +67,41 @@ def test_the_end_waits_for_no_thread_that_is_still_busy(monkeypatch: pytest.Monk
     runner.close()  # which the process never does: it waits for the thread
     assert ended_first
     assert finished.is_set()
+
+
+FROZEN = """
+import asyncio, sys
+from worker.runner import stop_on_signal
+
+async def main():
+    with stop_on_signal():
+        sys.stdout.write("up\\n")
+        sys.stdout.flush()
+        while True:
+            pass
+
+asyncio.run(main())
+"""
+
+
+def test_a_frozen_process_ends_at_the_second_signal() -> None:
+    """The loop never gets its turn again: signals are counted where it is not needed."""
+    with subprocess.Popen([sys.executable, "-c", FROZEN], stdout=subprocess.PIPE, preexec_fn=with_us) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        process.send_signal(signal.SIGTERM)
+        while process.poll() is None:  # two of them at once may count as one
+            process.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.2)
+        assert process.returncode == 128 + signal.SIGTERM
+
+
+def test_as_many_files_may_be_open_as_the_system_allows() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, before[0]), before[1]))
+        allow_many_files()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= min(MOST_OPEN, before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
