@@ -19,11 +19,11 @@ from domain.errors import MOST_FAULTS, Fault, InvalidInput, MoreFaults, more_tha
 from domain.operand import Model, Series
 from domain.rearm_policy import Rearm, misfits
 from domain.rule import MAX_COMPARISONS, MAX_DEPTH, Node, comparisons, depth, series
+from domain.rule_size import refuse_too_large
 from domain.text import Line, Lines
 from domain.zones import zone
 
 SCHEMA_VERSION = 1
-MOST_RULE_TEXT = 20_000  # characters of all its texts together
 MOST_TAG_BYTES = 1900
 CHANNEL = re.compile(r"(log|notify|telegram|email|webhook(:[a-z0-9][a-z0-9_-]{0,62})?)")
 CHANNEL_HINT = "expected log, notify, telegram, email, webhook or webhook:<name>"
@@ -202,7 +202,7 @@ def read_definition(data: Any) -> AlertDefinition:
     if not isinstance(data, dict):
         raise InvalidInput("definition", [Fault("$", "expected an object or an expression", data)])
     refuse_too_much(data, "definition")
-    _refuse_too_large_rule(data.get("rule", data.get("expression")))
+    refuse_too_large(data.get("rule", data.get("expression")))
     data, faults = _expand(data)
     try:
         definition = AlertDefinition.model_validate(data)
@@ -240,38 +240,6 @@ def edited(definition: AlertDefinition, changes: dict[str, Any]) -> AlertDefinit
         if value is None:
             data.pop(name, None)
     return read_definition(data)
-
-
-def _refuse_too_large_rule(rule: Any) -> None:
-    """Counts the leaves and the texts of a rule as it was written, before any of them is read."""
-    leaves, characters, current = 0, 0, [("$.rule", rule)]
-    while current:
-        path, one = current.pop()
-        parts, texts = _parts_of(path, one)
-        leaves += not parts
-        characters += sum(len(text) for text in texts)
-        if leaves > MAX_COMPARISONS:
-            raise InvalidInput("definition", [Fault("$.rule", f"the rule has more than {MAX_COMPARISONS} comparisons")])
-        if characters > MOST_RULE_TEXT:
-            raise InvalidInput("definition", [Fault("$.rule", f"the rule has more than {MOST_RULE_TEXT:,} characters")])
-        current += parts
-
-
-def _parts_of(path: str, one: Any) -> tuple[list[tuple[str, Any]], list[str]]:
-    """The nodes right below a node as it was written, and its own texts."""
-    if not isinstance(one, dict):
-        return [], [one] if isinstance(one, str) else []
-    parts: list[tuple[str, Any]] = []
-    for word in ("and", "or"):
-        if isinstance(one.get(word), list):
-            parts += [(f"{path}.{word}[{i}]", part) for i, part in enumerate(one[word])]
-    if "not" in one:
-        parts.append((f"{path}.not", one["not"]))
-    sides = [one.get(side) for side in ("left", "right")]
-    if any(isinstance(side, list) and len(side) > 2 for side in sides):
-        raise InvalidInput("definition", [Fault(path, "compares with one value, or with a pair [low, high]")])
-    values = [value for side in sides for value in (side if isinstance(side, list) else [side])]
-    return parts, [value for value in values if isinstance(value, str)]
 
 
 def _follows_from(path: str, known: list[str]) -> bool:

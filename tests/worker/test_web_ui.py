@@ -10,7 +10,7 @@ import httpx
 import pytest
 from temporalio.client import Client
 
-from tests.e2e.processes import free_port
+from tests.e2e.processes import eventually, free_port
 from tests.stand_ins.server import Reply, StandIn
 from worker.client import connect
 from worker.settings import Settings
@@ -124,7 +124,11 @@ async def test_the_web_ui_works_through_its_door_alone(server: EmbeddedServer) -
         page = await http.get("/namespaces/default/workflows")
         assert page.is_success
         assert "<html" in page.text
-        listed = await http.get("/api/v1/namespaces/default/workflows")
-        assert "executions" in listed.json() or listed.json() == {}
+
+        async def listed() -> bool:
+            answer = await http.get("/api/v1/namespaces/default/workflows")
+            return answer.is_success and (answer.json() == {} or "executions" in answer.json())
+
+        await eventually(listed, 60, "the UI has found its server, which it may have asked before that was up")
         evil = await http.get("/api/v1/namespaces", headers={"Host": f"evil.example:{port}"})
         assert evil.status_code == 403
