@@ -38,6 +38,16 @@ def refuse_too_much(data: Any, what: str, most_values: int = MOST_VALUES) -> Non
         current = below
 
 
+def is_too_deep(data: Any) -> bool:
+    """Whether objects and lists are nested deeper than is read; without recursion."""
+    level, current = 0, [data]
+    while current and level <= MOST_LEVELS:
+        level += 1
+        below = [one.values() if isinstance(one, dict) else one for one in current if isinstance(one, dict | list)]
+        current = [value for values in below for value in values if isinstance(value, dict | list)]
+    return level > MOST_LEVELS
+
+
 def _broken(one: Any) -> str:
     """The bound that one value breaks by itself, if any."""
     if isinstance(one, str) and len(one) > MOST_CHARACTERS:

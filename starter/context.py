@@ -77,14 +77,27 @@ class Context:
         Raises:
             NotFound: when there is none, or it is somebody else's.
         """
-        found = await work.schedules.get(schedule_id, job_type)
-        if self.owner is not None and (found is None or found.user_id != self.owner):
-            found = await work.schedules.get(marked(schedule_id, self.owner), job_type)
-        if found is None or (self.owner is not None and found.user_id != self.owner):
+        found = await self._own(work, schedule_id, job_type)
+        if found is None:
             if job_type == "alert":
                 raise NotFound(schedule_id)
             raise NotFound(schedule_id, "schedule", "alerts schedules list")
         return found
+
+    async def kept_as(self, work: UnitOfWork, schedule_id: str) -> str:
+        """The id under which the owner's schedule of that name is kept, or would be: marked where it is somebody else's."""
+        found = await self._own(work, schedule_id)
+        if found is not None:
+            return str(found.id)
+        taken = self.owner is not None and await work.schedules.version(schedule_id) is not None
+        return marked(schedule_id, self.owner) if taken and self.owner is not None else schedule_id
+
+    async def _own(self, work: UnitOfWork, schedule_id: str, job_type: str | None = None) -> StoredSchedule | None:
+        found = await work.schedules.get(schedule_id, job_type)
+        if self.owner is None or (found is not None and found.user_id == self.owner):
+            return found
+        found = await work.schedules.get(marked(schedule_id, self.owner), job_type)
+        return found if found is not None and found.user_id == self.owner else None
 
     async def alert(self, alert_id: str) -> StoredSchedule:
         """The stored alert; a row that cannot be read is found, but has no alert.

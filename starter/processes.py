@@ -63,8 +63,7 @@ class Stack:
 
     async def _start(self) -> None:
         allow_many_files()
-        if self.settings.alerts_home.is_dir():
-            make_private(self.settings.alerts_home)
+        make_private(self.settings.alerts_home)
         if self.embedded:
             self.say("starting the Temporal server …")
             server = EmbeddedServer(self.settings)

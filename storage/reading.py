@@ -7,12 +7,13 @@ import re
 from typing import Any
 
 from domain.alert import Alert
+from domain.bounds import MOST_LEVELS
 from domain.definition import AlertDefinition, read_definition
 from domain.errors import Fault, InvalidInput
 from domain.job import Job, JobDefinition, JobType, read_job
 from domain.text import refuse_steering
 from storage.tables import ScheduleRow
-from storage.types import MOST_JSON, MOST_LEVELS, OddNumber, OddText, Unreadable
+from storage.types import MOST_JSON, OddNumber, OddText, Unreadable
 
 TEXTS = ("id", "user_id", "name", "job_type", "target", "cron", "timezone", "status", "reason")
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")

@@ -12,10 +12,10 @@ from sqlalchemy import JSON, DateTime, Dialect, Integer, String
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
+from domain.bounds import MOST_LEVELS, is_too_deep
 from domain.text import cut, printable
 
 MOST_JSON = 2_000_000  # characters; what is larger was never written by us
-MOST_LEVELS = 128
 LARGEST = 2**63 - 1
 
 
@@ -64,7 +64,7 @@ def read_json(text: Any) -> Any:
         except (TypeError, ValueError, RecursionError):
             return Unreadable(_shown(text))
         brackets = 2 * MOST_LEVELS if isinstance(text, bytes) else text.count("[") + text.count("{")
-        if brackets <= MOST_LEVELS or _levels(found) <= MOST_LEVELS:
+        if brackets <= MOST_LEVELS or not is_too_deep(found):
             return found
     elif isinstance(text, dict | list | int | float | bool):
         return text  # read by the driver
@@ -74,15 +74,6 @@ def read_json(text: Any) -> Any:
 def _shown(raw: Any) -> str:
     begin = raw[:200].decode(errors="replace") if isinstance(raw, bytes) else str(raw)[:200]
     return printable(begin, lines=True)
-
-
-def _levels(data: Any) -> int:
-    level, current = 0, [data]
-    while current and level <= MOST_LEVELS:
-        level += 1
-        below = [one.values() if isinstance(one, dict) else one for one in current if isinstance(one, dict | list)]
-        current = [value for values in below for value in values if isinstance(value, dict | list)]
-    return level
 
 
 class ForeignText(TypeDecorator[str]):

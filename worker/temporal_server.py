@@ -21,7 +21,7 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSe
 from temporalio.client import Client
 from temporalio.common import SearchAttributeIndexedValueType, SearchAttributeKey
 
-from storage.private import OTHERS, make_private, private_file, private_folder
+from storage.private import OTHERS, private_file, private_folder
 from worker.client import TemporalUnreachable, connect
 from worker.settings import Settings
 from workflows.search_attributes import ALL
@@ -77,7 +77,7 @@ class EmbeddedServer:
         """
         settings = self.settings
         try:
-            make_private(private_folder(settings.alerts_home))
+            private_folder(settings.alerts_home)
         except OSError as error:
             raise ServerFailed(f"{settings.alerts_home} cannot be used: {error.strerror}; set ALERTS_HOME") from None
         self._take_home()

@@ -255,6 +255,10 @@ class AlertFields(In):
         own = set(AlertFields.model_fields)
         return {name: getattr(self, name) for name in self.model_fields_set & own}
 
+    def named(self) -> dict[str, Any]:
+        """What the request gave a value."""
+        return {name: value for name, value in self.given().items() if value is not None}
+
 
 class NewAlert(AlertFields):
     """An alert to be made: from an expression, a short form or a whole definition."""

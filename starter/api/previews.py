@@ -28,9 +28,8 @@ def read_preview(body: dict[str, Any]) -> tuple[AlertDefinition, Bars | None]:
         given = PreviewIn.model_validate(body)
     except ValidationError as error:
         raise InvalidInput("the request", faults_of(error)) from None
-    named = {name: value for name, value in given.definition.given().items() if value is not None}
     try:
-        definition = read_definition(named)
+        definition = read_definition(given.definition.named())
     except InvalidInput as error:
         raise InvalidInput("definition", error.under("$.definition")) from None
     return definition, None if given.bars is None else [bar.model_dump() for bar in given.bars]

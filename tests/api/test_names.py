@@ -83,3 +83,13 @@ async def test_each_steers_their_own_under_the_same_id(api: Api) -> None:
 async def test_a_chosen_id_leaves_room_for_a_mark(api: Api) -> None:
     refused = await api.ann.post("/api/alerts", json={**ALERT, "id": "a" * 49})
     assert (refused.status_code, refused.json()["errors"][0]["path"]) == (422, "$.id")
+
+
+async def test_ones_own_stays_ones_own_when_the_other_is_gone(api: Api) -> None:
+    for client in (api.ann, api.bob):
+        assert (await client.post("/api/alerts", json=ALERT)).status_code == 201
+    assert (await api.bob.post("/api/schedules/aapl-hot/trigger")).status_code == 202
+    assert (await api.ann.delete("/api/alerts/aapl-hot", headers={"If-Match": "*"})).status_code == 204
+    assert (await api.bob.get("/api/alerts/aapl-hot")).status_code == 200
+    assert len((await api.bob.get("/api/runs", params={"job_id": "aapl-hot"})).json()["items"]) == 1
+    assert (await api.bob.post("/api/alerts", json=ALERT)).status_code == 409, "there are not two of one name"

@@ -77,10 +77,9 @@ def cases() -> dict[str, bytes]:
         for what, value in VALUES.items()
     }
     jobs = {
-        f"{field}: {what}": json.dumps(
+        f"symbols: {what}": json.dumps(
             {"job_type": "report", "cron": "@daily", "task_params": {"symbols": value}}
         ).encode(errors="surrogatepass")
-        for field in ("symbols",)
         for what, value in VALUES.items()
     }
     return {**BODIES, **whole, **inside, **jobs}

@@ -71,7 +71,7 @@ Kind = Literal[
 async def create(request: Request, body: NewAlert, idempotency_key: IdempotencyKey = None) -> JSONResponse:
     """Makes an alert, from an expression such as ``AAPL > 150`` or any other form."""
     context = context_of(request)
-    given = {"timezone": context.settings.scheduler_timezone, **_named(body)}
+    given = {"timezone": context.settings.scheduler_timezone, **body.named()}
     definition = await asyncio.to_thread(read_definition, given)
     user_id = owner_wanted(request, body.user_id)
     SchemaFolder(context.settings.alert_schema_dir).check_definition(definition)
@@ -245,7 +245,3 @@ async def _enable(request: Request, id: str, enabled: bool, reason: str, key: st
         except DefinitionConflict:
             continue
     raise writing.Refused(f"{id} is being edited all the time; try again")
-
-
-def _named(body: AlertFields) -> dict[str, Any]:
-    return {name: value for name, value in body.given().items() if value is not None}

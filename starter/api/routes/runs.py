@@ -22,7 +22,6 @@ from starter.api.routes.schedules import LOCATION, IdempotencyKey, ordered
 from starter.api.writes import Outcome, perform
 from starter.context import Context
 from starter.keys import Scope
-from starter.names import marked
 from starter.schemas import SchemaFolder
 from storage.database import UnitOfWork
 from storage.runs import RunFilter
@@ -165,8 +164,7 @@ async def _own(context: Context, job_id: str | None) -> str | None:
     if job_id is None or context.owner is None:
         return job_id
     async with context.database.transaction() as work:
-        found = await work.schedules.get(job_id)
-    return job_id if found is None or found.user_id == context.owner else marked(job_id, context.owner)
+        return await context.kept_as(work, job_id)
 
 
 def _filter(

@@ -21,7 +21,7 @@ from starter.api.problems import ProblemError
 from starter.api.writes import Outcome, etag, expected_version, perform
 from starter.context import Context, now
 from starter.keys import Scope
-from starter.names import MOST_CHOSEN, marked
+from starter.names import MOST_CHOSEN
 from starter.runs import order
 from starter.schemas import SchemaFolder
 from storage.database import UnitOfWork
@@ -226,13 +226,9 @@ async def free_id(work: UnitOfWork, context: Context, wanted: str) -> str:
     Raises:
         InvalidInput: it is too long to be marked.
     """
-    owner = context.owner
-    if owner is None:
-        return wanted
-    if len(wanted) > MOST_CHOSEN:
+    if context.owner is not None and len(wanted) > MOST_CHOSEN:
         raise InvalidInput("the request", [Fault("$.id", f"expected at most {MOST_CHOSEN} characters", wanted)])
-    theirs = await work.schedules.get(wanted)
-    return wanted if theirs is None or theirs.user_id == owner else marked(wanted, owner)
+    return await context.kept_as(work, wanted)
 
 
 async def created(
