@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 # One image for worker, API and database migrations: `alerts` is its entry point.
-ARG PYTHON_IMAGE=python:3.11.16-slim-bookworm
+ARG PYTHON_IMAGE=python:3.11.16-slim-bookworm@sha256:528257d48c1da0dcecc2e725d1ae34498d60c965f1241e39cd6a85a8859bdf84
 
 FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1

@@ -1,4 +1,4 @@
-"""The door to the embedded server's Web UI, which itself answers whoever finds it: pages of other sites are not let in.
+"""The door to Temporal's Web UI, which itself answers whoever finds it: pages of other sites are not let in.
 
 A page on the Internet may send requests to this machine through its visitor's browser, or let its own name stand for 127.0.0.1.
 So a request must name this machine as its host, and come from the UI's own pages, or from the address bar.
@@ -98,11 +98,11 @@ async def _rest(answer: httpx.Response) -> AsyncIterator[bytes]:
 
 
 @asynccontextmanager
-async def web_ui(inside: str, port: int) -> AsyncIterator[str]:
+async def web_ui(inside: str, port: int, host: str = "127.0.0.1") -> AsyncIterator[str]:
     """The UI at ``inside`` for this machine's people, on ``port``; yields its address."""
     door = Door(inside)
     try:
-        async with serving(door, "127.0.0.1", port, variable="ALERTS_UI_PORT") as address:
+        async with serving(door, host, port, variable="ALERTS_UI_PORT") as address:
             yield address
     finally:
         await door.http.aclose()

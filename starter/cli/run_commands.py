@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command("start", hidden=True)(up)
     app.command("worker")(worker)
     app.command("api")(api)
+    app.command("web-ui")(web_ui)
 
 
 def demo(
@@ -138,6 +139,37 @@ def api() -> None:
     from worker.settings import load_settings
 
     _serve(_api(load_settings()))
+
+
+def web_ui(
+    address: Annotated[str, typer.Argument(help="Where Temporal's own Web UI is: http://host:port.")],
+    host: Annotated[str, typer.Option("--host", help="The address to listen at.")] = "127.0.0.1",
+) -> None:
+    """Serve Temporal's Web UI on ALERTS_UI_PORT to people at this machine, refusing what pages of other sites ask of it.
+
+    Example: alerts web-ui http://temporal-ui:8080
+    """
+    from worker.provider_settings import is_http
+    from worker.settings import load_settings
+
+    if not is_http(address):
+        raise InvalidInput("web-ui", [Fault("ADDRESS", "expected an address such as http://temporal-ui:8080", address)])
+    _serve(_web_ui(load_settings(), address, host))
+
+
+async def _web_ui(settings: Any, inside: str, host: str) -> None:
+    from worker.files import allow_many_files
+    from worker.logs import configure_logging
+    from worker.runner import stop_on_signal
+    from worker.web_ui import web_ui as door
+
+    configure_logging(settings.log_level)
+    allow_many_files()
+    with stop_on_signal() as stop:
+        async with door(inside, settings.alerts_ui_port, host) as address:
+            say(f"Web UI: {address}, for localhost and 127.0.0.1; Ctrl-C stops")
+            await stop.wait()
+    say("stopped")
 
 
 async def _api(settings: Any) -> None:

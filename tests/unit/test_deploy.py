@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -38,7 +41,7 @@ def test_the_compose_file_meets_the_specification() -> None:
 
 
 def test_everything_that_is_wanted_is_there() -> None:
-    assert set(PRODUCT) == {"alerts-migrate", "worker", "api"}
+    assert set(PRODUCT) == {"alerts-migrate", "worker", "api", "web-ui"}
     assert {"temporal", "temporal-db", "temporal-schema", "temporal-namespace", "temporal-ui", "alerts-db"} <= set(
         SERVICES
     )
@@ -50,7 +53,8 @@ def test_everything_that_is_wanted_is_there() -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_images_are_pinned_and_services_hardened(name: str) -> None:
     service = SERVICES[name]
-    assert re.search(r":\d+\.\d+", service["image"]), service["image"]
+    own = service in PRODUCT.values()
+    assert re.fullmatch(r"[\w/-]+:\d+\.\d+[\w.-]*" + ("" if own else r"@sha256:[0-9a-f]{64}"), service["image"])
     assert service["cap_drop"] == ["ALL"]
     assert "no-new-privileges:true" in service["security_opt"]
     assert not service.get("privileged")
@@ -95,8 +99,10 @@ def test_every_variable_and_command_exists(name: str) -> None:
     known = {field.upper() for field in Settings.model_fields} | TEMPORAL_ENV
     assert set(service["environment"]) <= known
     command: Any = get_command(app)
-    for word in service["command"]:
-        command = command.commands[word]
+    words = list(service["command"])
+    while words and hasattr(command, "commands"):
+        command = command.commands[words.pop(0)]
+    command.make_context(command.name, words)
     test = service["healthcheck"].get("test", [])
     if test[:2] == ["CMD", "alerts"]:
         assert test[2] in get_command(app).commands  # type: ignore[attr-defined]
@@ -117,7 +123,11 @@ def test_ports_and_health_checks_name_what_the_product_has() -> None:
     path = re.search(r"http://127\.0\.0\.1:8002(/\w+)", api["healthcheck"]["test"][-1])
     assert path
     assert path[1] in document()["paths"]
-    assert SERVICES["temporal-ui"]["ports"] == [f"127.0.0.1:{Settings().alerts_ui_port}:8080"]
+    door = PRODUCT["web-ui"]
+    assert door["ports"] == [f"127.0.0.1:{Settings().alerts_ui_port}:{door['environment']['ALERTS_UI_PORT']}"]
+    assert door["command"][1] == f"http://temporal-ui:{SERVICES['temporal-ui']['environment']['TEMPORAL_UI_PORT']}"
+    assert "ports" not in SERVICES["temporal-ui"], "it answers to every host name: only its door may reach it"
+    assert SERVICES["temporal-ui"]["networks"] == ["backend"]
     assert PRODUCT["worker"]["environment"]["TEMPORAL_ADDRESS"] == "temporal:7233"
 
 
@@ -135,6 +145,23 @@ def test_the_set_up_makes_what_the_product_needs() -> None:
         path = ROOT / "deploy/temporal" / name
         assert path.read_text(encoding="utf-8").startswith("#!/bin/sh\n")
         assert any(f"/setup/{name}" in word for one in SERVICES.values() for word in one.get("entrypoint", []))
+
+
+def test_pinning_looks_up_every_tag(tmp_path: Path) -> None:
+    (tmp_path / "deploy").mkdir()
+    for name in ("docker-compose.yml", "Dockerfile", "deploy/pin-images"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    docker = tmp_path / "docker"  # buildx prints a digest and nothing else
+    docker.write_text(f'#!/bin/sh\ntest "$2 $3" = "imagetools inspect" && echo sha256:{"7" * 64}\n', encoding="utf-8")
+    docker.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    subprocess.run(["sh", "deploy/pin-images"], cwd=tmp_path, env={"PATH": path}, check=True, timeout=60)
+    for name in ("docker-compose.yml", "Dockerfile"):
+        before, after = ((root / name).read_text(encoding="utf-8") for root in (ROOT, tmp_path))
+        digests = set(re.findall(r"sha256:\w+", after))
+        assert digests == {f"sha256:{'7' * 64}"}, name
+        assert re.sub(r"sha256:\w+", "", after) == re.sub(r"sha256:\w+", "", before)
+    assert not list(tmp_path.glob("*.before"))
 
 
 def pins_of(name: str) -> dict[str, list[str]]:
@@ -173,7 +200,7 @@ def test_the_image_is_small_pinned_and_not_root() -> None:
     parsed = DockerfileParser(path=str(ROOT), cache_content=True)
     assert parsed.is_multistage
     assert len(set(parsed.parent_images)) == 1
-    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", parsed.parent_images[0])
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+@sha256:[0-9a-f]{64}", parsed.parent_images[0])
     steps = [(one["instruction"], one["value"]) for one in parsed.structure]
     users = [value for instruction, value in steps if instruction == "USER"]
     assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", users[-1])
