@@ -23,6 +23,7 @@ from activities.market_data.provider import (
     ProviderUnavailable,
 )
 from activities.outgoing import Outgoing, TooLarge
+from domain.bounds import is_too_deep
 
 PARSED = "parsed"
 USER_AGENT = "Mozilla/5.0 (compatible; market-alerts)"
@@ -91,7 +92,7 @@ class VendorClient:
             raise ProviderUnavailable(self.name, f"answered HTTP {status}")
         if len(answer.content) > LARGE:
             with suppress(ValueError, RecursionError):  # told by whoever wants it as JSON
-                answer.extensions[PARSED] = await asyncio.to_thread(json.loads, answer.content)
+                answer.extensions[PARSED] = await asyncio.to_thread(_parsed, answer.content)
         return answer
 
     def json(self, answer: httpx.Response) -> Any:
@@ -104,7 +105,7 @@ class VendorClient:
         try:
             if not any(part in kind for part in JSON_TYPES[:-1]) and kind:
                 raise ValueError
-            return answer.extensions[PARSED] if PARSED in answer.extensions else answer.json()
+            return answer.extensions[PARSED] if PARSED in answer.extensions else _parsed(answer.content)
         except (ValueError, RecursionError):
             raise self.by_status(answer.status_code, "") or ProviderUnavailable(
                 self.name, f"sent no JSON (HTTP {answer.status_code}, {kind or 'unknown content'})"
@@ -122,6 +123,19 @@ class VendorClient:
     async def close(self) -> None:
         """Closes the connections."""
         await self.out.close()
+
+
+def _parsed(content: bytes) -> Any:
+    """JSON that no reader can be too deep in.
+
+    Raises:
+        ValueError: it is none, or nested too deep.
+        RecursionError: so deep that it was not parsed.
+    """
+    found = json.loads(content)
+    if is_too_deep(found):
+        raise ValueError("nested too deep")
+    return found
 
 
 def retry_after(header: str | None, now: datetime) -> timedelta | None:

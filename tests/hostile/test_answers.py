@@ -8,14 +8,19 @@ import math
 import os
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from activities.jobs.data_steps import clean
 from activities.market_data.provider import ProviderError
+from activities.market_data.providers.base import DataRequest
+from domain.records import RECORDS, Record
+from storage.database import Database
 from tests.activities.test_vendors import ALL, KEY, NOW, Pair
 from tests.hostile.catalogue import BODIES, VALUES
 from tests.hostile.doors import replaced
@@ -26,6 +31,8 @@ from worker.wiring import VENDOR_CLASSES
 pytestmark = pytest.mark.timeout(1800)
 SAMPLE = None if os.environ.get("HOSTILE") == "all" else 40
 LONGEST_GAP = 1.0
+LONGEST_TEXT = 20_000
+BARS_ONLY = ("binance", "interactive_brokers")
 
 
 class Hostile:
@@ -90,6 +97,68 @@ async def test_any_part_of_an_answer_may_be_anything(kind: Any) -> None:
                 wrong.append(f"{place}: {what}: {found}")
     assert wrong == []
     assert len(thrown) > 150
+
+
+@pytest.mark.parametrize("vendor_class", ALL, ids=lambda one: one.name)
+async def test_so_may_any_part_of_other_data(vendor_class: Any, tmp_path: Path) -> None:
+    """Of each kind that the vendor offers: records that can be stored, or a short reason."""
+    vendor: Vendor = vendor_class(lambda: NOW)
+    hostile = Hostile(vendor)
+    database = Database(f"sqlite:///{tmp_path / 'data.db'}")
+    await database.upgrade()
+    wrong, count = [], 0
+    async with StandIn(hostile) as server:
+        for kind in VENDOR_CLASSES[vendor.name](server.settings(KEY), lambda: NOW).sources:
+            request = DataRequest(kind, vendor.symbol, NOW.date() - timedelta(days=3), NOW.date(), NOW)
+            hostile.place, hostile.raw, hostile.whole = None, None, []
+            assert await _records(vendor, server, request) != "none"
+            places = sorted({place for body in hostile.whole for place, _ in replaced(body, None)})
+            thrown: list[tuple[str | None, str]] = [(place, what) for place in places for what in VALUES]
+            thrown += [(None, what) for what in BODIES]
+            count += len(thrown)
+            sample = min(len(thrown), 20)
+            for place, what in thrown if SAMPLE is None else random.Random(kind.value).sample(thrown, sample):
+                hostile.place, hostile.value = place, VALUES.get(what)
+                hostile.raw = BODIES[what] if place is None else None
+                found = await _records(vendor, server, request, database)
+                if found not in ("", "none"):
+                    wrong.append(f"{kind.value} {place}: {what}: {found}")
+    await database.close()
+    assert wrong == []
+    assert count > 150 or vendor.name in BARS_ONLY
+
+
+async def _records(vendor: Vendor, server: StandIn, request: DataRequest, database: Database | None = None) -> str:
+    """What is wrong with how the answer was read; ``none`` where it holds nothing."""
+    gap = 0.0
+    for _ in range(2):
+        provider = VENDOR_CLASSES[vendor.name](server.settings(KEY), lambda: NOW)
+        records: Sequence[Record] = ()
+        try:
+            async with gaps() as longest:
+                answer = clean(await provider.data(request))
+                records = provider.read(answer, request)
+                rows = [one.model_dump(mode="json") for one in records]
+                again = [RECORDS[request.kind].model_validate(row) for row in rows]
+                if database is not None:
+                    async with database.transaction() as work:
+                        await work.records.save(request.kind, again, vendor.name, NOW)
+        except ProviderError as error:
+            said = str(error)
+            if len(said) > 1000 or any(ord(mark) < 32 for mark in said):
+                return f"says {said[:200]!r}"
+        except Exception as error:
+            return f"{type(error).__name__}: {str(error)[:200]}"
+        else:
+            longest_text = max((len(one) for row in rows for one in row.values() if isinstance(one, str)), default=0)
+            if longest_text > LONGEST_TEXT:
+                return f"keeps a text of {longest_text} characters"
+        finally:
+            await provider.close()
+        gap = longest[0]
+        if gap < LONGEST_GAP:
+            return "" if records else "none"
+    return f"holds the loop up for {gap:.1f} s"
 
 
 async def _fetched(vendor: Vendor, server: StandIn, pair: Pair, request: Any) -> str:
