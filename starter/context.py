@@ -86,11 +86,13 @@ class Context:
 
     async def kept_as(self, work: UnitOfWork, schedule_id: str) -> str:
         """The id under which the owner's schedule of that name is kept, or would be: marked where it is somebody else's."""
-        found = await self._own(work, schedule_id)
-        if found is not None:
-            return str(found.id)
-        taken = self.owner is not None and await work.schedules.version(schedule_id) is not None
-        return marked(schedule_id, self.owner) if taken and self.owner is not None else schedule_id
+        if self.owner is None:
+            return schedule_id
+        other = marked(schedule_id, self.owner)
+        owners = await work.schedules.owners(schedule_id, other)  # in one look: the same user may just be writing it
+        if self.owner in (owners.get(schedule_id), owners.get(other)):
+            return schedule_id if owners.get(schedule_id) == self.owner else other
+        return other if schedule_id in owners else schedule_id
 
     async def _own(self, work: UnitOfWork, schedule_id: str, job_type: str | None = None) -> StoredSchedule | None:
         found = await work.schedules.get(schedule_id, job_type)

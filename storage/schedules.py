@@ -197,6 +197,13 @@ class Schedules:
         """The version of a row, None when there is none."""
         return await self.session.scalar(select(ScheduleRow.version).where(ScheduleRow.id == schedule_id))
 
+    async def owners(self, *schedule_ids: str) -> dict[str, str]:
+        """Whose the rows of these ids are, as of one moment; those that are not there are left out."""
+        found = await self.session.execute(
+            select(ScheduleRow.id, ScheduleRow.user_id).where(ScheduleRow.id.in_(schedule_ids))
+        )
+        return {str(id): str(user_id) for id, user_id in found}
+
     async def get(self, schedule_id: str, job_type: str | None = None) -> StoredSchedule | None:
         """The row with that id (and type), if any."""
         row = await self.session.get(ScheduleRow, schedule_id, populate_existing=True)

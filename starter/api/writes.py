@@ -22,6 +22,7 @@ from storage.schedules import DuplicateAlert, StoredSchedule
 
 KEPT = timedelta(hours=24)
 TOLD = "Temporal-Told"
+TRIES = 3  # of a request whose id or Idempotency-Key somebody else wrote first
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,14 @@ async def perform(
 ) -> JSONResponse:
     """One transaction for row, audit and the kept answer; then Temporal is told, and when it cannot be, the reconciler does."""
     digest = hashlib.sha256(b"\0".join((request.method.encode(), request.url.path.encode(), await request.body())))
-    for last in (False, False, True):
+    for attempt in range(TRIES):
         try:
             outcome, repeated = await _once(context, change, key, digest.hexdigest())
             break
         except _SomebodyWasFirst:
             continue
-        except DuplicateAlert:  # perhaps made by the same request, sent twice at once
-            if key is None or last:
+        except DuplicateAlert:  # written a moment ago: by the same request sent twice, or by another user
+            if attempt == (1 if key is None else TRIES - 1):
                 raise
     else:
         raise ProblemError(409, "conflict", "a request with this Idempotency-Key is under way")

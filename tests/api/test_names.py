@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -93,3 +94,11 @@ async def test_ones_own_stays_ones_own_when_the_other_is_gone(api: Api) -> None:
     assert (await api.bob.get("/api/alerts/aapl-hot")).status_code == 200
     assert len((await api.bob.get("/api/runs", params={"job_id": "aapl-hot"})).json()["items"]) == 1
     assert (await api.bob.post("/api/alerts", json=ALERT)).status_code == 409, "there are not two of one name"
+
+
+async def test_two_users_who_choose_an_id_at_once_both_get_it(api: Api) -> None:
+    for number in range(5):
+        body = {**ALERT, "id": f"race-{number}"}
+        answers = await asyncio.gather(*(client.post("/api/alerts", json=body) for client in (api.ann, api.bob)))
+        assert [one.status_code for one in answers] == [201, 201]
+        assert [one.json()["id"] for one in answers] == [body["id"]] * 2
