@@ -30,11 +30,11 @@ from activities.interface import (
 )
 from activities.market_data.series import Series
 from activities.market_data.service import Answer, MarketData, Need
-from domain import timeframe
 from domain.bar import Bar, BarSnapshot, by_close
 from domain.expression import parse
 from domain.operand import FieldOperand, IndicatorOperand
 from domain.operand import Series as Operand
+from domain.timeframe import Timeframe
 
 LOCAL_FETCH_SECONDS = 2.0
 LONGEST_CATCH_UP = 10_000
@@ -104,7 +104,7 @@ class Evaluation:
         wanted: EvaluateInput,
         operands: Sequence[Operand],
         series: Series,
-        others: dict[str, Series],
+        others: dict[Timeframe, Series],
         indices: Sequence[int],
     ) -> tuple[BarSnapshot, ...]:
         """The first of these bars, at least one, as many as fit into one answer."""
@@ -118,7 +118,7 @@ class Evaluation:
             found.append(snapshot)
         return tuple(found)
 
-    def _until(self, series: Series, others: dict[str, Answer]) -> int:
+    def _until(self, series: Series, others: dict[Timeframe, Answer]) -> int:
         """Bars before a higher bar that has closed but is not there yet; the later ones wait for it."""
         until = len(series.bars)
         for frame, answer in others.items():
@@ -150,7 +150,7 @@ class Evaluation:
 
     async def _answers(
         self, wanted: EvaluateInput, operands: Sequence[Operand], limit: float | None
-    ) -> tuple[Answer, dict[str, Answer]]:
+    ) -> tuple[Answer, dict[Timeframe, Answer]]:
         """The alert's own series and those of the higher timeframes its rule names."""
         windows = {wanted.timeframe: wanted.lookback or self.lookback}
         for operand in operands:
@@ -170,7 +170,7 @@ class Evaluation:
         wanted: EvaluateInput,
         operands: Sequence[Operand],
         series: Series,
-        others: dict[str, Series],
+        others: dict[Timeframe, Series],
         index: int,
     ) -> BarSnapshot:
         bar = series.bars[index]
@@ -237,7 +237,7 @@ def _since(wanted: EvaluateInput) -> datetime | None:
     """Close of the oldest bar that must have its whole window; the catch-up is bounded."""
     if wanted.after is None or wanted.newest_only:
         return None
-    return max(wanted.after, wanted.now - LONGEST_CATCH_UP * timeframe.duration(wanted.timeframe))
+    return max(wanted.after, wanted.now - LONGEST_CATCH_UP * wanted.timeframe.length)
 
 
 def _first_new(series: Series, wanted: EvaluateInput, since: datetime | None) -> int:

@@ -13,6 +13,7 @@ from domain.alert import Alert, AlertEvent, AlertState
 from domain.bar import BarSnapshot
 from domain.job import JobType
 from domain.outbox import EvaluationRun
+from domain.timeframe import Timeframe
 
 
 class TaskQueue(StrEnum):
@@ -97,7 +98,7 @@ class EvaluateInput:
     """
 
     symbol: str
-    timeframe: str
+    timeframe: Timeframe
     keys: tuple[str, ...]
     now: datetime
     after: datetime | None = None
@@ -143,7 +144,7 @@ class FetchInput:
     """Bars to bring into the cache, by the regular path with all its retries."""
 
     symbol: str
-    timeframe: str
+    timeframe: Timeframe
     keys: tuple[str, ...]
     now: datetime
     after: datetime | None = None

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from activities import indicators
 from activities.csv_bars import BarTable
 from activities.vector_judge import FALSE, TRUE, UNKNOWN, VectorJudge
-from domain import timeframe
 from domain.alert import Alert, AlertEvent, AlertState, Status
 from domain.bar import BarSnapshot
 from domain.judgement import Side
 from domain.operand import FieldOperand, IndicatorOperand, Series
 from domain.rearm import STALE_AFTER, step
+from domain.timeframe import Timeframe
 
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]
@@ -76,20 +76,23 @@ def as_json(result: Preview) -> dict[str, Any]:
 
 def operand_columns(alert: Alert, table: BarTable, progress: Progress = lambda done, total: None) -> dict[str, Array]:
     """Each operand's value on each bar by key, NaN where it is missing; ``close`` always."""
-    computed: dict[tuple[str, str], dict[str, Array]] = {}
+    computed: dict[tuple[str, Timeframe | None], dict[str, Array]] = {}
     columns: dict[str, Array] = {"close": table.columns["close"]}
     for key, operand in alert.definition.operands.items():
         progress(0, len(table))
-        frame = operand.timeframe
-        higher = frame is not None and timeframe.duration(frame) > table.interval
-        source = resample(table, frame) if higher and frame is not None else table
-        values = _series(operand, source, computed, frame if higher and frame is not None else "")
-        values = _shifted(values, operand.offset)
-        columns[key] = _last_closed(values, source, table) if higher else values
+        frame = operand.timeframe if operand.timeframe and operand.timeframe.length > table.interval else None
+        source = resample(table, frame) if frame else table
+        values = _shifted(_series(operand, source, computed, frame), operand.offset)
+        columns[key] = _last_closed(values, source, table) if frame else values
     return columns
 
 
-def _series(operand: Series, table: BarTable, computed: dict[tuple[str, str], dict[str, Array]], frame: str) -> Array:
+def _series(
+    operand: Series,
+    table: BarTable,
+    computed: dict[tuple[str, Timeframe | None], dict[str, Array]],
+    frame: Timeframe | None,
+) -> Array:
     if isinstance(operand, FieldOperand):
         return table.columns[operand.field]
     assert isinstance(operand, IndicatorOperand)
@@ -103,10 +106,10 @@ def _shifted(values: Array, offset: int) -> Array:
     return values if offset == 0 else np.concatenate([np.full(min(offset, len(values)), np.nan), values[:-offset]])
 
 
-def resample(table: BarTable, frame: str) -> BarTable:
+def resample(table: BarTable, frame: Timeframe) -> BarTable:
     """Bars of a higher timeframe; the last one counts as closed only when its time has come."""
-    length = int(timeframe.duration(frame).total_seconds())
-    origin = 4 * 86_400 if length == 604_800 else 0  # weeks begin on Monday
+    length = frame.seconds
+    origin = 4 * 86_400 if frame.is_weekly else 0  # weeks begin on Monday
     opened = (table.open_time - origin) // length * length + origin
     starts = np.flatnonzero(np.concatenate([[True], np.diff(opened) > 0]))
     columns = {

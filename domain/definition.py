@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field, ValidationError, field_validator, model_validator
 
-from domain import expression, timeframe
+from domain import expression
 from domain.bounds import refuse_too_much
 from domain.cron import CronError, CronExpression
 from domain.cron import parse as parse_cron
@@ -21,6 +21,7 @@ from domain.rearm_policy import Rearm, misfits
 from domain.rule import MAX_COMPARISONS, MAX_DEPTH, Node, comparisons, depth, series
 from domain.rule_size import refuse_too_large
 from domain.text import Line, Lines
+from domain.timeframe import Timeframe
 from domain.zones import zone
 
 SCHEMA_VERSION = 1
@@ -40,7 +41,7 @@ _SHORT_CONDITIONS = {
 _ALIASES = {"ticker": "symbol", "expression": "rule", "channels": "notification_channels"}
 
 
-def _derived_name(symbol: str, frame: str, rule: Node) -> str:
+def _derived_name(symbol: str, frame: Timeframe, rule: Node) -> str:
     return f"{symbol} {frame}: {rule}"[:200]
 
 
@@ -83,7 +84,7 @@ class AlertDefinition(Model):
     name: Line = Field(default="", max_length=200)
     description: Lines = Field(default="", max_length=2000)
     symbol: str = Field(pattern=SYMBOL)
-    timeframe: str = "1m"
+    timeframe: Timeframe = Timeframe("1m")
     rule: Node
     rearm: Rearm = Rearm()
     options: Options = Options()
@@ -91,12 +92,6 @@ class AlertDefinition(Model):
     timezone: str = "UTC"
     notification_channels: tuple[str, ...] = Field(default=("log",), max_length=10)
     tags: tuple[Line, ...] = Field(default=(), max_length=20)
-
-    @field_validator("timeframe")
-    @classmethod
-    def _known_timeframe(cls, value: str) -> str:
-        timeframe.duration(value)
-        return value
 
     @field_validator("timezone")
     @classmethod
@@ -143,14 +138,14 @@ class AlertDefinition(Model):
     @model_validator(mode="after")
     def _whole(self) -> AlertDefinition:
         faults = misfits(self.rearm, self.rule)
-        own = timeframe.duration(self.timeframe)
+        own = self.timeframe.length
         for operand in self.operands.values():
-            if operand.timeframe and timeframe.duration(operand.timeframe) < own:
+            if operand.timeframe and operand.timeframe.length < own:
                 faults.append(f"{operand.key} is on a lower timeframe than the alert's {self.timeframe}")
         if faults:
             raise ValueError("; ".join(faults))
         if not self.cron:
-            object.__setattr__(self, "cron", timeframe.default_cron(self.timeframe))
+            object.__setattr__(self, "cron", self.timeframe.default_cron)
         if not self.name:
             object.__setattr__(self, "name", _derived_name(self.symbol, self.timeframe, self.rule))
         return self
@@ -226,7 +221,7 @@ def edited(definition: AlertDefinition, changes: dict[str, Any]) -> AlertDefinit
         InvalidInput: with every fault; nothing is changed.
     """
     data = definition.as_json()
-    if data["cron"] == timeframe.default_cron(definition.timeframe):
+    if data["cron"] == definition.timeframe.default_cron:
         del data["cron"]
     if data["name"] == _derived_name(definition.symbol, definition.timeframe, definition.rule):
         del data["name"]

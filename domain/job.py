@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
-from domain import expression, timeframe
+from domain import expression
 from domain.bounds import refuse_too_much
 from domain.cron import CronError, CronExpression
 from domain.cron import parse as parse_cron
@@ -20,6 +20,7 @@ from domain.errors import Fault, InvalidInput
 from domain.operand import Model
 from domain.records import EVERYWHERE, Kind
 from domain.text import Line, Lines
+from domain.timeframe import Timeframe
 from domain.zones import zone
 
 
@@ -81,13 +82,7 @@ class Told(Model):
 class WithFrame(Model):
     """Jobs on bars."""
 
-    timeframe: str = "1d"
-
-    @field_validator("timeframe")
-    @classmethod
-    def _known_timeframe(cls, value: str) -> str:
-        timeframe.duration(value)
-        return value
+    timeframe: Timeframe = Timeframe("1d")
 
 
 class ReportParams(Told, WithFrame):

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from domain import indicators, timeframe
+from domain import indicators
+from domain.timeframe import Timeframe
 
 MAX_OFFSET = 500
 FieldName = Literal["open", "high", "low", "close", "volume"]
@@ -41,17 +42,12 @@ class Model(BaseModel):
         return {name for name, field in cls.model_fields.items() if isinstance(field.default, bool)}
 
 
-def _check_timeframe(value: str | None) -> None:
-    if value is not None:
-        timeframe.duration(value)
-
-
 class FieldOperand(Model):
     """A field of the bar; ``price`` is written for ``close``. ``offset`` counts bars back."""
 
     field: FieldName
     offset: int = Field(default=0, ge=0, le=MAX_OFFSET)
-    timeframe: str | None = None
+    timeframe: Timeframe | None = None
     multiplier: float = 1.0
 
     @model_validator(mode="before")
@@ -60,11 +56,6 @@ class FieldOperand(Model):
         if isinstance(data, dict) and data.get("field") == "price":
             return {**data, "field": "close"}
         return data
-
-    @model_validator(mode="after")
-    def _known_timeframe(self) -> FieldOperand:
-        _check_timeframe(self.timeframe)
-        return self
 
     @cached_property
     def key(self) -> str:
@@ -86,12 +77,11 @@ class IndicatorOperand(Model):
     output: str | None = None
     source: FieldName | None = None
     offset: int = Field(default=0, ge=0, le=MAX_OFFSET)
-    timeframe: str | None = None
+    timeframe: Timeframe | None = None
     multiplier: float = 1.0
 
     @model_validator(mode="after")
     def _complete(self) -> IndicatorOperand:
-        _check_timeframe(self.timeframe)
         found = indicators.find(self.indicator)
         output = self.output.lower() if self.output else None
         if output is None:

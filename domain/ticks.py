@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from domain import timeframe
 from domain.alert import AlertState
 from domain.cron import next_fire, next_fires
 from domain.definition import AlertDefinition
+from domain.timeframe import Timeframe
 
 JITTER_FRACTION = 0.05
 LONGEST_JITTER = timedelta(seconds=5)
@@ -29,23 +29,23 @@ def next_tick(
         LookupError: when the cron never fires again.
     """
     earliest = after
-    closes_on_grid = timeframe.is_intraday(definition.timeframe)
+    closes_on_grid = definition.timeframe.is_intraday
     if next_close is not None and (state.last_bar_close is None or next_close > state.last_bar_close):
         forming = definition.options.evaluate_on == "tick"
-        sees = next_close - timeframe.duration(definition.timeframe) if forming else next_close
+        sees = next_close - definition.timeframe.length if forming else next_close
         earliest = max(after, sees - _TICK)
     elif closes_on_grid and definition.options.evaluate_on == "close" and _is_a_close(definition.timeframe, state):
         assert state.last_bar_close is not None
-        earliest = max(after, timeframe.close_after(definition.timeframe, state.last_bar_close) - _TICK)
+        earliest = max(after, definition.timeframe.close_after(state.last_bar_close) - _TICK)
     return next_fire(definition.parsed_cron, ZoneInfo(definition.timezone), earliest)
 
 
-def _is_a_close(frame: str, state: AlertState) -> bool:
+def _is_a_close(frame: Timeframe, state: AlertState) -> bool:
     """Whether the alert has seen a bar; after a pause it has only seen an instant, and a bar may close sooner than one later."""
     last, snapshot = state.last_bar_close, state.last_snapshot
     if last is None:
         return False
-    return timeframe.floor(frame, last) == last or (snapshot is not None and snapshot.bar_close == last)
+    return frame.floor(last) == last or (snapshot is not None and snapshot.bar_close == last)
 
 
 def jitter(definition: AlertDefinition, alert_id: str, after: datetime) -> timedelta:
@@ -61,4 +61,4 @@ def jitter(definition: AlertDefinition, alert_id: str, after: datetime) -> timed
 
 def lateness_limit(definition: AlertDefinition) -> timedelta:
     """A fire older than this is told in the late notice: one bar, at least two minutes."""
-    return max(timeframe.duration(definition.timeframe), SHORTEST_LATENESS)
+    return max(definition.timeframe.length, SHORTEST_LATENESS)

@@ -27,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
         Freshness,
         TaskQueue,
     )
-    from domain import rearm, ticks, timeframe
+    from domain import rearm, ticks
     from domain.alert import AlertState, EventKind, new_event
     from domain.outbox import EvaluationRun, LateFires
     from workflows import search_attributes
@@ -326,7 +326,7 @@ class AlertWorkflow(AlertStore):
         if result.clock is None or result.clock >= now:
             return None
         frame = self.alert.definition.timeframe
-        coming = result.next_close or timeframe.close_after(frame, timeframe.floor(frame, result.clock))
+        coming = result.next_close or frame.close_after(frame.floor(result.clock))
         return now + (now - result.clock) + A_SECOND if coming <= now else None
 
     async def _publish(self) -> None:

@@ -26,10 +26,10 @@ from activities.market_data.keeper import stored_key
 from activities.market_data.provider import BarProvider, BarRequest, ProviderError, ProviderRefused, ProviderUnavailable
 from activities.market_data.providers.base import DataRequest, HttpProvider
 from activities.market_data.series import holes
-from domain import timeframe
 from domain.bar import FIELDS, Bar
 from domain.job import LIMITS, DataProcessingParams, JobType, Step
 from domain.records import RECORDS, Kind, Quote, Record
+from domain.timeframe import DAILY
 from storage.database import Database
 from storage.records import Staged
 
@@ -228,7 +228,7 @@ class DataSteps:
         market = self.market.keeper.calendars.of(symbol)
         if market.continuous or not (market.is_open(opened, opened) and market.is_open(now, now)):
             return False
-        before = market.last_close("1d", now)
+        before = market.last_close(DAILY, now)
         return before is not None and all(quote.at <= before for quote in quotes if isinstance(quote, Quote))
 
     async def _bars(self, provider: BarProvider, params: DataProcessingParams, symbol: str, now: datetime) -> Any:
@@ -237,7 +237,7 @@ class DataSteps:
         count = params.lookback or self.lookback
         start = self.market.keeper.calendars.of(symbol).start_of(params.timeframe, as_of, count)
         start = start if market is None else market.start_of(params.timeframe, as_of, count)
-        request = BarRequest(symbol, params.timeframe, start, as_of + timeframe.duration(params.timeframe), now)
+        request = BarRequest(symbol, params.timeframe, start, as_of + params.timeframe.length, now)
         fetched = await provider.fetch(request if market is None else replace(request, market=market))
         if not fetched.bars:
             raise ProviderRefused(provider.name, "has no bars of it")

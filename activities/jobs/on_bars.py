@@ -13,6 +13,7 @@ from activities.jobs.executor import Done, JobFailed, JobRefused, Notice, Task
 from domain.alert import Alert
 from domain.definition import read_definition
 from domain.job import ReportParams, ScreenerParams
+from domain.timeframe import Timeframe
 
 PERIODS = {"1": "close[1]", "5": "close[5]", "20": "close[20]", "60": "close[60]"}
 Values = dict[str, float | None]
@@ -74,7 +75,7 @@ class OnBars:
         return Done(result, Notice(params.notification_channels, title, text, "screener"))
 
     async def _each(
-        self, symbols: Sequence[str], frame: str, keys: tuple[str, ...]
+        self, symbols: Sequence[str], frame: Timeframe, keys: tuple[str, ...]
     ) -> tuple[dict[str, Values], dict[str, str]]:
         rows: dict[str, Values] = {}
         failed: dict[str, str] = {}
@@ -87,7 +88,7 @@ class OnBars:
         _some(rows, failed)
         return rows, failed
 
-    async def _values(self, symbol: str, frame: str, keys: tuple[str, ...]) -> Values:
+    async def _values(self, symbol: str, frame: Timeframe, keys: tuple[str, ...]) -> Values:
         try:
             found = await self.evaluation.values(EvaluateInput(symbol, frame, keys, self.clock(), newest_only=True))
         except (ValueError, AssertionError) as error:

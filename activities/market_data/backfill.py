@@ -18,7 +18,7 @@ from activities.market_data.provider import (
     ProviderUnavailable,
 )
 from activities.market_data.series import holes
-from domain import timeframe
+from domain.timeframe import Timeframe
 from storage.database import Database
 
 Window = tuple[datetime, datetime]
@@ -50,7 +50,7 @@ class Backfill:
         market: Market | None,
         database: Database,
         symbol: str,
-        frame: str,
+        frame: Timeframe,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -73,11 +73,11 @@ class Backfill:
         return begins if reach is None or begins >= now - reach else begins + self._step(), min(end, now)
 
     def _step(self) -> timedelta:
-        return max(timeframe.duration(self.frame), timedelta(minutes=1))
+        return max(self.frame.length, timedelta(minutes=1))
 
     def _floor(self, at: datetime) -> datetime:
         """A window begins with a bar: at the frame's grid, at midnight, on Monday."""
-        return timeframe.floor(self.frame, at)
+        return self.frame.floor(at)
 
     async def run(self, start: datetime, end: datetime) -> AsyncIterator[Progress]:
         """Stores what is not there yet, and tells how far it is after each window.
@@ -119,7 +119,7 @@ class Backfill:
     def _window_end(self, start: datetime, end: datetime) -> datetime:
         asked = getattr(self.provider, "window_end", None)
         until: datetime = end if asked is None else asked(self.frame, start, end)
-        until = min(until, start + LONGEST_WINDOW[timeframe.is_intraday(self.frame)])
+        until = min(until, start + LONGEST_WINDOW[self.frame.is_intraday])
         on_grid = self._floor(until)
         return on_grid if start < on_grid < end and until < end else until
 
@@ -128,7 +128,7 @@ class Backfill:
         for attempt in range(1, TRIES + 1):
             now = self.clock()
             # daily labels may lie before the window their session is in
-            label = timedelta() if timeframe.is_intraday(self.frame) else timeframe.duration(self.frame)
+            label = timedelta() if self.frame.is_intraday else self.frame.length
             request = BarRequest(self.symbol, self.frame, start - label, end, now, self.market)
             try:
                 with patiently(LONGEST_PAUSE):

@@ -17,8 +17,8 @@ from activities.market_data.doubt import SECOND_LOOK, Doubt, doubt, splits, with
 from activities.market_data.market import CRYPTO, Interval, Market
 from activities.market_data.provider import BarProvider, BarRequest, FetchedBars, Hours, ProviderError, delay_of
 from activities.market_data.series import IsHole, Series, holes, is_liquid, joined, readjusted, unbroken
-from domain import timeframe
 from domain.bar import Bar, by_close, by_open
+from domain.timeframe import Timeframe
 from storage.bars import Gap
 from storage.database import Database
 
@@ -44,7 +44,7 @@ class Need:
     """
 
     symbol: str
-    frame: str
+    frame: Timeframe
     window: int
     since: datetime | None = None
     forming: bool = False
@@ -190,7 +190,7 @@ class Keeper:
         needed: datetime,
     ) -> tuple[Series, FetchedBars]:
         key, now = (provider.name, need.symbol, need.frame), self.clock()
-        end = provider.market_time(now) + timeframe.duration(need.frame)
+        end = provider.market_time(now) + need.frame.length
         request = BarRequest(need.symbol, need.frame, start, end, now)
         request = request if market is None else replace(request, market=market)
         fetched = await provider.fetch(request)
@@ -230,9 +230,9 @@ class Keeper:
         news = known is None or not known.bars or held.bars[-1].close_time > known.bars[-1].close_time
         return news and expected is not None and held.bars[-1].close_time >= expected
 
-    def _is_hole(self, key: Key, frame: str, market: Market | None) -> IsHole:
+    def _is_hole(self, key: Key, frame: Timeframe, market: Market | None) -> IsHole:
         empty = self._empty.setdefault(key, set())
-        length = timeframe.duration(frame)
+        length = frame.length
 
         def is_hole(earlier: Bar, later: Bar) -> bool:
             if market is None or later.open_time - earlier.open_time <= length:
@@ -270,7 +270,7 @@ class Keeper:
         recent = found[len(past) :]
         asked = past[-MOST_HOLES:] + (recent if len(recent) <= MOST_HOLES else [(recent[0][0], recent[-1][1])])
         if first and fetched.blank:
-            asked.append((min(fetched.blank), max(fetched.blank) + timeframe.duration(need.frame)))
+            asked.append((min(fetched.blank), max(fetched.blank) + need.frame.length))
         bars, lacking = {bar.open_time: bar for bar in fetched.bars}, set(fetched.blank)
         for hole in asked:
             try:
@@ -381,11 +381,11 @@ class Keeper:
 
 def _is_thin(series: Series, need: Need, market: Market | None) -> bool:
     """A window asked for as of a market that trades every minute, of one that does not."""
-    if market is None or market.continuous or not timeframe.is_intraday(need.frame) or series.begins_history:
+    if market is None or market.continuous or not need.frame.is_intraday or series.begins_history:
         return False
     return series.count_until(need.since) < need.window
 
 
-def stored_key(provider: BarProvider, frame: str) -> str:
+def stored_key(provider: BarProvider, frame: Timeframe) -> str:
     """The stored key keeps vendors apart, and raw prices from adjusted ones."""
     return f"{provider.name}/{provider.adjustment(frame)}"

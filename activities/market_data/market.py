@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from domain import timeframe
+from domain.timeframe import Timeframe
 
 CRYPTO, FOREX = "24/7", "24/5"
 DAY = timedelta(days=1)
@@ -27,19 +27,19 @@ class Market(Protocol):
     code: str
     continuous: bool
 
-    def bar(self, frame: str, label: datetime, day: date | None = None) -> Interval | None:
+    def bar(self, frame: Timeframe, label: datetime, day: date | None = None) -> Interval | None:
         """Open and close of the bar a vendor labels so; ``day`` is the label's local date. None: no such session."""
 
-    def phase_of(self, frame: str, opened: datetime) -> timedelta | None:
+    def phase_of(self, frame: Timeframe, opened: datetime) -> timedelta | None:
         """The grid a bar that opened then lies on."""
 
-    def last_close(self, frame: str, at: datetime, phase: timedelta | None = None) -> datetime | None:
+    def last_close(self, frame: Timeframe, at: datetime, phase: timedelta | None = None) -> datetime | None:
         """Close of the newest bar that has closed at ``at``."""
 
-    def next_close(self, frame: str, after: datetime, phase: timedelta | None = None) -> datetime | None:
+    def next_close(self, frame: Timeframe, after: datetime, phase: timedelta | None = None) -> datetime | None:
         """Close of the first bar that closes after a time; None beyond the horizon."""
 
-    def start_of(self, frame: str, until: datetime, count: int) -> datetime:
+    def start_of(self, frame: Timeframe, until: datetime, count: int) -> datetime:
         """A time from which on there surely were ``count`` bars up to ``until``, with some to spare."""
 
     def trading(self, start: datetime, end: datetime) -> timedelta:
@@ -48,7 +48,7 @@ class Market(Protocol):
     def session_day(self, label: datetime) -> date:
         """The local date of a daily bar's label: session open, local midnight or midnight UTC."""
 
-    def missing(self, frame: str, earlier: datetime, later: datetime, *, liquid: bool = False) -> Interval | None:
+    def missing(self, frame: Timeframe, earlier: datetime, later: datetime, *, liquid: bool = False) -> Interval | None:
         """The hole between two neighbouring bars' open times. Minutes may be quiet, but not of a ``liquid`` ticker."""
 
     def is_open(self, start: datetime, end: datetime) -> bool:
@@ -68,39 +68,39 @@ class Continuous:
         """The UTC date of a midnight, else the market's own date."""
         return _session_day(label, self.zone)
 
-    def bar(self, frame: str, label: datetime, day: date | None = None) -> Interval | None:
+    def bar(self, frame: Timeframe, label: datetime, day: date | None = None) -> Interval | None:
         """On the clock's grid."""
-        length = timeframe.duration(frame)
-        if not timeframe.is_intraday(frame):
+        length = frame.length
+        if not frame.is_intraday:
             midnight = _midnight(day or self.session_day(label))
             label = midnight
-        opened = timeframe.floor(frame, label)  # a live row is stamped with its last trade
+        opened = frame.floor(label)  # a live row is stamped with its last trade
         return opened, opened + length
 
-    def phase_of(self, frame: str, opened: datetime) -> timedelta | None:
+    def phase_of(self, frame: Timeframe, opened: datetime) -> timedelta | None:
         """How far off the clock's grid."""
-        return opened - timeframe.floor(frame, opened)
+        return opened - frame.floor(opened)
 
-    def last_close(self, frame: str, at: datetime, phase: timedelta | None = None) -> datetime:
+    def last_close(self, frame: Timeframe, at: datetime, phase: timedelta | None = None) -> datetime:
         """On the grid."""
         phase = phase or timedelta()
-        return timeframe.last_close(frame, at - phase) + phase
+        return frame.floor(at - phase) + phase
 
-    def next_close(self, frame: str, after: datetime, phase: timedelta | None = None) -> datetime:
+    def next_close(self, frame: Timeframe, after: datetime, phase: timedelta | None = None) -> datetime:
         """On the grid."""
-        return self.last_close(frame, after, phase) + timeframe.duration(frame)
+        return self.last_close(frame, after, phase) + frame.length
 
-    def start_of(self, frame: str, until: datetime, count: int) -> datetime:
+    def start_of(self, frame: Timeframe, until: datetime, count: int) -> datetime:
         """Exactly that many bars."""
-        return timeframe.floor(frame, until) - timeframe.duration(frame) * count
+        return frame.floor(until) - frame.length * count
 
     def trading(self, start: datetime, end: datetime) -> timedelta:
         """All of it."""
         return max(end - start, timedelta())
 
-    def missing(self, frame: str, earlier: datetime, later: datetime, *, liquid: bool = False) -> Interval | None:
+    def missing(self, frame: Timeframe, earlier: datetime, later: datetime, *, liquid: bool = False) -> Interval | None:
         """Any bar left out."""
-        length = timeframe.duration(frame)
+        length = frame.length
         return (earlier + length, later) if later - earlier > length else None
 
     def is_open(self, start: datetime, end: datetime) -> bool:
@@ -181,10 +181,10 @@ class Exchange:
         """The UTC date of a midnight, else the exchange's own date."""
         return _session_day(label, self.zone)
 
-    def bar(self, frame: str, label: datetime, day: date | None = None) -> Interval | None:
+    def bar(self, frame: Timeframe, label: datetime, day: date | None = None) -> Interval | None:
         """Daily and weekly bars from open to close of their sessions; shorter ones end with the session at the latest."""
-        length = timeframe.duration(frame)
-        if length >= timedelta(days=7):
+        length = frame.length
+        if frame.is_weekly:
             local = day or self.session_day(label)
             week = (local + timedelta(days=1 if local.isoweekday() == 7 else 0)).isocalendar()[
                 :2
@@ -193,11 +193,11 @@ class Exchange:
             if at == len(self._days) or self._days[at].isocalendar()[:2] != week:
                 return None
             return self._weeks[bisect_left(self._week_closes, self._closes[at])]
-        if not timeframe.is_intraday(frame):
+        if not frame.is_intraday:
             session = self._session(day or self.session_day(label))
             return None if session is None else (session.open, session.close)
         at = bisect_right(self._span_ends, label)
-        on_clock = timeframe.floor(frame, label)
+        on_clock = frame.floor(label)
         if at < len(self.spans) and self.spans[at][0] < label + length:
             start, end = self.spans[at]
             if label != on_clock and label > start:  # a live row is stamped with its last trade
@@ -205,21 +205,21 @@ class Exchange:
             return label, min(label + length, end)
         return None  # before the open or after the close
 
-    def slot(self, frame: str, at: datetime) -> Interval | None:
+    def slot(self, frame: Timeframe, at: datetime) -> Interval | None:
         """The bar of the session's own grid that a time within a day belongs to; None when the market is shut."""
         index = bisect_right(self._span_ends, at)
         if index == len(self.spans) or at < self.spans[index][0]:
             return None
-        (start, end), length = self.spans[index], timeframe.duration(frame)
+        (start, end), length = self.spans[index], frame.length
         opened = start + (at - start) // length * length
         return opened, min(opened + length, end)
 
-    def phase_of(self, frame: str, opened: datetime) -> timedelta | None:
+    def phase_of(self, frame: Timeframe, opened: datetime) -> timedelta | None:
         """None on the session's own grid, else how far off the clock's."""
         slot = self.slot(frame, opened)
-        return None if slot is not None and slot[0] == opened else opened - timeframe.floor(frame, opened)
+        return None if slot is not None and slot[0] == opened else opened - frame.floor(opened)
 
-    def last_close(self, frame: str, at: datetime, phase: timedelta | None = None) -> datetime | None:
+    def last_close(self, frame: Timeframe, at: datetime, phase: timedelta | None = None) -> datetime | None:
         """Close of the newest bar that has closed."""
         closes = self._closes_of(frame)
         if closes is not None:
@@ -236,7 +236,7 @@ class Exchange:
             index -= 1
         return None
 
-    def next_close(self, frame: str, after: datetime, phase: timedelta | None = None) -> datetime | None:
+    def next_close(self, frame: Timeframe, after: datetime, phase: timedelta | None = None) -> datetime | None:
         """Close of the first bar that closes after a time."""
         closes = self._closes_of(frame)
         if closes is not None:
@@ -246,22 +246,22 @@ class Exchange:
         if index == len(self.spans):
             return None
         start, end = self.spans[index]
-        return min(self._floor(frame, max(start, after), start, phase) + timeframe.duration(frame), end)
+        return min(self._floor(frame, max(start, after), start, phase) + frame.length, end)
 
-    def _floor(self, frame: str, at: datetime, start: datetime, phase: timedelta | None) -> datetime:
+    def _floor(self, frame: Timeframe, at: datetime, start: datetime, phase: timedelta | None) -> datetime:
         if phase is not None:
-            return timeframe.floor(frame, at - phase) + phase
-        return start + (at - start) // timeframe.duration(frame) * timeframe.duration(frame)
+            return frame.floor(at - phase) + phase
+        return start + (at - start) // frame.length * frame.length
 
-    def start_of(self, frame: str, until: datetime, count: int) -> datetime:
+    def start_of(self, frame: Timeframe, until: datetime, count: int) -> datetime:
         """One bar in twenty may be missing, and five more."""
         wanted = count + count // 20 + 5
-        length = timeframe.duration(frame)
-        if length >= timedelta(days=7):
+        length = frame.length
+        if frame.is_weekly:
             index = bisect_right(self._week_closes, until) - wanted
             return self._weeks[max(index, 0)][0] if index >= 0 else until - length * wanted
         index = bisect_right(self._closes, until)
-        if not timeframe.is_intraday(frame):
+        if not frame.is_intraday:
             return self._opens[index - wanted] if index >= wanted else until - DAY * wanted * 7 / 5 - FORTNIGHT
         span = bisect_right(self._span_ends, until)
         while wanted > 0 and span > 0:
@@ -269,7 +269,7 @@ class Exchange:
             start, end = self.spans[span]
             held = max(1, int(-((start - end) // length)))
             if held >= wanted:
-                return max(start, timeframe.floor(frame, end) - length * wanted)
+                return max(start, frame.floor(end) - length * wanted)
             wanted -= held
         return until - length * wanted * 5 - FORTNIGHT
 
@@ -281,11 +281,11 @@ class Exchange:
             index += 1
         return total
 
-    def missing(self, frame: str, earlier: datetime, later: datetime, *, liquid: bool = False) -> Interval | None:
+    def missing(self, frame: Timeframe, earlier: datetime, later: datetime, *, liquid: bool = False) -> Interval | None:
         """A session without its daily bar, a week without its weekly one; half an hour or more without its bar."""
-        length = timeframe.duration(frame)
-        if not timeframe.is_intraday(frame):
-            opens = self._opens if length < timedelta(days=7) else [start for start, _ in self._weeks]
+        length = frame.length
+        if not frame.is_intraday:
+            opens = self._opens if not frame.is_weekly else [start for start, _ in self._weeks]
             first, last = bisect_right(opens, earlier), bisect_left(opens, later)
             return (opens[first], later) if last > first else None
         own = self.bar(frame, earlier)
@@ -304,9 +304,9 @@ class Exchange:
         at = bisect_left(self._days, day)
         return self.sessions[at] if at < len(self._days) and self._days[at] == day else None
 
-    def _closes_of(self, frame: str) -> list[datetime] | None:
-        length = timeframe.duration(frame)
-        if length >= timedelta(days=7):
+    def _closes_of(self, frame: Timeframe) -> list[datetime] | None:
+        length = frame.length
+        if frame.is_weekly:
             return self._week_closes
         return self._closes if length >= DAY else None
 

@@ -12,28 +12,24 @@ from itertools import groupby
 
 from activities.market_data.market import Continuous, Exchange, Interval, Market
 from activities.market_data.provider import FetchedBars
-from domain import timeframe
 from domain.bar import Bar
+from domain.timeframe import Timeframe
 
 LONGEST_UNMERGED = timedelta(minutes=30)
 TAIL_FOR = timedelta(minutes=2)  # so long may the last part of a bar come after its close
-PARTS = ("30m", "15m")
+PARTS = (Timeframe("30m"), Timeframe("15m"))
 
 
-def part_of(frame: str, market: Market) -> str | None:
+def part_of(frame: Timeframe, market: Market) -> Timeframe | None:
     """The frame from which bars longer than half an hour are built on an exchange; None where they are taken as they are."""
-    if (
-        isinstance(market, Continuous)
-        or not timeframe.is_intraday(frame)
-        or timeframe.duration(frame) <= LONGEST_UNMERGED
-    ):
+    if isinstance(market, Continuous) or not frame.is_intraday or frame.length <= LONGEST_UNMERGED:
         return None
     assert isinstance(market, Exchange)
     starts = [start for start, _ in market.spans[-10:]]
-    return next((part for part in PARTS if all(start == timeframe.floor(part, start) for start in starts)), None)
+    return next((part for part in PARTS if all(start == part.floor(start) for start in starts)), None)
 
 
-def end_of_parts(frame: str, market: Market, end: datetime) -> datetime:
+def end_of_parts(frame: Timeframe, market: Market, end: datetime) -> datetime:
     """Where to end so that the last bar that opens before ``end`` has all its parts."""
     assert isinstance(market, Exchange)
     slot = market.slot(frame, end - timedelta(microseconds=1))
@@ -41,7 +37,7 @@ def end_of_parts(frame: str, market: Market, end: datetime) -> datetime:
 
 
 def merged(
-    parts: FetchedBars, frame: str, market: Market, window: Interval, now: datetime, grace: timedelta
+    parts: FetchedBars, frame: Timeframe, market: Market, window: Interval, now: datetime, grace: timedelta
 ) -> FetchedBars:
     """Bars of the frame that open in the window. The newest is not final before its last part is there, for two minutes."""
     assert isinstance(market, Exchange)

@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from activities.market_data.market import FOREX, Continuous, Market
-from domain import timeframe
 from domain.bar import Bar
 from domain.text import MOST_SAID, printable, said
+from domain.timeframe import Timeframe
 
 if TYPE_CHECKING:
     from activities.market_data.gate import Gate
@@ -36,7 +36,7 @@ class BarRequest:
     """
 
     symbol: str
-    timeframe: str
+    timeframe: Timeframe
     start: datetime
     end: datetime
     now: datetime
@@ -72,16 +72,16 @@ class BarProvider(Protocol):
     def gate(self) -> Gate | None:
         """None where nothing can be asked too much."""
 
-    def adjustment(self, frame: str) -> str:
+    def adjustment(self, frame: Timeframe) -> str:
         """``raw``, ``split`` or ``total`` (splits and dividends): part of the stored key."""
 
     def market_time(self, now: datetime) -> datetime:
         """The market's own time at ``now``: the same, but for replays."""
 
-    def page(self, frame: str) -> timedelta | None:
+    def page(self, frame: Timeframe) -> timedelta | None:
         """The longest window one request answers; None where there is no bound."""
 
-    def reach(self, frame: str) -> timedelta | None:
+    def reach(self, frame: Timeframe) -> timedelta | None:
         """How far back from now the vendor has bars; None where there is no bound."""
 
     async def fetch(self, request: BarRequest) -> FetchedBars:
@@ -102,9 +102,9 @@ def delay_of(provider: BarProvider, market: Market | None) -> timedelta:
     return delay
 
 
-def grace_of(provider: BarProvider, frame: str, market: Market | None) -> timedelta:
+def grace_of(provider: BarProvider, frame: Timeframe, market: Market | None) -> timedelta:
     """How long after its close a bar is waited for: a day's close comes out of the closing auction, or at London's midnight."""
-    if market is None or market.continuous or timeframe.is_intraday(frame):
+    if market is None or market.continuous or frame.is_intraday:
         return provider.grace
     return max(provider.grace, LONDON_MIDNIGHT if market.code == FOREX else AUCTION)
 

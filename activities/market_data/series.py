@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from activities.market_data.doubt import OVERNIGHT, splits
 from activities.market_data.market import NEVER_QUIET, Interval, Market
 from activities.market_data.provider import FetchedBars
-from domain import timeframe
 from domain.bar import FIELDS, Bar, by_close, by_open
+from domain.timeframe import Timeframe
 
 READJUSTED = 0.005
 FEWEST_READJUSTED = 2
@@ -69,19 +69,19 @@ class Series:
         """Closed bars up to a close; all of them for None."""
         return len(self.bars) if since is None else bisect_right(self.bars, since, key=by_close)
 
-    def last_close(self, frame: str, at: datetime) -> datetime | None:
+    def last_close(self, frame: Timeframe, at: datetime) -> datetime | None:
         """The close that should have come last at ``at``, on this vendor's own grid (14:30, 15:30 …)."""
         if self.market is None:
             return self.newest_close
         return self.market.last_close(frame, at, self._phase(frame))
 
-    def next_close(self, frame: str, after: datetime) -> datetime | None:
+    def next_close(self, frame: Timeframe, after: datetime) -> datetime | None:
         """The close that comes first after a time; None where nobody knows."""
         return None if self.market is None else self.market.next_close(frame, after, self._phase(frame))
 
-    def misses_none(self, frame: str) -> bool:
+    def misses_none(self, frame: Timeframe) -> bool:
         """Whether every bar of its market ought to be there: those of half an hour or more, or of a liquid ticker."""
-        if self.market is None or self.market.continuous or timeframe.duration(frame) >= NEVER_QUIET:
+        if self.market is None or self.market.continuous or frame.length >= NEVER_QUIET:
             return True
         return is_liquid(self.bars, frame, self.market)
 
@@ -89,25 +89,27 @@ class Series:
         """The same without that bar and what follows."""
         return replace(self, bars=self.bars[: bisect_left(self.bars, bar.open_time, key=by_open)], forming=None)
 
-    def _phase(self, frame: str) -> timedelta | None:
-        if self.market is None or not self.bars or not timeframe.is_intraday(frame):
+    def _phase(self, frame: Timeframe) -> timedelta | None:
+        if self.market is None or not self.bars or not frame.is_intraday:
             return None
         return self.market.phase_of(frame, self.bars[-1].open_time)
 
 
-def is_liquid(bars: Sequence[Bar], frame: str, market: Market) -> bool:
+def is_liquid(bars: Sequence[Bar], frame: Timeframe, market: Market) -> bool:
     """Whether nearly every bar there could be is there, so that a missing one is a fault rather than a quiet minute."""
     if len(bars) < FEWEST_LIQUID:
         return False
     traded = market.trading(bars[0].open_time, bars[-1].close_time)
-    return len(bars) * timeframe.duration(frame) >= LIQUID * traded
+    return len(bars) * frame.length >= LIQUID * traded
 
 
-def holes(bars: Sequence[Bar], frame: str, market: Market | None, *, liquid: bool | None = None) -> list[Interval]:
+def holes(
+    bars: Sequence[Bar], frame: Timeframe, market: Market | None, *, liquid: bool | None = None
+) -> list[Interval]:
     """Where bars are missing between others: (open time of the first missing, open time of the next there is)."""
     if market is None:
         return []
-    length = timeframe.duration(frame)
+    length = frame.length
     liquid = is_liquid(bars, frame, market) if liquid is None else liquid
     found = []
     for earlier, later in itertools.pairwise(bars):

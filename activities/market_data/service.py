@@ -24,7 +24,7 @@ from activities.market_data.provider import (
     grace_of,
 )
 from activities.market_data.series import Series
-from domain import timeframe
+from domain.timeframe import Timeframe
 from storage.database import Database
 
 SETTLE_FOR = timedelta(minutes=10)
@@ -262,15 +262,15 @@ class MarketData:
         fresh = Answer(Freshness.FRESH, as_of, held, expected=expected, next_close=following, doubt=found)
         if expected is None or (newest is not None and newest >= expected):
             return fresh
-        length = timeframe.duration(need.frame)
+        length = need.frame.length
         if newest is None:
             raise ProviderUnavailable(provider.name, f"has no recent {need.frame} bars of {need.symbol}")
         missed = held.market.trading(newest, now)
         least = 3 * length + BEHIND if held.market.continuous else max(3 * length + BEHIND, THINLY_TRADED)
         is_stale = missed > least and (held.market.is_open(now - MOMENT, now) or missed > DEAD)
-        if timeframe.is_intraday(need.frame) and is_stale:
+        if need.frame.is_intraday and is_stale:
             raise ProviderUnavailable(provider.name, f"its newest bar is {missed.total_seconds():.0f} s old")
-        if not timeframe.is_intraday(need.frame) and (held.next_close(need.frame, newest) or expected) < expected:
+        if not need.frame.is_intraday and (held.next_close(need.frame, newest) or expected) < expected:
             raise ProviderUnavailable(provider.name, f"its newest bar is of {newest:%Y-%m-%d}")
         if now - expected < SETTLE_FOR + grace:
             ready = max(expected + grace, now + max(SETTLE_STEP, (now - expected - grace) * SETTLE_GROWTH)) + delay
@@ -283,8 +283,8 @@ class MarketData:
         Raises:
             ProviderUnavailable: it has not been brought up to date.
         """
-        market, length = self.keeper.calendars.of(need.symbol), timeframe.duration(need.frame)
-        if timeframe.is_intraday(need.frame):
+        market, length = self.keeper.calendars.of(need.symbol), need.frame.length
+        if need.frame.is_intraday:
             is_stale = market.trading(newest, now) > max(LATE_FILE * length, LONGEST_QUIET)
         else:
             following = market.next_close(need.frame, newest)
@@ -358,12 +358,12 @@ def _newest(answer: Answer) -> datetime:
     return (answer.series and answer.series.newest_close) or BEGINNING
 
 
-def _is_old(frame: str, answer: Answer) -> bool:
+def _is_old(frame: Timeframe, answer: Answer) -> bool:
     """Whether a market that is shut now has traded for hours without a bar: even a thin ticker's vendor may be dead."""
     series = answer.series
-    if series is None or series.market is None or series.newest_close is None or not timeframe.is_intraday(frame):
+    if series is None or series.market is None or series.newest_close is None or not frame.is_intraday:
         return False
-    return series.market.trading(series.newest_close, answer.as_of) > 3 * timeframe.duration(frame) + LONGEST_QUIET
+    return series.market.trading(series.newest_close, answer.as_of) > 3 * frame.length + LONGEST_QUIET
 
 
 def _is_broken(need: Need, answer: Answer) -> bool:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from domain.errors import Fault, InvalidInput
+from domain.timeframe import DAILY, Timeframe
 from starter.cli import inputs
 from starter.cli.output import FAILED, Failure, print_json, print_lines, print_table, say, short
 from starter.cli.session import run_command
@@ -170,16 +171,15 @@ def backfill(
 
     Example: alerts backfill AAPL --timeframe 1m --from 2025-11-20
     """
-    from domain import timeframe as frames
     from starter.context import now
 
     faults: list[Fault] = []
+    frame = DAILY
     try:
-        intraday = frames.is_intraday(timeframe)
+        frame = Timeframe(timeframe)
     except ValueError as error:
-        intraday = False
         faults.append(Fault("--timeframe", str(error), timeframe))
-    start = _moment(since, "--from", faults) or now() - timedelta(days=365 if intraday else 3653)
+    start = _moment(since, "--from", faults) or now() - timedelta(days=365 if frame.is_intraday else 3653)
     end = _moment(until, "--to", faults) or now()
     if not faults and start >= end:
         faults.append(Fault("--from", "must lie before --to", since))
@@ -187,7 +187,7 @@ def backfill(
         raise InvalidInput("backfill", faults)
 
     async def work(context: Any) -> Any:
-        return await _backfill(context, symbol, timeframe, start, end, provider, again)
+        return await _backfill(context, symbol, frame, start, end, provider, again)
 
     done = run_command(work)
     if as_json:
@@ -201,7 +201,7 @@ def backfill(
 
 
 async def _backfill(
-    context: Any, symbol: str, frame: str, start: datetime, end: datetime, wanted: str, again: bool
+    context: Any, symbol: str, frame: Timeframe, start: datetime, end: datetime, wanted: str, again: bool
 ) -> dict[str, Any]:
     from activities.market_data.provider import ProviderError, ProviderRefused
     from worker.wiring import build_market
@@ -226,7 +226,7 @@ async def _backfill(
 
 
 async def _from(
-    context: Any, market: Any, provider: Any, symbol: str, frame: str, start: datetime, end: datetime, again: bool
+    context: Any, market: Any, provider: Any, symbol: str, frame: Timeframe, start: datetime, end: datetime, again: bool
 ) -> dict[str, Any]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn

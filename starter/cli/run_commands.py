@@ -61,11 +61,11 @@ def demo(
 
 def _recorded(bars: Path, timezone: str, files: list[str]) -> tuple[Any, str, list[Any]]:
     from activities.csv_bars import read_bars_csv
-    from domain import timeframe
+    from domain.timeframe import Timeframe
 
     inputs.zone(timezone)
     table = read_bars_csv(bars, timezone)
-    frame = timeframe.name_of(table.interval)
+    frame = Timeframe.of_length(table.interval)
     if frame is None:
         raise InvalidInput(str(bars), [Fault("$", f"bars of {table.interval} fit no timeframe")])
     given = [data for file in files for _, data in inputs.definitions_in(file)]

@@ -91,14 +91,14 @@ def _read_bars(bars: Path, timezone: str, faults: list[Fault]) -> Any:
 
 def _completed(given: Any, bars: Path, table: Any) -> Any:
     """The definition with what only the bars know: their length, and a ticker from the file's name."""
-    from domain import timeframe
+    from domain.timeframe import Timeframe
 
     if not isinstance(given, dict):
         return given
     known = dict(given)
     if "symbol" not in given and "ticker" not in given:
         known |= _symbol_of(given, bars)
-    if "timeframe" not in given and table is not None and (frame := timeframe.name_of(table.interval)):
+    if "timeframe" not in given and table is not None and (frame := Timeframe.of_length(table.interval)):
         known["timeframe"] = frame
     return known
 
@@ -121,10 +121,9 @@ def _symbol_of(given: dict[str, Any], bars: Path) -> dict[str, Any]:
 def _run_preview(definition: Any, table: Any, chart: Path | None, as_json: bool) -> None:
     from activities.preview import as_json as as_json_of
     from activities.preview import preview as run
-    from domain import timeframe
     from domain.alert import Alert
 
-    if timeframe.duration(definition.timeframe) != table.interval:
+    if definition.timeframe.length != table.interval:
         say(f"note: the bars are {table.interval} long; the definition's timeframe {definition.timeframe} is not used")
     alert = Alert(id="preview", definition=definition)
     with progress("evaluating", len(table)) as update:

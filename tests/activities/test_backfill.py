@@ -17,6 +17,7 @@ from activities.market_data.calendars import Calendars
 from activities.market_data.keeper import stored_key
 from activities.market_data.provider import ProviderRefused, ProviderUnavailable
 from activities.market_data.providers.base import HttpProvider
+from domain.timeframe import Timeframe
 from storage.database import Database
 from tests.stand_ins.market import Market, Row
 from tests.stand_ins.server import Asked, StandIn
@@ -46,11 +47,13 @@ class Site:
             self.now += timedelta(seconds=seconds)
 
         market = self.vendor.market.market
-        return Backfill(self.provider, market, self.database, self.vendor.symbol, frame, lambda: self.now, sleep)
+        return Backfill(
+            self.provider, market, self.database, self.vendor.symbol, Timeframe(frame), lambda: self.now, sleep
+        )
 
     async def stored(self, frame: str) -> list[tuple[datetime, float]]:
         async with self.database.transaction() as work:
-            key = stored_key(self.provider, frame)
+            key = stored_key(self.provider, Timeframe(frame))
             bars = await work.bars.newest(self.vendor.symbol, frame, key, 10**7, NOW)
         return [(bar.open_time, bar.close) for bar in bars]
 
@@ -122,7 +125,7 @@ async def test_a_vendor_that_stays_away_ends_it_with_what_was_brought(site: Site
         count += 1
         return "reset" if count > (2 if site.vendor.name == "interactive_brokers" else 1) else None
 
-    if site.provider.window_end("1m", NOW - MINUTES_FOR, NOW) == NOW:
+    if site.provider.window_end(Timeframe("1m"), NOW - MINUTES_FOR, NOW) == NOW:
         pytest.skip("one request is the whole of it")
     site.vendor.fault = dies
     with pytest.raises(ProviderUnavailable):
@@ -165,7 +168,7 @@ async def test_a_split_since_the_last_time_is_brought_anew(site: Site, monkeypat
 
 async def test_a_history_older_than_the_calendar_is_known_too() -> None:
     calendars = Calendars(lambda: NOW)
-    assert calendars.of("AAPL").bar("1d", datetime(2001, 3, 5, 5, tzinfo=UTC)) is None
+    assert calendars.of("AAPL").bar(Timeframe("1d"), datetime(2001, 3, 5, 5, tzinfo=UTC)) is None
     market = calendars.of("AAPL", date(2000, 1, 3))
-    assert market.bar("1d", datetime(2001, 3, 5, 5, tzinfo=UTC)) is not None
+    assert market.bar(Timeframe("1d"), datetime(2001, 3, 5, 5, tzinfo=UTC)) is not None
     assert calendars.of("AAPL") is market

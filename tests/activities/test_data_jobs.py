@@ -27,6 +27,7 @@ from domain.errors import InvalidInput
 from domain.job import JobDefinition, JobType, read_job
 from domain.records import Kind
 from domain.run import Run, RunStatus
+from domain.timeframe import Timeframe
 from storage.database import Database
 from tests.stand_ins.alpha_vantage import AlphaVantageStandIn
 from tests.stand_ins.finnhub import FinnhubStandIn
@@ -374,7 +375,7 @@ async def test_what_yahoo_asks_a_session_for_closes_nothing_for_bars(trouble: st
         assert provider.gate.circuit is Circuit.CLOSED
         assert provider.gate.tally.calls == len(server.asked), "the rate is one for both"
         start = NOW - timedelta(days=9)
-        assert (await provider.fetch(BarRequest("AAPL", "1d", start, NOW, NOW, vendor.market.market))).bars
+        assert (await provider.fetch(BarRequest("AAPL", Timeframe("1d"), start, NOW, NOW, vendor.market.market))).bars
         await provider.close()
 
 

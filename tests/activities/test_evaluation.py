@@ -19,8 +19,8 @@ from activities.market_data.provider import (
     ProviderUnavailable,
 )
 from activities.market_data.service import MarketData
-from domain import timeframe
 from domain.bar import Bar
+from domain.timeframe import Timeframe
 from storage.database import Database
 
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -65,8 +65,8 @@ class Vendor:
         await asyncio.sleep(self.delay)
         if self.error:
             raise self.error
-        length = timeframe.duration(request.timeframe)
-        opened, bars = timeframe.floor(request.timeframe, request.start), []
+        length = request.timeframe.length
+        opened, bars = request.timeframe.floor(request.start), []
         while opened < min(request.end, self.until or request.end, request.now):
             if opened >= request.start:
                 close = self.price(opened)
@@ -88,7 +88,7 @@ class Clock:
 
 
 def wanted(clock: Clock, *keys: str, after: datetime | None = None, **more: object) -> EvaluateInput:
-    return EvaluateInput("X", "1m", keys or ("close",), now=clock.now, after=after, **more)  # type: ignore[arg-type]
+    return EvaluateInput("X", Timeframe("1m"), keys or ("close",), now=clock.now, after=after, **more)  # type: ignore[arg-type]
 
 
 async def test_the_first_look_sees_only_the_newest_closed_bar() -> None:
@@ -142,7 +142,7 @@ async def test_live_values_are_those_of_the_whole_series() -> None:
     clock, vendor = Clock(), Vendor()
     keys = ("rsi(14)", "macd(12, 26, 9).macdhist", "sma(50)", "ema(20)[2]", "bbands(20, 2, 2, 0)", "atr(14)")
     rule = " and ".join(f"{key} > 0" for key in keys)
-    request = BarRequest("X", "1m", NOON - timedelta(minutes=3000), NOON, NOON)
+    request = BarRequest("X", Timeframe("1m"), NOON - timedelta(minutes=3000), NOON, NOON)
     bars = (await vendor.fetch(request)).bars
     import numpy as np
 
@@ -204,7 +204,7 @@ async def test_trouble_is_told_apart() -> None:
     evaluation = Evaluation(MarketData([vendor], clock=clock))
     vendor.error = ProviderUnavailable("vendor", "asks to wait", timedelta(seconds=40))
     assert (await evaluation.evaluate(wanted(clock))).freshness is Freshness.UNAVAILABLE
-    fetch = FetchInput("X", "1m", ("close",), clock.now)
+    fetch = FetchInput("X", Timeframe("1m"), ("close",), clock.now)
     with pytest.raises(ApplicationError) as later:
         await evaluation.fetch(fetch)
     assert (later.value.next_retry_delay, later.value.non_retryable) == (timedelta(seconds=40), False)

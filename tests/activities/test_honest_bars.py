@@ -15,6 +15,7 @@ from activities.market_data.provider import BarRequest, FetchedBars, Hours
 from activities.market_data.providers.csv_file import CsvFolder
 from activities.market_data.service import MarketData
 from domain.bar import Bar
+from domain.timeframe import Timeframe
 from storage.database import Database
 from tests.activities.test_evaluation import NOON, Clock, Price, Vendor, rising, wanted
 from tests.stand_ins.server import StandIn
@@ -78,9 +79,9 @@ class Sessions(OnExchange):
         self.requests.append(request)
         if self.error:
             raise self.error
-        close, found = request.market.next_close("1d", request.start - timedelta(days=2)), []
+        close, found = request.market.next_close(Timeframe("1d"), request.start - timedelta(days=2)), []
         while close is not None and close <= request.now:
-            span = request.market.bar("1d", close)
+            span = request.market.bar(Timeframe("1d"), close)
             assert span is not None
             alone = request.end - request.start < timedelta(days=10)
             if (
@@ -89,7 +90,7 @@ class Sessions(OnExchange):
                 and (alone or close not in self.left_out)
             ):
                 found.append(daily(*span, self.price(span[0])))
-            close = request.market.next_close("1d", close)
+            close = request.market.next_close(Timeframe("1d"), close)
         return FetchedBars(tuple(found))
 
 
@@ -99,7 +100,7 @@ async def test_a_hole_is_asked_for_again_and_what_never_traded_is_believed(datab
     vendor.left_out = {datetime(2026, 11, 17, 21, 0, tzinfo=UTC)}
     vendor.never = {datetime(2026, 11, 12, 21, 0, tzinfo=UTC)}
     evaluation = Evaluation(MarketData([vendor], database, clock))
-    ask = EvaluateInput("X", "1d", ("sma(20)",), now=clock.now)
+    ask = EvaluateInput("X", Timeframe("1d"), ("sma(20)",), now=clock.now)
     first = await evaluation.evaluate(ask)
     assert first.snapshots[0].values["sma(20)"] is not None
     assert len(vendor.requests) == 3, "the window, and each hole once: what is long past was not lost a moment ago"
@@ -151,10 +152,10 @@ def split(ratio: float) -> Price:
 async def test_a_split_like_jump_waits_for_a_second_look() -> None:
     clock, vendor = Clock(datetime(2026, 11, 24, 22, 0, tzinfo=UTC)), Sessions(price=split(4))
     evaluation = Evaluation(MarketData([vendor], clock=clock))
-    ask = EvaluateInput("X", "1d", ("sma(20)",), now=clock.now)
+    ask = EvaluateInput("X", Timeframe("1d"), ("sma(20)",), now=clock.now)
     before = (await evaluation.evaluate(ask)).snapshots[0]
     clock.now += timedelta(days=1)
-    later = EvaluateInput("X", "1d", ("sma(20)",), now=clock.now, after=before.bar_close)
+    later = EvaluateInput("X", Timeframe("1d"), ("sma(20)",), now=clock.now, after=before.bar_close)
     held = await evaluation.evaluate(later)
     assert (held.snapshots, held.freshness, held.ready_at) == ((), Freshness.SETTLING, clock.now + timedelta(minutes=2))
     vendor.price = lambda at: rising(at) / 4  # the vendor has adjusted its history
@@ -168,7 +169,7 @@ async def test_a_jump_that_stands_is_believed_after_two_minutes_and_one_that_two
     day = datetime(2026, 11, 25, 22, 0, tzinfo=UTC)
     clock, vendor = Clock(day), Sessions(price=split(2))
     evaluation = Evaluation(MarketData([vendor], clock=clock))
-    ask = EvaluateInput("X", "1d", ("close",), now=clock.now)
+    ask = EvaluateInput("X", Timeframe("1d"), ("close",), now=clock.now)
     assert (await evaluation.evaluate(ask)).freshness is Freshness.SETTLING
     clock.now += timedelta(minutes=2)
     assert (await evaluation.evaluate(ask)).snapshots[0].bar_close == day - timedelta(hours=1)
@@ -262,7 +263,7 @@ async def test_bars_cut_by_a_sessions_end_keep_their_own_timeframes_values() -> 
     evaluation = Evaluation(MarketData([Both()], clock=clock))
     values = []
     for frame in ("1h", "4h"):
-        result = await evaluation.evaluate(EvaluateInput("X", frame, ("sma(20)",), now=clock.now))
+        result = await evaluation.evaluate(EvaluateInput("X", Timeframe(frame), ("sma(20)",), now=clock.now))
         assert result.snapshots[0].bar_close == datetime(2026, 11, 25, 21, 0, tzinfo=UTC)
         values.append(result.snapshots[0].values["sma(20)"])
     assert values[0] != values[1]
@@ -272,13 +273,13 @@ async def test_a_split_leaves_no_unadjusted_bars_in_sql(database: Database) -> N
     clock, vendor = Clock(datetime(2026, 11, 20, 22, 0, tzinfo=UTC)), Sessions()
     vendor.durable = True
     vendor.adjustment = lambda frame: "split"  # type: ignore[method-assign]
-    ask = EvaluateInput("X", "1d", ("sma(200)",), now=clock.now)
+    ask = EvaluateInput("X", Timeframe("1d"), ("sma(200)",), now=clock.now)
     await Evaluation(MarketData([vendor], database, clock)).evaluate(ask)
     vendor.price = lambda at: rising(at) / 4  # adjusted, all of it
     clock.now += timedelta(days=4)
-    short = EvaluateInput("X", "1d", ("sma(5)",), now=clock.now)
+    short = EvaluateInput("X", Timeframe("1d"), ("sma(5)",), now=clock.now)
     await Evaluation(MarketData([vendor], database, clock)).evaluate(short)
-    long = EvaluateInput("X", "1d", ("sma(200)",), now=clock.now)
+    long = EvaluateInput("X", Timeframe("1d"), ("sma(200)",), now=clock.now)
     found = await Evaluation(MarketData([vendor], database, clock)).evaluate(long)
     value = found.snapshots[0].values["sma(200)"]
     assert value is not None
@@ -317,7 +318,7 @@ async def test_a_delayed_feeds_bars_are_final_when_the_feed_has_passed_them(monk
         provider = VENDOR_CLASSES["yahoo"](server.settings(), lambda: now[0])
         monkeypatch.setattr("activities.market_data.providers.base.AT_ONCE", ())  # as on an exchange abroad
         evaluation = Evaluation(MarketData([provider], clock=lambda: now[0]))
-        ask = EvaluateInput("AAPL", "5m", ("close",), now[0])
+        ask = EvaluateInput("AAPL", Timeframe("5m"), ("close",), now[0])
         result = await evaluation.evaluate(ask)
         (snapshot,) = result.snapshots
         seen = now[0] - Delayed.behind
@@ -328,7 +329,9 @@ async def test_a_delayed_feeds_bars_are_final_when_the_feed_has_passed_them(monk
         row = vendor.market.rows("AAPL", "5m", snapshot.bar_open, snapshot.bar_close, seen)[0]
         assert snapshot.values["close"] == row.prices[3]
         now[0] = datetime(2026, 11, 19, 16, 5, 6, tzinfo=UTC)
-        later = await evaluation.evaluate(EvaluateInput("AAPL", "5m", ("close",), now[0], after=snapshot.bar_close))
+        later = await evaluation.evaluate(
+            EvaluateInput("AAPL", Timeframe("5m"), ("close",), now[0], after=snapshot.bar_close)
+        )
         assert [one.bar_close for one in later.snapshots] == [datetime(2026, 11, 19, 15, 45, tzinfo=UTC)]
         await provider.close()
 
@@ -337,7 +340,7 @@ async def test_a_true_crash_that_is_believed_costs_no_more_requests() -> None:
     day = datetime(2026, 11, 25, 22, 0, tzinfo=UTC)
     clock, vendor = Clock(day), Sessions(price=split(2))
     evaluation = Evaluation(MarketData([vendor], clock=clock))
-    ask = EvaluateInput("X", "1d", ("sma(20)",), now=clock.now)
+    ask = EvaluateInput("X", Timeframe("1d"), ("sma(20)",), now=clock.now)
     for _ in range(60):
         result = await evaluation.evaluate(ask)
         clock.now += timedelta(minutes=1)
@@ -366,11 +369,11 @@ async def test_a_late_feed_is_known_after_the_close_too(monkeypatch: pytest.Monk
     async with StandIn(vendor) as server:
         provider = VENDOR_CLASSES["yahoo"](server.settings(), lambda: now[0])
         evaluation = Evaluation(MarketData([provider], clock=lambda: now[0]))
-        first = await evaluation.evaluate(EvaluateInput("AAPL", "1d", ("close",), now[0]))
+        first = await evaluation.evaluate(EvaluateInput("AAPL", Timeframe("1d"), ("close",), now[0]))
         assert [one.bar_close.day for one in first.snapshots] == [18]
         for minutes in (5, 10, 20):
             now[0] = datetime(2026, 11, 19, 21, 15, tzinfo=UTC) + timedelta(minutes=minutes)
-            ask = EvaluateInput("AAPL", "1d", ("close",), now[0], after=first.snapshots[0].bar_close)
+            ask = EvaluateInput("AAPL", Timeframe("1d"), ("close",), now[0], after=first.snapshots[0].bar_close)
             result = await evaluation.evaluate(ask)
         (snapshot,) = result.snapshots
         row = vendor.market.rows("AAPL", "1d", snapshot.bar_open, snapshot.bar_close, now[0])[0]
@@ -385,7 +388,7 @@ async def test_a_file_nobody_keeps_up_to_date_is_no_news(tmp_path: Path) -> None
     (tmp_path / "X.csv").write_text("date,open,high,low,close,volume\n" + "\n".join(rows) + "\n")  # to Thursday 19th
     clock, other = Clock(datetime(2026, 11, 20, 22, 0, tzinfo=UTC)), Sessions()
     evaluation = Evaluation(MarketData([CsvFolder(tmp_path), other], clock=clock))
-    ask = EvaluateInput("X", "1d", ("close",), clock.now)
+    ask = EvaluateInput("X", Timeframe("1d"), ("close",), clock.now)
     assert (await evaluation.evaluate(ask)).source == "csv"
     clock.now = datetime(2026, 11, 23, 21, 30, tzinfo=UTC)  # Monday's session is over, Friday's is lacking still
     assert (await evaluation.evaluate(replace(ask, now=clock.now))).source == "sessions"
@@ -402,7 +405,7 @@ async def test_eight_looks_at_a_late_bar_span_ten_minutes() -> None:
     vendor.until = NOON
     evaluation, looks = Evaluation(MarketData([vendor], clock=clock)), 0
     while looks < 8:
-        result = await evaluation.evaluate(EvaluateInput("X", "1h", ("close",), clock.now, after=NOON))
+        result = await evaluation.evaluate(EvaluateInput("X", Timeframe("1h"), ("close",), clock.now, after=NOON))
         assert result.freshness is Freshness.SETTLING
         assert result.ready_at is not None
         clock.now, looks = result.ready_at, looks + 1

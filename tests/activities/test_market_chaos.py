@@ -20,6 +20,7 @@ from activities.interface import EvaluateInput, EvaluateResult
 from activities.market_data.provider import BarRequest, FetchedBars, ProviderUnavailable
 from activities.market_data.service import MarketData
 from domain.bar import Bar
+from domain.timeframe import Timeframe
 from storage.database import Database
 from tests.activities.test_evaluation import Clock
 from tests.activities.test_honest_bars import OnExchange
@@ -125,7 +126,7 @@ def expected(frame: str, close: datetime, market: object) -> dict[str, float]:
     closes, at = [], close
     while len(closes) < 41:
         closes.append(at)
-        at = market.last_close(frame, at - timedelta(seconds=1))  # type: ignore[attr-defined]
+        at = market.last_close(Timeframe(frame), at - timedelta(seconds=1))  # type: ignore[attr-defined]
     prices = [true_price(one) for one in closes]
     return {"close": prices[0], "close[1]": prices[1], "sma(5)": sum(prices[:5]) / 5, "sma(40)": sum(prices[:40]) / 40}
 
@@ -147,14 +148,16 @@ async def test_what_a_rule_sees_is_true_or_missing(database: Database, seed: int
 
     processes = [process(), process()]
     market = processes[0].market.keeper.calendars.of("X")
-    first = market.last_close(frame, clock.now)
+    first = market.last_close(Timeframe(frame), clock.now)
     judged: list[datetime] = []
     known = 0
     after, steps = first, 0
-    ends = market.last_close(frame, OPENED + count * length) or OPENED
+    ends = market.last_close(Timeframe(frame), OPENED + count * length) or OPENED
     while (judged[-1] if judged else first) != ends and steps < 4000:  # type: ignore[comparison-overlap]
         steps += 1
-        result = await one_of(rng, processes, process).evaluate(EvaluateInput("X", frame, KEYS, clock.now, after=after))
+        result = await one_of(rng, processes, process).evaluate(
+            EvaluateInput("X", Timeframe(frame), KEYS, clock.now, after=after)
+        )
         for snapshot in result.snapshots:
             judged.append(snapshot.bar_close)
             known += snapshot.values["close"] is not None
@@ -168,10 +171,10 @@ async def test_what_a_rule_sees_is_true_or_missing(database: Database, seed: int
                     result.source,
                 )
         pass_time(clock, result, max(length / 6, timedelta(seconds=rng.choice([1, 5, 10, 20]))))
-    closes, at = [], market.next_close(frame, first) if first else None
+    closes, at = [], market.next_close(Timeframe(frame), first) if first else None
     while at is not None and at <= ends:
         closes.append(at)
-        at = market.next_close(frame, at)
+        at = market.next_close(Timeframe(frame), at)
     assert judged == closes, (steps, clock.now)
     assert known >= 0.7 * len(judged), "two vendors seldom lack the same"
 
@@ -205,7 +208,7 @@ async def test_prices_of_two_levels_never_meet(database: Database, seed: int, fr
         MarketData([Shaky("x", Clock(OPENED), Trouble(rng))], clock=Clock(OPENED))
     ).market.keeper.calendars
     market = sessions.market("XNYS")
-    day, _ = market.bar("1d", OPENED + timedelta(days=rng.randrange(0, 6))) or (OPENED, None)
+    day, _ = market.bar(Timeframe("1d"), OPENED + timedelta(days=rng.randrange(0, 6))) or (OPENED, None)
     factor = rng.choice([1.05, 1.1, 1.5, 2, 3, 4, 10, 0.5, 0.1])
     clock = Clock(day - timedelta(days=4, hours=3))
     length = timedelta(hours=1) if frame == "1h" else timedelta(days=1)
@@ -221,17 +224,19 @@ async def test_prices_of_two_levels_never_meet(database: Database, seed: int, fr
     def process() -> Evaluation:
         return Evaluation(MarketData([Splitting(name, clock, *rest) for name, *rest in made], database, clock))
 
-    processes, after, last = [process(), process()], market.last_close(frame, clock.now), None
+    processes, after, last = [process(), process()], market.last_close(Timeframe(frame), clock.now), None
     keys = ("close", "close[1]", "sma(5)", "sma(20)")
     seen_all = known = 0
     while clock.now < day + timedelta(days=4):
-        result = await one_of(rng, processes, process).evaluate(EvaluateInput("X", frame, keys, clock.now, after=after))
+        result = await one_of(rng, processes, process).evaluate(
+            EvaluateInput("X", Timeframe(frame), keys, clock.now, after=after)
+        )
         for snapshot in result.snapshots:
             assert last is None or snapshot.bar_close > last
             last = after = snapshot.bar_close
             closes = [snapshot.bar_close]
             while len(closes) < 20:
-                closes.append(market.last_close(frame, closes[-1] - timedelta(seconds=1)))  # type: ignore[arg-type]
+                closes.append(market.last_close(Timeframe(frame), closes[-1] - timedelta(seconds=1)))  # type: ignore[arg-type]
             level = factor if snapshot.bar_close > day else 1
             true = [true_price(one) / level for one in closes]
             values = {"close": true[0], "close[1]": true[1], "sma(5)": sum(true[:5]) / 5, "sma(20)": sum(true) / 20}

@@ -18,6 +18,7 @@ from activities.market_data.http import VendorSettings, retry_after
 from activities.market_data.provider import BarRequest, ProviderRefused, ProviderUnavailable
 from activities.market_data.providers.binance import Binance
 from activities.market_data.providers.yahoo import Yahoo
+from domain.timeframe import Timeframe
 from tests.stand_ins.server import PATIENT
 
 NOW = datetime(2026, 1, 5, 15, 0, 30, tzinfo=UTC)
@@ -25,7 +26,7 @@ RECORDED = Path(__file__).parents[2].parent / "shared" / "provider_responses"
 
 
 def request(frame: str = "1m", minutes: int = 10, symbol: str = "AAPL") -> BarRequest:
-    return BarRequest(symbol, frame, NOW - timedelta(minutes=minutes), NOW + timedelta(minutes=1), NOW)
+    return BarRequest(symbol, Timeframe(frame), NOW - timedelta(minutes=minutes), NOW + timedelta(minutes=1), NOW)
 
 
 @pytest.fixture
@@ -206,11 +207,13 @@ def test_retry_after_forms() -> None:
 async def test_recorded_answers_read(httpserver: HTTPServer, yahoo: Yahoo, binance: Binance) -> None:
     body = json.loads((RECORDED / "yahoo_chart-AAPL-2020-08-31-to-2020-11-07.json").read_text())
     httpserver.expect_request("/v8/finance/chart/AAPL").respond_with_json(body["response"]["bodyJson"])
-    window = BarRequest("AAPL", "1d", datetime(2020, 8, 1, tzinfo=UTC), datetime(2020, 12, 1, tzinfo=UTC), NOW)
+    window = BarRequest(
+        "AAPL", Timeframe("1d"), datetime(2020, 8, 1, tzinfo=UTC), datetime(2020, 12, 1, tzinfo=UTC), NOW
+    )
     assert len((await yahoo.fetch(window)).bars) == 49
     rows = json.loads((RECORDED / "binance_klines_BTCUSDT_1m_open_last_bar.json").read_text())
     httpserver.expect_request("/api/v3/klines").respond_with_json(rows)
     first, last = (datetime.fromtimestamp(row[0] / 1000, UTC) for row in (rows[0], rows[-1]))
     seen = last + timedelta(seconds=20)
-    bars = (await binance.fetch(BarRequest("BTCUSDT", "1m", first, seen, seen))).bars
+    bars = (await binance.fetch(BarRequest("BTCUSDT", Timeframe("1m"), first, seen, seen))).bars
     assert [bar.final for bar in bars] == [True] * 9 + [False]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from activities.market_data.provider import BarRequest, ProviderError
 from domain.bar import Bar
+from domain.timeframe import Timeframe
 from tests.stand_ins.server import Asked, Reply, StandIn
 from tests.stand_ins.vendor import KEY, Vendor
 from tests.stand_ins.vendors import ALL
@@ -83,7 +84,9 @@ async def stored(vendor: Vendor, answer: Any) -> list[Bar]:
         provider = VENDOR_CLASSES[vendor.name](server.settings(KEY), lambda: NOW)
         try:
             end = NOW + timedelta(minutes=1)
-            fetched = await provider.fetch(BarRequest(vendor.symbol, "1m", START, end, NOW, vendor.market.market))
+            fetched = await provider.fetch(
+                BarRequest(vendor.symbol, Timeframe("1m"), START, end, NOW, vendor.market.market)
+            )
         finally:
             await provider.close()
     return [bar for bar in fetched.bars if bar.final]

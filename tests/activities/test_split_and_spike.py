@@ -13,6 +13,7 @@ from activities.interface import EvaluateInput, Freshness
 from activities.market_data.provider import BarRequest, FetchedBars, ProviderUnavailable
 from activities.market_data.service import MarketData
 from domain.bar import Bar
+from domain.timeframe import Timeframe
 from storage.database import Database
 from tests.activities.test_evaluation import NOON, Clock, Price, Vendor, rising, wanted
 from tests.activities.test_honest_bars import OnExchange, Sessions
@@ -28,7 +29,7 @@ def daily_vendor(price: Price = rising) -> Sessions:
 
 
 def average(clock: Clock, key: str = "sma(20)", **more: object) -> EvaluateInput:
-    return EvaluateInput("X", "1d", (key,), clock.now, newest_only=True, **more)  # type: ignore[arg-type]
+    return EvaluateInput("X", Timeframe("1d"), (key,), clock.now, newest_only=True, **more)  # type: ignore[arg-type]
 
 
 async def value(evaluation: Evaluation, ask: EvaluateInput) -> float | None:
@@ -75,7 +76,7 @@ async def test_a_raw_vendor_that_helps_out_compares_nothing_across_a_split() -> 
     evaluation = Evaluation(MarketData([first, raw], clock=clock))
     values = []
     for _ in range(3):
-        asked = EvaluateInput("X", "1d", ("sma(100)", "close[40]", "sma(20)"), clock.now, newest_only=True)
+        asked = EvaluateInput("X", Timeframe("1d"), ("sma(100)", "close[40]", "sma(20)"), clock.now, newest_only=True)
         result = await evaluation.evaluate(asked)
         values.append((result.source, result.snapshots[0].values))
         first.error = None if first.error else ProviderUnavailable("sessions", "down")
@@ -180,11 +181,11 @@ FIVE = datetime(2026, 11, 18, 17, 30, tzinfo=UTC)
 async def test_a_lost_hour_is_a_hole_and_is_asked_for_again() -> None:
     clock, vendor = Clock(FIVE - HOUR + timedelta(seconds=10)), Hourly()
     evaluation = Evaluation(MarketData([vendor], clock=clock))
-    ask = EvaluateInput("X", "1h", ("close[1]",), clock.now)
+    ask = EvaluateInput("X", Timeframe("1h"), ("close[1]",), clock.now)
     (first,) = (await evaluation.evaluate(ask)).snapshots
     vendor.late = frozenset({FIVE})
     clock.now = FIVE + HOUR + timedelta(seconds=10)
-    ask = EvaluateInput("X", "1h", ("close[1]",), clock.now, after=first.bar_close)
+    ask = EvaluateInput("X", Timeframe("1h"), ("close[1]",), clock.now, after=first.bar_close)
     held = await evaluation.evaluate(ask)
     assert (held.snapshots, held.freshness) == ((), Freshness.SETTLING)
     vendor.late = frozenset()
@@ -198,10 +199,10 @@ async def test_a_bar_the_first_vendor_lacks_comes_from_the_next(behind: timedelt
     """However long it has been lacking; when both lack it, it is waited for."""
     clock, first, second = Clock(FIVE - HOUR + timedelta(seconds=10)), Hourly("first"), Hourly("second")
     evaluation = Evaluation(MarketData([first, second], clock=clock))
-    (seen,) = (await evaluation.evaluate(EvaluateInput("X", "1h", ("close",), clock.now))).snapshots
+    (seen,) = (await evaluation.evaluate(EvaluateInput("X", Timeframe("1h"), ("close",), clock.now))).snapshots
     first.late = frozenset({FIVE})
     clock.now = FIVE + behind
-    ask = EvaluateInput("X", "1h", ("close",), clock.now, after=seen.bar_close)
+    ask = EvaluateInput("X", Timeframe("1h"), ("close",), clock.now, after=seen.bar_close)
     result = await evaluation.evaluate(ask)
     assert ([one.bar_close for one in result.snapshots], result.source) == ([FIVE], "second")
 
@@ -210,12 +211,12 @@ async def test_a_bar_nobody_has_is_not_asked_for_at_every_tick() -> None:
     """The day's last hour had no trade: the other vendors are asked again now and then, not all night."""
     clock, first, second = Clock(FIVE - HOUR + timedelta(seconds=10)), Hourly("first"), Hourly("second")
     evaluation = Evaluation(MarketData([first, second], clock=clock))
-    await evaluation.evaluate(EvaluateInput("X", "1h", ("close",), clock.now))
+    await evaluation.evaluate(EvaluateInput("X", Timeframe("1h"), ("close",), clock.now))
     first.late = second.late = frozenset({datetime(2026, 11, 18, 21, 0, tzinfo=UTC)})
     clock.now = datetime(2026, 11, 18, 21, 0, 10, tzinfo=UTC)
     before = len(second.requests)
     for _ in range(600):
-        await evaluation.evaluate(EvaluateInput("X", "1h", ("close",), clock.now, after=FIVE))
+        await evaluation.evaluate(EvaluateInput("X", Timeframe("1h"), ("close",), clock.now, after=FIVE))
         clock.now += MINUTE
     assert len(second.requests) - before < 30
 
@@ -243,7 +244,7 @@ async def test_a_split_that_is_worked_in_hours_later_is_met() -> None:
     vendor.adjusted = "split"
     vendor.price = lambda at: 400 + at.hour / 10 if at < monday else 100 + at.hour / 10
     evaluation = Evaluation(MarketData([vendor], clock=clock))
-    ask = EvaluateInput("X", "1h", ("sma(20)",), clock.now, newest_only=True)
+    ask = EvaluateInput("X", Timeframe("1h"), ("sma(20)",), clock.now, newest_only=True)
     await evaluation.evaluate(ask)
     clock.now = monday
     for step in range(1, 30 * 7):
@@ -268,7 +269,7 @@ async def test_the_forming_bar_of_a_raw_vendor_is_compared_with_nothing_before_a
 
     vendor.fetch = with_forming  # type: ignore[method-assign]
     evaluation = Evaluation(MarketData([vendor], clock=clock))
-    ask = EvaluateInput("X", "5m", ("sma(40)", "close[30]", "sma(3)"), clock.now, forming=True)
+    ask = EvaluateInput("X", Timeframe("5m"), ("sma(40)", "close[30]", "sma(3)"), clock.now, forming=True)
     await evaluation.evaluate(ask)
     clock.now += timedelta(minutes=3)
     forming = (await evaluation.evaluate(replace(ask, now=clock.now))).forming
@@ -281,7 +282,7 @@ async def test_a_thin_tickers_hours_come_from_sql_after_a_restart(database: Data
     vendor.durable = True
     span = [FIVE - n * timedelta(minutes=30) for n in range(3, 3000)]
     vendor.late = frozenset(close for n, close in enumerate(span) if n % 7 == 0)
-    ask = EvaluateInput("X", "1h", ("sma(100)",), clock.now)
+    ask = EvaluateInput("X", Timeframe("1h"), ("sma(100)",), clock.now)
     (seen,) = (await Evaluation(MarketData([vendor], database, clock)).evaluate(ask)).snapshots
     assert seen.values["sma(100)"] is not None
     assert len(vendor.requests) <= 8, "the window, wider once it proves thin, and the newest holes of each"
@@ -295,12 +296,12 @@ async def test_history_from_sql_lacks_no_bar_after_the_last_that_was_judged(data
     clock, vendor = Clock(datetime(2026, 11, 18, 16, 10, 5, tzinfo=UTC)), Hourly()
     vendor.durable = True
     await Evaluation(MarketData([vendor], database, clock)).evaluate(
-        EvaluateInput("X", "1m", ("sma(50)",), clock.now, after=clock.now - timedelta(minutes=30))
+        EvaluateInput("X", Timeframe("1m"), ("sma(50)",), clock.now, after=clock.now - timedelta(minutes=30))
     )
     vendor.requests.clear()
     after = datetime(2026, 11, 18, 16, 0, tzinfo=UTC)
     found = await Evaluation(MarketData([vendor], database, clock)).evaluate(
-        EvaluateInput("X", "1m", ("close",), clock.now, after=after)
+        EvaluateInput("X", Timeframe("1m"), ("close",), clock.now, after=after)
     )
     assert [one.bar_close for one in found.snapshots] == [after + n * MINUTE for n in range(1, 11)]
     assert vendor.requests == []
@@ -314,7 +315,7 @@ async def test_a_vendor_that_died_days_ago_is_passed_over_at_the_weekend() -> No
     quiet = frozenset(close for n, close in enumerate(each) if n % 5 == 0)
     first.late, second.late = quiet | {close for close in each if close > died}, quiet
     evaluation = Evaluation(MarketData([first, second], clock=clock))
-    result = await evaluation.evaluate(EvaluateInput("X", "5m", ("sma(300)",), clock.now))
+    result = await evaluation.evaluate(EvaluateInput("X", Timeframe("5m"), ("sma(300)",), clock.now))
     assert (result.source, result.snapshots[0].bar_close.day) == ("second", 20)
 
 
@@ -322,12 +323,12 @@ async def test_nobody_has_it_is_said_when_everybody_answered() -> None:
     """The second vendor is down while the first lacks the bar; it is asked as soon as it is back."""
     clock, first, second = Clock(FIVE - HOUR + timedelta(seconds=10)), Hourly("first"), Hourly("second")
     evaluation = Evaluation(MarketData([first, second], clock=clock))
-    await evaluation.evaluate(EvaluateInput("X", "1h", ("close",), clock.now))
+    await evaluation.evaluate(EvaluateInput("X", Timeframe("1h"), ("close",), clock.now))
     first.late, second.error = frozenset({FIVE}), ProviderUnavailable("second", "down")
     for minutes in range(1, 40):
         clock.now = FIVE + timedelta(minutes=minutes)
         second.error = None if minutes >= 35 else second.error
-        ask = EvaluateInput("X", "1h", ("close",), clock.now, after=FIVE - HOUR)
+        ask = EvaluateInput("X", Timeframe("1h"), ("close",), clock.now, after=FIVE - HOUR)
         if (result := await evaluation.evaluate(ask)).snapshots:
             break
     assert (minutes, result.source) == (35, "second")
@@ -346,7 +347,7 @@ async def test_while_a_closed_bar_is_late_the_forming_one_is_not_joined_to_the_o
     evaluation = Evaluation(MarketData([vendor], clock=clock))
 
     def ask() -> EvaluateInput:
-        return EvaluateInput("X", "1m", ("close[1]", "sma(100)"), clock.now, forming=True)
+        return EvaluateInput("X", Timeframe("1m"), ("close[1]", "sma(100)"), clock.now, forming=True)
 
     assert (await evaluation.evaluate(ask())).forming is not None
     late[0] = True
@@ -361,10 +362,10 @@ async def test_fresh_holes_are_looked_at_twice_however_many(database: Database) 
     clock, vendor = Clock(opened + timedelta(seconds=10)), Hourly()
     vendor.durable = True
     evaluation = Evaluation(MarketData([vendor], database, clock))
-    await evaluation.evaluate(EvaluateInput("X", "1m", ("sma(100)",), clock.now))
+    await evaluation.evaluate(EvaluateInput("X", Timeframe("1m"), ("sma(100)",), clock.now))
     vendor.late = frozenset(opened + minutes * MINUTE for minutes in (2, 4, 6, 8, 10))
     clock.now = opened + timedelta(minutes=12, seconds=10)
-    ask = EvaluateInput("X", "1m", ("close",), clock.now, after=opened)
+    ask = EvaluateInput("X", Timeframe("1m"), ("close",), clock.now, after=opened)
     held = await evaluation.evaluate(ask)
     assert (held.freshness, [one.bar_close for one in held.snapshots]) == (Freshness.SETTLING, [opened + MINUTE])
     vendor.late = frozenset()
@@ -379,13 +380,13 @@ async def test_a_vendor_of_two_minds_about_one_bar_costs_no_history() -> None:
     clock, vendor = Clock(datetime(2026, 11, 18, 16, 0, 10, tzinfo=UTC)), Hourly()
     vendor.adjusted = "split"
     evaluation = Evaluation(MarketData([vendor], clock=clock))
-    await evaluation.evaluate(EvaluateInput("X", "1m", ("sma(100)",), clock.now))
+    await evaluation.evaluate(EvaluateInput("X", Timeframe("1m"), ("sma(100)",), clock.now))
     vendor.requests.clear()
     for minute in range(1, 20):
         odd = clock.now.replace(second=0, microsecond=0) - timedelta(minutes=2)
         vendor.price = lambda at, minute=minute, odd=odd: rising(at) * (1.06 if minute % 2 and at == odd else 1)
         clock.now += MINUTE
-        await evaluation.evaluate(EvaluateInput("X", "1m", ("sma(100)",), clock.now))
+        await evaluation.evaluate(EvaluateInput("X", Timeframe("1m"), ("sma(100)",), clock.now))
     assert len(vendor.requests) == 19
 
 
@@ -423,8 +424,8 @@ async def test_series_nobody_asks_for_are_let_go() -> None:
     market = MarketData([vendor], clock=clock)
     evaluation = Evaluation(market)
     for n in range(30):
-        await evaluation.evaluate(EvaluateInput(f"S{n}", "1m", ("close",), clock.now))
+        await evaluation.evaluate(EvaluateInput(f"S{n}", Timeframe("1m"), ("close",), clock.now))
     for _ in range(20):
         clock.now += timedelta(minutes=10)
-        await evaluation.evaluate(EvaluateInput("S0", "1m", ("close",), clock.now))
+        await evaluation.evaluate(EvaluateInput("S0", Timeframe("1m"), ("close",), clock.now))
     assert [key[1] for key in market.keeper.series] == ["S0"]

@@ -17,6 +17,7 @@ from activities.interface import EvaluateInput, EvaluateResult, Freshness
 from activities.market_data.service import MarketData
 from domain.alert import Alert, AlertState, EventKind
 from domain.rearm import step
+from domain.timeframe import Timeframe
 from storage.database import Database
 from tests.conftest import make_alert
 from tests.stand_ins.finnhub import FinnhubStandIn
@@ -58,7 +59,11 @@ class Storm:
     async def _one(self, alert: Alert) -> None:
         state = self.states[alert.id]
         wanted = EvaluateInput(
-            alert.definition.symbol, "1m", tuple(alert.definition.operands), self.now[0], after=state.last_bar_close
+            alert.definition.symbol,
+            Timeframe("1m"),
+            tuple(alert.definition.operands),
+            self.now[0],
+            after=state.last_bar_close,
         )
         result: EvaluateResult = await self.evaluation.evaluate(wanted)
         if result.freshness is Freshness.UNAVAILABLE:  # the regular activity, with the vendor's own time

@@ -9,6 +9,7 @@ import pytest
 from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput, Freshness
 from activities.market_data.service import MarketData
+from domain.timeframe import Timeframe
 from tests.stand_ins.finnhub import FinnhubStandIn
 from tests.stand_ins.server import StandIn
 from tests.stand_ins.vendor import KEY
@@ -25,7 +26,7 @@ async def test_the_daily_value_of_an_hourly_bar_is_of_the_last_session_that_had_
         provider = VENDOR_CLASSES["finnhub"](server.settings(KEY), lambda: now[0])
         evaluation = Evaluation(MarketData([provider], clock=lambda: now[0]))
         keys = ("close", "close@1d", "sma(5)@1d", "rsi(14)")
-        result = await evaluation.evaluate(EvaluateInput("AAPL", "1h", keys, now[0], after=BEFORE))
+        result = await evaluation.evaluate(EvaluateInput("AAPL", Timeframe("1h"), keys, now[0], after=BEFORE))
         days = {
             row.closed: row.prices[3]
             for row in vendor.market.rows("AAPL", "1d", BEFORE - timedelta(days=30), now[0], now[0])
@@ -54,10 +55,10 @@ async def test_the_last_hour_waits_for_the_day_that_ends_with_it() -> None:
     async with StandIn(vendor) as server:
         provider = VENDOR_CLASSES["finnhub"](server.settings(KEY), lambda: now[0])
         evaluation = Evaluation(MarketData([provider], clock=lambda: now[0]))
-        ask = EvaluateInput("AAPL", "1h", ("close@1d",), now[0])
+        ask = EvaluateInput("AAPL", Timeframe("1h"), ("close@1d",), now[0])
         assert (await evaluation.evaluate(ask)).freshness is Freshness.FRESH
         now[0] = EARLY + timedelta(seconds=12)
-        ask = EvaluateInput("AAPL", "1h", ("close@1d",), now[0], after=EARLY - timedelta(minutes=30))
+        ask = EvaluateInput("AAPL", Timeframe("1h"), ("close@1d",), now[0], after=EARLY - timedelta(minutes=30))
         held = await evaluation.evaluate(ask)
         assert (held.freshness, held.snapshots) == (Freshness.SETTLING, ())
         assert held.ready_at == EARLY + timedelta(minutes=10), "the closing auction"

@@ -26,7 +26,7 @@ from activities.market_data.provider import (
 from activities.market_data.providers.base import HttpProvider
 from activities.market_data.providers.csv_file import CsvFolder, Replay
 from activities.market_data.providers.simulated import SimulatedMarket
-from domain import timeframe
+from domain.timeframe import Timeframe
 from tests.stand_ins.alpha_vantage import AlphaVantageStandIn
 from tests.stand_ins.interactive_brokers import InteractiveBrokersStandIn
 from tests.stand_ins.market import Market
@@ -58,8 +58,8 @@ class Pair:
 
     def request(self, frame: str, start: datetime, end: datetime | None = None, symbol: str = "") -> BarRequest:
         """Bars up to now."""
-        until = end or NOW + timeframe.duration(frame)
-        return BarRequest(symbol or self.vendor.symbol, frame, start, until, NOW, self.vendor.market.market)
+        until = end or NOW + Timeframe(frame).length
+        return BarRequest(symbol or self.vendor.symbol, Timeframe(frame), start, until, NOW, self.vendor.market.market)
 
 
 @pytest.fixture(params=ALL, ids=lambda one: one.name)
@@ -109,7 +109,7 @@ async def test_an_hour_whose_second_half_is_not_there_yet_is_not_closed() -> Non
 
         async def newest() -> tuple[str, bool]:
             start, market = at[0] - timedelta(days=2), vendor.market.market
-            bars = (await provider.fetch(BarRequest("AAPL", "1h", start, at[0], at[0], market))).bars
+            bars = (await provider.fetch(BarRequest("AAPL", Timeframe("1h"), start, at[0], at[0], market))).bars
             return f"{bars[-1].open_time:%H:%M}", bars[-1].final
 
         assert await newest() == ("14:30", False)
@@ -127,7 +127,7 @@ async def test_an_hour_whose_second_half_is_not_there_yet_is_not_closed() -> Non
 async def test_polygons_weeks_of_crypto_are_not_ours() -> None:
     provider = VENDOR_CLASSES["polygon"](VendorSettings("http://127.0.0.1:9", KEY), lambda: NOW)
     with pytest.raises(ProviderRefused, match="begin on Monday"):
-        await provider.fetch(BarRequest("BTC-USD", "1w", NOW - timedelta(days=90), NOW, NOW))
+        await provider.fetch(BarRequest("BTC-USD", Timeframe("1w"), NOW - timedelta(days=90), NOW, NOW))
     await provider.close()
 
 
@@ -137,7 +137,7 @@ async def test_interactive_brokers_says_that_its_feed_is_late() -> None:
     async with StandIn(vendor) as server:
         provider = VENDOR_CLASSES[vendor.name](server.settings(), lambda: NOW)
         start = NOW - timedelta(hours=1)
-        bars = (await provider.fetch(BarRequest("AAPL", "5m", start, NOW, NOW, vendor.market.market))).bars
+        bars = (await provider.fetch(BarRequest("AAPL", Timeframe("5m"), start, NOW, NOW, vendor.market.market))).bars
         assert [bar.final for bar in bars] == [
             bar.close_time + provider.grace <= NOW - timedelta(minutes=15) for bar in bars
         ]
@@ -152,7 +152,7 @@ async def test_alpha_vantages_labels_are_checked_at_the_sessions_edge(sent: str,
     async with StandIn(vendor) as server:
         provider = VENDOR_CLASSES[vendor.name](server.settings(KEY, labels=is_set), lambda: NOW)
         start = NOW - timedelta(days=9)
-        request = BarRequest("AAPL", "5m", start, NOW, NOW, vendor.market.market)
+        request = BarRequest("AAPL", Timeframe("5m"), start, NOW, NOW, vendor.market.market)
         if sent == is_set:
             bars = (await provider.fetch(request)).bars
             true = Market().rows("AAPL", "5m", start, NOW, NOW)
@@ -168,7 +168,7 @@ async def test_alpha_vantage_does_not_take_the_windows_edge_for_historys_beginni
     async with StandIn(vendor) as server:
         provider = VENDOR_CLASSES[vendor.name](server.settings(KEY), lambda: NOW)
         for frame, days in (("1w", 90), ("1d", 200)):
-            request = BarRequest("AAPL", frame, NOW - timedelta(days=days), NOW, NOW, vendor.market.market)
+            request = BarRequest("AAPL", Timeframe(frame), NOW - timedelta(days=days), NOW, NOW, vendor.market.market)
             assert not (await provider.fetch(request)).begins_history
             whole = await provider.fetch(replace(request, start=datetime(2000, 1, 1, tzinfo=UTC)))
             assert whole.begins_history
@@ -227,7 +227,7 @@ async def test_a_frame_that_is_not_offered_costs_no_request(pair: Pair) -> None:
 async def test_without_a_key_nothing_is_asked(name: str) -> None:
     provider = VENDOR_CLASSES[name](VendorSettings("http://127.0.0.1:9"), lambda: NOW)
     with pytest.raises(ProviderMisconfigured, match=f"set {name.upper()}_API_KEY"):
-        await provider.fetch(BarRequest("AAPL", "1d", NOW - timedelta(days=9), NOW, NOW))
+        await provider.fetch(BarRequest("AAPL", Timeframe("1d"), NOW - timedelta(days=9), NOW, NOW))
     assert provider.gate.tally.calls == 0
     await provider.close()
 
@@ -253,7 +253,7 @@ async def test_alpha_vantages_words_are_told_apart(
     async with StandIn(stand_in) as server:
         provider = VENDOR_CLASSES[vendor](server.settings(KEY), lambda: NOW)
         with pytest.raises(kind) as caught:
-            await provider.fetch(BarRequest("AAPL", "1d", NOW - timedelta(days=9), NOW, NOW))
+            await provider.fetch(BarRequest("AAPL", Timeframe("1d"), NOW - timedelta(days=9), NOW, NOW))
         assert getattr(caught.value, "retry_after", None) == wait
         await provider.close()
 
@@ -263,7 +263,7 @@ async def test_yahoos_crumb_is_fetched_anew_once() -> None:
     stand_in.fault = "stale_crumb"
     async with StandIn(stand_in) as server:
         provider = VENDOR_CLASSES["yahoo"](server.settings(), lambda: NOW)
-        request = BarRequest("AAPL", "1d", NOW - timedelta(days=30), NOW, NOW, stand_in.market.market)
+        request = BarRequest("AAPL", Timeframe("1d"), NOW - timedelta(days=30), NOW, NOW, stand_in.market.market)
         assert (await provider.fetch(request)).bars
         assert (await provider.fetch(request)).bars
         assert [asked.path.rsplit("/", 1)[1] for asked in server.asked] == ["AAPL", "getcrumb", "AAPL", "AAPL"]
@@ -284,7 +284,7 @@ async def test_files_and_the_simulated_market_keep_the_same_contract(name: str, 
     else:
         provider = CsvFolder(tmp_path) if name == "csv" else SimulatedMarket(7)
     start = NOW - timedelta(minutes=60)
-    fetched = await provider.fetch(BarRequest("X", "1m", start, NOW + timedelta(minutes=1), NOW))
+    fetched = await provider.fetch(BarRequest("X", Timeframe("1m"), start, NOW + timedelta(minutes=1), NOW))
     bars = fetched.bars
     assert 50 <= len(bars) <= 61
     assert [bar.open_time for bar in bars] == sorted({bar.open_time for bar in bars})
@@ -292,5 +292,5 @@ async def test_files_and_the_simulated_market_keep_the_same_contract(name: str, 
     assert all(bar.final and bar.is_sound for bar in bars[:-1])
     assert provider.gate is None
     with pytest.raises(ProviderRefused):
-        await provider.fetch(BarRequest("Y", "1h", datetime(2019, 1, 1, tzinfo=UTC), NOW, NOW))
+        await provider.fetch(BarRequest("Y", Timeframe("1h"), datetime(2019, 1, 1, tzinfo=UTC), NOW, NOW))
     await provider.close()

@@ -14,6 +14,7 @@ import pytest
 
 from activities.market_data.provider import BarRequest
 from activities.market_data.providers.simulated import SimulatedMarket
+from domain.timeframe import Timeframe
 from storage.database import Database
 from tests.e2e.processes import Home, eventually
 
@@ -72,7 +73,7 @@ def write_csv(path: Path, count: int) -> None:
     """Simulated minutes with New York wall times, as recorded files have them."""
     start = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
     bars = SimulatedMarket().bars(
-        BarRequest("AAPL", "1m", start, start + timedelta(minutes=count), start + timedelta(days=9))
+        BarRequest("AAPL", Timeframe("1m"), start, start + timedelta(minutes=count), start + timedelta(days=9))
     )
     with path.open("w", newline="", encoding="utf-8-sig") as file:
         rows = csv.writer(file)

@@ -18,6 +18,7 @@ from activities.market_data.providers.simulated import SimulatedMarket
 from activities.market_data.service import MarketData
 from domain.alert import Alert, AlertEvent, AlertState, EventKind
 from domain.rearm import step
+from domain.timeframe import Timeframe
 from storage.database import Database
 from storage.schedules import StoredSchedule
 from tests.e2e.processes import Home, eventually
@@ -49,7 +50,12 @@ async def expected_events(alert: Alert, first: datetime, last: datetime) -> list
     after = first - timedelta(seconds=1)
     while after < last:
         wanted = EvaluateInput(
-            alert.definition.symbol, "1s", tuple(alert.definition.operands), now=last, after=after, lookback=2500
+            alert.definition.symbol,
+            Timeframe("1s"),
+            tuple(alert.definition.operands),
+            now=last,
+            after=after,
+            lookback=2500,
         )
         result = await evaluation.evaluate(wanted)
         for snapshot in result.snapshots:
@@ -159,5 +165,5 @@ async def same_state_before(alert: Alert, start: datetime, event: AlertEvent) ->
 def test_the_checker_would_notice(tmp_path: Path) -> None:
     """Two different bars have different events, so that a lost or doubled row cannot pass."""
     market, now = SimulatedMarket(), datetime(2026, 1, 5, tzinfo=UTC)
-    bars = market.bars(BarRequest("AAA", "1s", now - timedelta(seconds=60), now, now))
+    bars = market.bars(BarRequest("AAA", Timeframe("1s"), now - timedelta(seconds=60), now, now))
     assert len({bar.close for bar in bars}) > 30

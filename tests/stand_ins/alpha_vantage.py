@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from domain import timeframe
+from domain.timeframe import Timeframe
 from tests.stand_ins.market import NEW_YORK
 from tests.stand_ins.server import Asked, Reply
 from tests.stand_ins.vendor import KEY, UNKNOWN, Vendor
@@ -50,13 +50,13 @@ class AlphaVantageStandIn(Vendor):
         names = ("1. open", "2. high", "3. low", "4. close", "5. volume")
         series = {}
         for row in reversed(rows):
-            local = (row.opened if self.labels == "start" else row.opened + timeframe.duration(frame)).astimezone(
+            local = (row.opened if self.labels == "start" else row.opened + Timeframe(frame).length).astimezone(
                 NEW_YORK
             )
             day = row.closed.astimezone(NEW_YORK).date() if frame == "1w" else row.day
-            label = f"{local:%Y-%m-%d %H:%M:%S}" if timeframe.is_intraday(frame) else day.isoformat()
+            label = f"{local:%Y-%m-%d %H:%M:%S}" if Timeframe(frame).is_intraday else day.isoformat()
             series[label] = dict(zip(names, (*(f"{cell:.4f}" for cell in row.prices), str(row.volume)), strict=True))
-        meta = {"2. Symbol": symbol, "6. Time Zone" if timeframe.is_intraday(frame) else "5. Time Zone": "US/Eastern"}
+        meta = {"2. Symbol": symbol, "6. Time Zone" if Timeframe(frame).is_intraday else "5. Time Zone": "US/Eastern"}
         return Reply(body={"Meta Data": meta, f"Time Series ({frame})": series})
 
     def _calendar(self, symbol: str) -> Reply:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from domain import timeframe
+from domain.timeframe import Timeframe
 from tests.stand_ins.market import Row, milliseconds, price
 from tests.stand_ins.server import Asked, Reply
 from tests.stand_ins.vendor import UNKNOWN, Vendor
@@ -35,7 +35,7 @@ class BinanceStandIn(Vendor):
     def _rows(self, asked: Asked) -> list[Row]:
         start, end = (datetime.fromtimestamp(int(asked.query[name]) / 1000, UTC) for name in ("startTime", "endTime"))
         frame, limit = asked.query["interval"], min(int(asked.query.get("limit", 500)), 1000)
-        until = min(end + timedelta(milliseconds=1), start + timeframe.duration(frame) * (limit + 1))
+        until = min(end + timedelta(milliseconds=1), start + Timeframe(frame).length * (limit + 1))
         return self.market.rows(asked.query["symbol"], frame, start, until, self.clock())[:limit]
 
     def _kline(self, row: Row) -> list[Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from domain import timeframe
+from domain.timeframe import Timeframe
 from tests.stand_ins.market import Row
 from tests.stand_ins.server import Asked, Reply
 from tests.stand_ins.vendor import KEY, UNKNOWN, Vendor
@@ -29,18 +29,18 @@ class FinnhubStandIn(Vendor):
             )
         symbol, frame = asked.query["symbol"], self.names[asked.query["resolution"]]
         start, end = (datetime.fromtimestamp(int(asked.query[name]), UTC) for name in ("from", "to"))
-        if timeframe.is_intraday(frame) and end - start > timedelta(days=31):
+        if Timeframe(frame).is_intraday and end - start > timedelta(days=31):
             start = end - timedelta(days=31)
         if symbol == UNKNOWN:
             return self.empty(asked)
-        later = timedelta(seconds=1) if timeframe.is_intraday(frame) else timedelta(days=1)
+        later = timedelta(seconds=1) if Timeframe(frame).is_intraday else timedelta(days=1)
         rows = self.market.rows(symbol, frame, start, end + later, self.clock())
         rows = [row for row in rows if start <= self._label(row, frame) <= end]
         return Reply(body=self._candles(rows, frame)) if rows else self.empty(asked)
 
     def _label(self, row: Row, frame: str) -> datetime:
         """A day is named, and looked for, by its midnight."""
-        is_intraday = timeframe.is_intraday(frame)
+        is_intraday = Timeframe(frame).is_intraday
         return row.opened if is_intraday else datetime(row.day.year, row.day.month, row.day.day, tzinfo=UTC)
 
     def _candles(self, rows: list[Row], frame: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from activities.market_data.calendars import Calendars
-from domain import timeframe
+from domain.timeframe import Timeframe
 
 NEW_YORK = ZoneInfo("America/New_York")
 HALF = timedelta(minutes=30)
@@ -57,16 +57,16 @@ class Market:
 
     def rows(self, symbol: str, frame: str, start: datetime, end: datetime, now: datetime) -> list[Row]:
         """Bars whose open lies in [start, end), up to the one that forms at ``now``."""
-        if self.always or not timeframe.is_intraday(frame):
+        if self.always or not Timeframe(frame).is_intraday:
             return list(self._each(symbol, frame, start, end, now))
-        length, found = timeframe.duration(frame), []
+        length, found = Timeframe(frame).length, []
         index = bisect_left(self.market._closes, start)
         for session in self.market.sessions[index:]:
             if session.open >= min(end, now):
                 break
             opened = session.open
             if self.clock_hours and length > HALF:
-                opened = timeframe.floor(frame, opened)
+                opened = Timeframe(frame).floor(opened)
             while opened < session.close:
                 if start <= opened < end and opened < now:
                     found.append(self._hours(symbol, opened, min(opened + length, session.close), session.day, now))
@@ -85,9 +85,9 @@ class Market:
         return Row(opened, closed, day, (prices[0][0], high, low, prices[-1][3]), volume)
 
     def _each(self, symbol: str, frame: str, start: datetime, end: datetime, now: datetime) -> Iterable[Row]:
-        close = self.market.last_close(frame, start - timedelta(days=0 if self.always else 8)) or start
-        while (close := self.market.next_close(frame, close)) is not None:
-            span = self.market.bar(frame, close - timedelta(seconds=1))
+        close = self.market.last_close(Timeframe(frame), start - timedelta(days=0 if self.always else 8)) or start
+        while (close := self.market.next_close(Timeframe(frame), close)) is not None:
+            span = self.market.bar(Timeframe(frame), close - timedelta(seconds=1))
             if span[0] >= min(end, now):
                 return
             if span[0] >= start:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from domain import timeframe
+from domain.timeframe import Timeframe
 from tests.stand_ins.market import NEW_YORK, Row, milliseconds
 from tests.stand_ins.server import Asked, Reply
 from tests.stand_ins.vendor import KEY, UNKNOWN, Vendor
@@ -53,7 +53,7 @@ class PolygonStandIn(Vendor):
             row.day - timedelta(days=(row.day.weekday() + 1) % 7) if frame == "1w" else row.day
         )  # weeks begin on Sunday there
         midnight = datetime(day.year, day.month, day.day, tzinfo=NEW_YORK)
-        stamp = milliseconds(row.opened if timeframe.is_intraday(frame) else midnight)
+        stamp = milliseconds(row.opened if Timeframe(frame).is_intraday else midnight)
         first, high, low, last = row.prices
         return {"v": row.volume, "vw": last, "o": first, "c": last, "h": high, "l": low, "t": stamp, "n": 7}
 

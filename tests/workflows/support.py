@@ -29,7 +29,6 @@ from activities.interface import (
     StoredDefinition,
     TaskQueue,
 )
-from domain import timeframe
 from domain.alert import Alert, AlertEvent, AlertState
 from domain.bar import BarSnapshot
 from domain.outbox import EvaluationRun
@@ -77,11 +76,11 @@ class World:
         if self.settle > 0:
             self.settle -= 1
             return EvaluateResult(Freshness.SETTLING, wanted.now, ready_at=wanted.now + timedelta(seconds=3))
-        length = timeframe.duration(wanted.timeframe)
+        length = wanted.timeframe.length
         clock = wanted.now - self.clock_behind
-        newest = timeframe.last_close(wanted.timeframe, clock)
+        newest = wanted.timeframe.floor(clock)
         close = newest if wanted.after is None or wanted.newest_only else wanted.after + length
-        close = timeframe.floor(wanted.timeframe, close)
+        close = wanted.timeframe.floor(close)
         snapshots = []
         while close <= newest and len(snapshots) < interface.MAX_SNAPSHOTS:
             if wanted.after is None or close > wanted.after:

@@ -22,8 +22,8 @@ from activities.market_data.provider import (
     ProviderUnavailable,
 )
 from activities.market_data.providers.base import DataRequest, HttpProvider, Page, Source
-from domain import timeframe
 from domain.records import CompanyProfile, EarningsDate, EarningsReport, Kind, NewsItem, Quote, Record, name_of
+from domain.timeframe import Timeframe
 
 NEW_YORK = ZoneInfo("America/New_York")
 FEWEST_EDGES = 2
@@ -52,11 +52,11 @@ class AlphaVantage(HttpProvider):
             Kind.NEWS: Source(self._news, _read_news),
         }
 
-    def page(self, frame: str) -> timedelta | None:
+    def page(self, frame: Timeframe) -> timedelta | None:
         """Months of minutes; all days at once."""
         return timedelta(days=28) if frame not in ("1d", "1w") else None
 
-    def window_end(self, frame: str, start: datetime, end: datetime) -> datetime:
+    def window_end(self, frame: Timeframe, start: datetime, end: datetime) -> datetime:
         """A month of New York's calendar is one call."""
         return end if self.page(frame) is None else min(end, _next_month(start.astimezone(NEW_YORK)).astimezone(UTC))
 
@@ -78,7 +78,7 @@ class AlphaVantage(HttpProvider):
         found = self._rows(body, NEW_YORK)
         self._at_the_edge(found, request.market)
         if self.settings.labels == "end":
-            length = timeframe.duration(request.timeframe)
+            length = request.timeframe.length
             found = [replace(row, open_time=row.open_time - length) for row in found]
         return Page(found)
 

@@ -21,6 +21,7 @@ from activities.market_data.provider import (
     grace_of,
 )
 from domain.records import Kind, Record
+from domain.timeframe import DAILY, Timeframe
 
 Clock = Callable[[], datetime]
 MINUTE = timedelta(minutes=1)
@@ -104,7 +105,7 @@ class HttpProvider:
         if market.is_open(now - MINUTE, now):
             is_of_the_feed = market.trading(at, now) >= behind - MINUTE
         else:  # after the close it tells until the last trade has come through
-            closed = market.last_close("1d", now)
+            closed = market.last_close(DAILY, now)
             is_of_the_feed = closed is not None and at < closed - MINUTE
         if is_of_the_feed:
             self._behind[market.code] = min(behind, self._behind.get(market.code, behind))
@@ -113,7 +114,7 @@ class HttpProvider:
         """Of every request, the key among them where the vendor takes it there."""
         return {}
 
-    def adjustment(self, frame: str) -> str:
+    def adjustment(self, frame: Timeframe) -> str:
         """As the vendor gives prices."""
         return "raw"
 
@@ -121,15 +122,15 @@ class HttpProvider:
         """Real time."""
         return now
 
-    def page(self, frame: str) -> timedelta | None:
+    def page(self, frame: Timeframe) -> timedelta | None:
         """No bound."""
         return None
 
-    def reach(self, frame: str) -> timedelta | None:
+    def reach(self, frame: Timeframe) -> timedelta | None:
         """No bound."""
         return None
 
-    def window_end(self, frame: str, start: datetime, end: datetime) -> datetime:
+    def window_end(self, frame: Timeframe, start: datetime, end: datetime) -> datetime:
         """Where the window of one request that begins at ``start`` ends."""
         longest = self.page(frame)
         return end if longest is None else min(end, start + longest)
@@ -196,7 +197,7 @@ class HttpProvider:
         """Records of an answer that :meth:`data` gave."""
         return self.sources[request.kind].read(answer, request)
 
-    def _offered(self, frame: str) -> None:
+    def _offered(self, frame: Timeframe) -> None:
         if frame not in self.intervals:
             raise ProviderRefused(self.name, f"has no {frame} bars; it has {', '.join(self.intervals) or 'none'}")
 

@@ -9,8 +9,8 @@ from activities.market_data.cells import figure, mapping, records, text
 from activities.market_data.normalize import RawBar, from_seconds, number
 from activities.market_data.provider import BarRequest, Hours, ProviderRefused, ProviderUnavailable
 from activities.market_data.providers.base import DataRequest, HttpProvider, Page, Source
-from domain import timeframe
 from domain.records import Kind, Quote, Record
+from domain.timeframe import Timeframe
 
 PAGE = 1000
 WEIGHT = 2
@@ -36,9 +36,9 @@ class Binance(HttpProvider):
         super().__init__(*given, **more)
         self.sources = {Kind.STOCK_QUOTES: Source(self._quote, _read_quote)}
 
-    def page(self, frame: str) -> timedelta | None:
+    def page(self, frame: Timeframe) -> timedelta | None:
         """A thousand bars."""
-        return timeframe.duration(frame) * PAGE
+        return frame.length * PAGE
 
     async def _page(self, request: BarRequest, start: datetime, end: datetime) -> Page:
         params: dict[str, str | int] = {
@@ -53,10 +53,10 @@ class Binance(HttpProvider):
             raise ProviderUnavailable(self.name, "sent an answer that is no list of klines")
         rows = [row for row in map(_row, body) if row is not None]
         newest = max((row.open_time for row in rows), default=None)
-        full = newest is not None and len(body) >= PAGE and newest + timeframe.duration(request.timeframe) < end
+        full = newest is not None and len(body) >= PAGE and newest + request.timeframe.length < end
         following = newest + MILLISECOND if full and newest is not None else None
         oldest = min((row.open_time for row in rows), default=None)
-        late = oldest is not None and oldest - start > 2 * timeframe.duration(request.timeframe)
+        late = oldest is not None and oldest - start > 2 * request.timeframe.length
         return Page(rows, following, begins_history=late)
 
     async def _quote(self, request: DataRequest) -> Any:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from activities.csv_bars import BarTable, read_bars_csv
 from activities.market_data.provider import BarRequest, FetchedBars, Hours, ProviderRefused
-from domain import timeframe
 from domain.bar import Bar, by_open
 from domain.errors import InvalidInput
+from domain.timeframe import Timeframe
 
 
 class CsvFolder:
@@ -32,15 +32,15 @@ class CsvFolder:
         """Real time."""
         return now
 
-    def adjustment(self, frame: str) -> str:
+    def adjustment(self, frame: Timeframe) -> str:
         """Whatever the file holds."""
         return "file"
 
-    def page(self, frame: str) -> timedelta | None:
+    def page(self, frame: Timeframe) -> timedelta | None:
         """The whole file."""
         return None
 
-    def reach(self, frame: str) -> timedelta | None:
+    def reach(self, frame: Timeframe) -> timedelta | None:
         """The whole file."""
         return None
 
@@ -51,7 +51,7 @@ class CsvFolder:
         closed = tuple(bar for bar in found if bar.close_time <= request.now)
         return FetchedBars(closed, begins_history=bool(closed) and closed[0] is bars[0])
 
-    def _load(self, symbol: str, frame: str) -> list[Bar]:
+    def _load(self, symbol: str, frame: Timeframe) -> list[Bar]:
         safe = "".join(char for char in symbol if char.isalnum() or char in "-_.^=")
         paths = [self.folder / f"{safe}_{frame}.csv", self.folder / f"{safe}.csv"]
         path = next((path for path in paths if path.is_file()), None)
@@ -61,7 +61,7 @@ class CsvFolder:
         kept = self._tables.get(path)
         if kept is None or kept[0] != changed:
             table = _readable(self.name, path, self.timezone)
-            if table.interval != timeframe.duration(frame):
+            if table.interval != frame.length:
                 raise ProviderRefused(self.name, f"{path.name} holds bars of {table.interval}, not of {frame}")
             kept = self._tables[path] = (changed, list(table.bars()))
         return kept[1]
@@ -103,15 +103,15 @@ class Replay:
         count = self.published(now)
         return self.bars[count - 1].close_time if count else self.bars[0].open_time
 
-    def adjustment(self, frame: str) -> str:
+    def adjustment(self, frame: Timeframe) -> str:
         """Whatever the file holds."""
         return "file"
 
-    def page(self, frame: str) -> timedelta | None:
+    def page(self, frame: Timeframe) -> timedelta | None:
         """The whole file."""
         return None
 
-    def reach(self, frame: str) -> timedelta | None:
+    def reach(self, frame: Timeframe) -> timedelta | None:
         """The whole file."""
         return None
 
@@ -119,7 +119,7 @@ class Replay:
         """Published bars in the window; ``now`` is real time."""
         if request.symbol != self.symbol:
             raise ProviderRefused(self.name, f"only {self.symbol} is being replayed")
-        if timeframe.duration(request.timeframe) != self.interval:
+        if request.timeframe.length != self.interval:
             raise ProviderRefused(self.name, f"the replayed bars are of {self.interval}, not of {request.timeframe}")
         out = self.bars[: self.published(request.now)]
         found = out[bisect_left(out, request.start, key=by_open) : bisect_left(out, request.end, key=by_open)]

@@ -15,7 +15,6 @@ from activities.market_data.provider import (
     ProviderUnavailable,
 )
 from activities.market_data.providers.base import DataRequest, HttpProvider, Page, Source
-from domain import timeframe
 from domain.records import (
     CompanyProfile,
     EarningsDate,
@@ -27,6 +26,7 @@ from domain.records import (
     Record,
     name_of,
 )
+from domain.timeframe import Timeframe
 
 HOURS = {"bmo": "before_open", "amc": "after_close", "dmh": "during"}
 MILLION = 1e6
@@ -57,17 +57,17 @@ class Finnhub(HttpProvider):
         """The key, where no log of addresses sees it."""
         return {"X-Finnhub-Token": self.settings.key} if self.settings.key else {}
 
-    def adjustment(self, frame: str) -> str:
+    def adjustment(self, frame: Timeframe) -> str:
         """By the vendor's own account."""
-        return "raw" if timeframe.is_intraday(frame) else "split"
+        return "raw" if frame.is_intraday else "split"
 
-    def page(self, frame: str) -> timedelta | None:
+    def page(self, frame: Timeframe) -> timedelta | None:
         """A month of minutes."""
-        return timedelta(days=30) if timeframe.is_intraday(frame) else None
+        return timedelta(days=30) if frame.is_intraday else None
 
     async def _page(self, request: BarRequest, start: datetime, end: datetime) -> Page:
         # from a day on, labels are midnights: before the session, and a week's before all of it
-        label = timedelta() if timeframe.is_intraday(request.timeframe) else timeframe.duration(request.timeframe)
+        label = timedelta() if request.timeframe.is_intraday else request.timeframe.length
         params: dict[str, str | int] = {
             "symbol": request.symbol,
             "resolution": self.intervals[request.timeframe],

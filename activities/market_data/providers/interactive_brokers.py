@@ -19,7 +19,7 @@ from activities.market_data.provider import (
     ProviderUnavailable,
 )
 from activities.market_data.providers.base import DELAYED, HttpProvider, Page
-from domain import timeframe
+from domain.timeframe import Timeframe
 
 AT_ONCE = 4
 LATE = ("D", "Y")  # delayed, and delayed as it was at the close: the account has no subscription to the exchange
@@ -46,15 +46,15 @@ class InteractiveBrokers(HttpProvider):
         self._contracts: dict[str, int] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
 
-    def adjustment(self, frame: str) -> str:
+    def adjustment(self, frame: Timeframe) -> str:
         """Splits are worked in, dividends are not."""
         return "split"
 
-    def page(self, frame: str) -> timedelta | None:
+    def page(self, frame: Timeframe) -> timedelta | None:
         """About a thousand bars."""
-        if not timeframe.is_intraday(frame):
+        if not frame.is_intraday:
             return LONGEST
-        days = timeframe.duration(frame) * BARS_A_PAGE / timedelta(hours=6.5)
+        days = frame.length * BARS_A_PAGE / timedelta(hours=6.5)
         return timedelta(days=max(1, int(days * 7 / 5)))
 
     async def _page(self, request: BarRequest, start: datetime, end: datetime) -> Page:

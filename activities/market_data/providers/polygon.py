@@ -17,6 +17,7 @@ from activities.market_data.provider import (
 )
 from activities.market_data.providers.base import DELAYED, DataRequest, HttpProvider, Page, Source
 from domain.records import CompanyProfile, Kind, NewsItem, OptionContract, Quote, Record, name_of
+from domain.timeframe import Timeframe
 
 LIMIT = 50_000
 NEWS_LIMIT, CHAIN_LIMIT = 1000, 250
@@ -48,7 +49,7 @@ class Polygon(HttpProvider):
         """The key as a bearer."""
         return {"Authorization": f"Bearer {self.settings.key}"} if self.settings.key else {}
 
-    def adjustment(self, frame: str) -> str:
+    def adjustment(self, frame: Timeframe) -> str:
         """Splits only."""
         return "split"
 

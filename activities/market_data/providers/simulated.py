@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from activities.market_data.provider import BarRequest, FetchedBars, Hours, ProviderRefused
-from domain import timeframe
 from domain.bar import Bar
+from domain.timeframe import Timeframe
 
 ORIGIN = datetime(2020, 1, 1, tzinfo=UTC)
 DAY = 86_400
@@ -87,15 +87,15 @@ class SimulatedMarket:
         """Real time."""
         return now
 
-    def adjustment(self, frame: str) -> str:
+    def adjustment(self, frame: Timeframe) -> str:
         """There are no splits."""
         return "raw"
 
-    def page(self, frame: str) -> timedelta | None:
+    def page(self, frame: Timeframe) -> timedelta | None:
         """No bound."""
         return None
 
-    def reach(self, frame: str) -> timedelta | None:
+    def reach(self, frame: Timeframe) -> timedelta | None:
         """No bound but the market's beginning."""
         return None
 
@@ -112,8 +112,8 @@ class SimulatedMarket:
         return tuple(self._each(request))
 
     def _each(self, request: BarRequest) -> Iterator[Bar]:
-        length = timeframe.duration(request.timeframe)
-        opened = timeframe.floor(request.timeframe, request.start)
+        length = request.timeframe.length
+        opened = request.timeframe.floor(request.start)
         if opened < request.start:
             opened += length
         if opened < ORIGIN:

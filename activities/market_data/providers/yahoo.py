@@ -24,8 +24,8 @@ from activities.market_data.providers.yahoo_data import (
     read_profile,
     read_quote,
 )
-from domain import timeframe
 from domain.records import Kind
+from domain.timeframe import Timeframe
 from domain.zones import zone
 
 DAYS = {"1m": 29, "2m": 59, "5m": 59, "15m": 59, "1h": 729}
@@ -64,15 +64,15 @@ class Yahoo(HttpProvider):
         """Quotes come from the chart, as bars do."""
         return self.gate if kind is Kind.STOCK_QUOTES else self.session_gate
 
-    def adjustment(self, frame: str) -> str:
+    def adjustment(self, frame: Timeframe) -> str:
         """``close`` is split-adjusted."""
         return "split"
 
-    def page(self, frame: str) -> timedelta | None:
+    def page(self, frame: Timeframe) -> timedelta | None:
         """A week of minutes; otherwise all that can be reached."""
         return timedelta(days=7) if frame == "1m" else None
 
-    def reach(self, frame: str) -> timedelta | None:
+    def reach(self, frame: Timeframe) -> timedelta | None:
         """A month of minutes, two of a few minutes, two years of hours, all days."""
         return timedelta(days=DAYS[frame]) if frame in DAYS else None
 
@@ -81,7 +81,7 @@ class Yahoo(HttpProvider):
         meta = mapping(result.get("meta"))
         first_trade = from_seconds(meta.get("firstTradeDate"))
         begins = first_trade is not None and start <= first_trade
-        found = self._rows(result, timeframe.is_intraday(request.timeframe))
+        found = self._rows(result, request.timeframe.is_intraday)
         return Page(found, begins_history=begins, vendor_time=from_seconds(meta.get("regularMarketTime")))
 
     async def _quote(self, request: DataRequest) -> Any:
