@@ -51,9 +51,14 @@ def mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def items(value: Any) -> list[Any]:
+    """The list, or an empty one."""
+    return value if isinstance(value, list) else []
+
+
 def rows(value: Any) -> list[Mapping[str, Any]]:
     """The objects of a list."""
-    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+    return [row for row in items(value) if isinstance(row, dict)]
 
 
 def records(kind: type[AnyRecord], found: Iterable[Mapping[str, Any]]) -> list[AnyRecord]:

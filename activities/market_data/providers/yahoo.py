@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from activities.market_data.cells import mapping, rows, text
+from activities.market_data.cells import items, mapping, rows, text
 from activities.market_data.gate import Gate
 from activities.market_data.normalize import RawBar, from_seconds, number
 from activities.market_data.provider import BarRequest, ProviderRefused, ProviderUnavailable
@@ -107,7 +107,7 @@ class Yahoo(HttpProvider):
         """The nearest expirations, one call each."""
         path = f"/v7/finance/options/{quote(request.symbol, safe='')}"
         found = await self._first(path, {}, "optionChain")
-        dates = [int(one) for one in found.get("expirationDates") or [] if number(one) is not None]
+        dates = [int(one) for one in items(found.get("expirationDates")) if number(one) is not None]
         options = rows(found.get("options"))
         there = {one.get("expirationDate") for one in options}
         for date in [one for one in dates if one not in there][: MOST_EXPIRATIONS - 1]:

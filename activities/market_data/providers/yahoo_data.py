@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from activities.market_data.cells import figure, mapping, records, rows, text
+from activities.market_data.cells import figure, items, mapping, records, rows, text
 from activities.market_data.normalize import from_seconds
 from activities.market_data.providers.base import DataRequest
 from domain.records import (
@@ -35,7 +35,7 @@ def read_quote(answer: Any, request: DataRequest) -> list[Record]:
     """From the chart's ``meta``; the close before from the chart of days."""
     meta = mapping(mapping(answer).get("meta"))
     price, before = figure(meta.get("regularMarketPrice")), figure(meta.get("previousClose"))
-    closes = [one for one in map(figure, mapping(answer).get("closes") or []) if one is not None]
+    closes = [one for one in map(figure, items(mapping(answer).get("closes"))) if one is not None]
     if before is None and len(closes) > 1:  # ``chartPreviousClose`` is of the day before the whole chart
         before = closes[-2]
     quote_row = {
@@ -84,7 +84,7 @@ def read_calendar(answer: Any, request: DataRequest) -> list[Record]:
     """The next date; a window of days where it is not settled, of which the first is taken."""
     earnings = mapping(mapping(mapping(answer).get("calendarEvents")).get("earnings"))
     dates = earnings.get("earningsDate")
-    times = [at for at in map(from_seconds, map(plain, dates if isinstance(dates, list) else [])) if at is not None]
+    times = [at for at in map(from_seconds, map(plain, items(dates))) if at is not None]
     if not times:
         return []
     first = min(times).astimezone(NEW_YORK)
