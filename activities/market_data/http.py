@@ -81,7 +81,7 @@ class VendorClient:
             raise ProviderUnavailable(self.name, "did not answer in time") from None
         except TooLarge as error:
             raise ProviderUnavailable(self.name, f"sent {error}") from None
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:  # the address may be the vendor's own, of its next page
             raise ProviderUnavailable(self.name, f"could not be reached ({type(error).__name__})") from None
         status = answer.status_code
         if status in (408, 418, 425, 429):
