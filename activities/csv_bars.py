@@ -6,9 +6,9 @@ missing value.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from activities.bar_table import BarTable
 from activities.files import read_at_most
-from domain.bar import FIELDS, Bar
+from domain.bar import FIELDS
 from domain.errors import Fault, InvalidInput, MoreFaults, first
 
 TIME_NAMES = ("time", "date", "datetime", "timestamp")
@@ -26,37 +27,6 @@ MISSING_WORDS = {"", "nan", "null", "none", "na", "n/a"}
 MOST_FAULTS = 20
 MOST_BYTES = 512 << 20  # ten years of minutes, day and night
 EARLIEST_YEAR, LATEST_YEAR = 1800, 2200
-
-
-@dataclass(frozen=True)
-class BarTable:
-    """Bars as columns. ``open_time`` is Unix seconds (int64, ascending); ``columns`` float64 with NaN for missing.
-
-    ``interval`` is the length of one bar, taken from the most common distance of rows.
-    """
-
-    open_time: NDArray[np.int64]
-    columns: dict[str, NDArray[np.float64]]
-    interval: timedelta
-
-    def __len__(self) -> int:
-        return len(self.open_time)
-
-    @property
-    def close_time(self) -> NDArray[np.int64]:
-        """Unix seconds at which each bar closes."""
-        return self.open_time + int(self.interval.total_seconds())
-
-    def bars(self) -> Iterator[Bar]:
-        """The rows as bars, all final."""
-        for index in range(len(self)):
-            yield self.bar(index)
-
-    def bar(self, index: int) -> Bar:
-        """One row."""
-        opened = datetime.fromtimestamp(int(self.open_time[index]), UTC)
-        prices = {name: float(self.columns[name][index]) for name in FIELDS}
-        return Bar(opened, opened + self.interval, final=True, **prices)
 
 
 def read_bars_csv(path: Path, timezone: str = "UTC") -> BarTable:

@@ -28,12 +28,12 @@ from activities.interface import (
     FetchResult,
     Freshness,
 )
-from activities.market_data.series import Series
-from activities.market_data.service import Answer, MarketData, Need
+from activities.market_data.failover import MarketData
+from activities.market_data.feeds.query import BarsAnswer, BarsQuery
+from activities.market_data.feeds.series import BarSeries
 from domain.bar import Bar, BarSnapshot, by_close
 from domain.expression import parse
-from domain.operand import FieldOperand, IndicatorOperand
-from domain.operand import Series as Operand
+from domain.operand import FieldOperand, IndicatorOperand, SeriesOperand
 from domain.timeframe import Timeframe
 
 LOCAL_FETCH_SECONDS = 2.0
@@ -77,7 +77,7 @@ class Evaluation:
             for index in range(_first_new(series, wanted, since), self._until(series, others))
             if not wanted.market_hours_only or _in_session(series, series.bars[index])
         ]
-        if since is None and own.doubt is not None and own.freshness is Freshness.SETTLING:
+        if since is None and own.suspect is not None and own.freshness is Freshness.SETTLING:
             new = []  # the newest bar is held back, and an older one is not what was asked for
         compute = partial(self._snapshots, wanted, operands, series, others_series, new)
         many = min(len(new), MAX_SNAPSHOTS) * len(operands) > A_FEW_VALUES
@@ -102,9 +102,9 @@ class Evaluation:
     def _snapshots(
         self,
         wanted: EvaluateInput,
-        operands: Sequence[Operand],
-        series: Series,
-        others: dict[Timeframe, Series],
+        operands: Sequence[SeriesOperand],
+        series: BarSeries,
+        others: dict[Timeframe, BarSeries],
         indices: Sequence[int],
     ) -> tuple[BarSnapshot, ...]:
         """The first of these bars, at least one, as many as fit into one answer."""
@@ -118,12 +118,12 @@ class Evaluation:
             found.append(snapshot)
         return tuple(found)
 
-    def _until(self, series: Series, others: dict[Timeframe, Answer]) -> int:
+    def _until(self, series: BarSeries, others: dict[Timeframe, BarsAnswer]) -> int:
         """Bars before a higher bar that has closed but is not there yet; the later ones wait for it."""
         until = len(series.bars)
-        for frame, answer in others.items():
+        for answer in others.values():
             if answer.freshness is Freshness.SETTLING and answer.series is not None:
-                coming = answer.series.last_close(frame, answer.as_of)
+                coming = answer.series.last_close(answer.as_of)
                 if coming is not None:
                     until = min(until, bisect_left(series.bars, coming, key=by_close))
         return until
@@ -149,18 +149,18 @@ class Evaluation:
         return FetchResult(own.series.provider, own.series.newest_close)
 
     async def _answers(
-        self, wanted: EvaluateInput, operands: Sequence[Operand], limit: float | None
-    ) -> tuple[Answer, dict[Timeframe, Answer]]:
+        self, wanted: EvaluateInput, operands: Sequence[SeriesOperand], limit: float | None
+    ) -> tuple[BarsAnswer, dict[Timeframe, BarsAnswer]]:
         """The alert's own series and those of the higher timeframes its rule names."""
         windows = {wanted.timeframe: wanted.lookback or self.lookback}
         for operand in operands:
             frame = operand.timeframe or wanted.timeframe
             windows[frame] = max(windows.get(frame, 1), _bars_for(operand))
         since = _since(wanted)
-        need = Need(wanted.symbol, wanted.timeframe, windows.pop(wanted.timeframe), since, forming=wanted.forming)
-        own = await self.market.bars(need, limit=limit)
+        query = BarsQuery(wanted.symbol, wanted.timeframe, windows.pop(wanted.timeframe), since, forming=wanted.forming)
+        own = await self.market.bars(query, limit=limit)
         others = {
-            frame: await self.market.bars(Need(wanted.symbol, frame, window, since), limit=limit)
+            frame: await self.market.bars(BarsQuery(wanted.symbol, frame, window, since), limit=limit)
             for frame, window in windows.items()
         }
         return own, others
@@ -168,9 +168,9 @@ class Evaluation:
     def _snapshot(
         self,
         wanted: EvaluateInput,
-        operands: Sequence[Operand],
-        series: Series,
-        others: dict[Timeframe, Series],
+        operands: Sequence[SeriesOperand],
+        series: BarSeries,
+        others: dict[Timeframe, BarSeries],
         index: int,
     ) -> BarSnapshot:
         bar = series.bars[index]
@@ -185,7 +185,7 @@ class Evaluation:
             values[operand.key] = self._value((wanted.symbol, frame), operand, chosen, at)
         return BarSnapshot(bar.open_time, bar.close_time, values, final=bar.final)
 
-    def _value(self, of: tuple[str, str], operand: Operand, series: Series, at: int) -> float | None:
+    def _value(self, of: tuple[str, str], operand: SeriesOperand, series: BarSeries, at: int) -> float | None:
         """As of the bar ``at``; missing where a split lies between it and the oldest bar that counts."""
         index = at - operand.offset
         if index < 0 or series.is_broken(at + 1 - _bars_for(operand), at):
@@ -205,7 +205,7 @@ class Evaluation:
         return _finite(kept[operand.output or operand.definition.outputs[0]])
 
 
-def _compute(operand: IndicatorOperand, series: Series, index: int) -> dict[str, float]:
+def _compute(operand: IndicatorOperand, series: BarSeries, index: int) -> dict[str, float]:
     """The indicator at one bar from a window of always the same length."""
     needed = indicators.bars_needed(operand)
     start = max(0, index + 1 - needed)
@@ -217,18 +217,18 @@ def _compute(operand: IndicatorOperand, series: Series, index: int) -> dict[str,
 
 
 @lru_cache(maxsize=8192)
-def _operands(keys: tuple[str, ...]) -> tuple[Operand, ...]:
+def _operands(keys: tuple[str, ...]) -> tuple[SeriesOperand, ...]:
     return tuple(_operand(key) for key in keys)
 
 
-def _operand(key: str) -> Operand:
+def _operand(key: str) -> SeriesOperand:
     rule = parse(f"{key} != 0").rule
     operand = getattr(rule, "left", None)
     assert isinstance(operand, FieldOperand | IndicatorOperand), key
     return operand
 
 
-def _bars_for(operand: Operand) -> int:
+def _bars_for(operand: SeriesOperand) -> int:
     window = 1 if isinstance(operand, FieldOperand) else indicators.bars_needed(operand)
     return window + operand.offset
 
@@ -240,7 +240,7 @@ def _since(wanted: EvaluateInput) -> datetime | None:
     return max(wanted.after, wanted.now - LONGEST_CATCH_UP * wanted.timeframe.length)
 
 
-def _first_new(series: Series, wanted: EvaluateInput, since: datetime | None) -> int:
+def _first_new(series: BarSeries, wanted: EvaluateInput, since: datetime | None) -> int:
     size = len(series.bars)
     if since is None:
         newest = max(size - 1, 0)
@@ -249,12 +249,12 @@ def _first_new(series: Series, wanted: EvaluateInput, since: datetime | None) ->
     return bisect_right(series.bars, since, key=by_close)
 
 
-def _with_forming(series: Series) -> Series:
+def _with_forming(series: BarSeries) -> BarSeries:
     assert series.forming is not None
     return replace(series, bars=(*series.bars, series.forming), forming=None)
 
 
-def _in_session(series: Series, bar: Bar) -> bool:
+def _in_session(series: BarSeries, bar: Bar) -> bool:
     return series.market is None or series.market.is_open(bar.open_time, bar.close_time)
 
 

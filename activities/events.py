@@ -22,7 +22,8 @@ from domain.outbox import EvaluationRun
 from domain.run import Run, RunStatus
 from storage.audit import AuditEntry
 from storage.database import Database, UnitOfWork
-from storage.schedules import ALERT, DefinitionConflict, StoredSchedule
+from storage.schedules import ALERT
+from storage.stored_schedule import DefinitionConflict, StoredSchedule
 
 RUNS = uuid.UUID("5f0c1d7e-3a43-4a39-9d0e-3f6ad4c1b7a2")  # the name space of run ids made from (alert, slot)
 

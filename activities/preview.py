@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from activities import indicators
-from activities.csv_bars import BarTable
+from activities.bar_table import BarTable
+from activities.market_data.calendars.calendars import Calendars
+from activities.market_data.vendors.resample import resample
 from activities.vector_judge import FALSE, TRUE, UNKNOWN, VectorJudge
 from domain.alert import Alert, AlertEvent, AlertState, Status
 from domain.bar import BarSnapshot
 from domain.judgement import Side
-from domain.operand import FieldOperand, IndicatorOperand, Series
+from domain.operand import FieldOperand, IndicatorOperand, SeriesOperand
 from domain.rearm import STALE_AFTER, step
 from domain.timeframe import Timeframe
 
@@ -40,9 +42,17 @@ class Preview:
     columns: dict[str, Array]
 
 
-def preview(alert: Alert, table: BarTable, progress: Progress = lambda done, total: None) -> Preview:
-    """Runs the alert over all bars of the table. ``progress`` is told (rows done, rows), and may raise to end it."""
-    columns = operand_columns(alert, table, progress)
+def preview(
+    alert: Alert,
+    table: BarTable,
+    progress: Progress = lambda done, total: None,
+    calendars: Calendars | None = None,
+) -> Preview:
+    """Runs the alert over all bars of the table. ``progress`` is told (rows done, rows), and may raise to end it.
+
+    With ``calendars`` higher timeframes lie on the grid of the ticker's market, as live.
+    """
+    columns = operand_columns(alert, table, progress, calendars)
     return _Run(alert, table, columns, progress).run()
 
 
@@ -74,21 +84,27 @@ def as_json(result: Preview) -> dict[str, Any]:
     }
 
 
-def operand_columns(alert: Alert, table: BarTable, progress: Progress = lambda done, total: None) -> dict[str, Array]:
+def operand_columns(
+    alert: Alert,
+    table: BarTable,
+    progress: Progress = lambda done, total: None,
+    calendars: Calendars | None = None,
+) -> dict[str, Array]:
     """Each operand's value on each bar by key, NaN where it is missing; ``close`` always."""
     computed: dict[tuple[str, Timeframe | None], dict[str, Array]] = {}
     columns: dict[str, Array] = {"close": table.columns["close"]}
     for key, operand in alert.definition.operands.items():
         progress(0, len(table))
         frame = operand.timeframe if operand.timeframe and operand.timeframe.length > table.interval else None
-        source = resample(table, frame) if frame else table
+        market = calendars.of(alert.definition.symbol) if calendars and frame else None
+        source = resample(table, frame, market) if frame else table
         values = _shifted(_series(operand, source, computed, frame), operand.offset)
         columns[key] = _last_closed(values, source, table) if frame else values
     return columns
 
 
 def _series(
-    operand: Series,
+    operand: SeriesOperand,
     table: BarTable,
     computed: dict[tuple[str, Timeframe | None], dict[str, Array]],
     frame: Timeframe | None,
@@ -104,22 +120,6 @@ def _series(
 
 def _shifted(values: Array, offset: int) -> Array:
     return values if offset == 0 else np.concatenate([np.full(min(offset, len(values)), np.nan), values[:-offset]])
-
-
-def resample(table: BarTable, frame: Timeframe) -> BarTable:
-    """Bars of a higher timeframe; the last one counts as closed only when its time has come."""
-    length = frame.seconds
-    origin = 4 * 86_400 if frame.is_weekly else 0  # weeks begin on Monday
-    opened = (table.open_time - origin) // length * length + origin
-    starts = np.flatnonzero(np.concatenate([[True], np.diff(opened) > 0]))
-    columns = {
-        "open": table.columns["open"][starts],
-        "high": np.maximum.reduceat(table.columns["high"], starts),
-        "low": np.minimum.reduceat(table.columns["low"], starts),
-        "close": table.columns["close"][np.append(starts[1:], len(opened)) - 1],
-        "volume": np.add.reduceat(table.columns["volume"], starts),
-    }
-    return BarTable(opened[starts], columns, timedelta(seconds=length))
 
 
 def _last_closed(values: Array, source: BarTable, table: BarTable) -> Array:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from domain.definition import AlertDefinition
 from domain.judgement import direction_of
-from domain.operand import Series
+from domain.operand import SeriesOperand
 from domain.rearm_policy import Rearm
 from domain.rule import CROSSINGS, And, Comparison, Node, Not, Or
 
@@ -89,7 +89,7 @@ class VectorJudge:
         wanted = {"up": now > 0, "down": now < 0, "both": now != 0}[direction]
         return _truths(flipped & wanted, known)
 
-    def _values(self, operand: float | Series) -> Array:
+    def _values(self, operand: float | SeriesOperand) -> Array:
         if isinstance(operand, int | float):
             size = len(next(iter(self.columns.values())))
             return np.full(size, float(operand))

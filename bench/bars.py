@@ -17,9 +17,9 @@ from typing import Any
 
 from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput, Freshness
-from activities.market_data.provider import BarRequest, FetchedBars
-from activities.market_data.providers.simulated import SimulatedMarket
-from activities.market_data.service import MarketData
+from activities.market_data.failover import MarketData
+from activities.market_data.vendors.adapters.simulated import SimulatedMarket
+from activities.market_data.vendors.provider import BarRequest, FetchedBars
 from domain.bar import Bar
 from storage.database import Database
 

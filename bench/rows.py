@@ -24,7 +24,7 @@ from domain.alert import Alert
 from domain.definition import read_definition
 from starter import keys
 from starter.api.app import create_app
-from starter.context import now
+from starter.clock import now
 from starter.reconciler.sweep import Reconciler, installation
 from storage.database import Database
 from tests import postgres

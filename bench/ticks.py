@@ -53,7 +53,7 @@ async def serve(shape: str) -> None:
     from temporalio.worker import UnsandboxedWorkflowRunner, Worker
     from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-    from activities.market_data.providers.simulated import SimulatedMarket
+    from activities.market_data.vendors.adapters.simulated import SimulatedMarket
     from bench import shapes
     from worker.client import connect
     from worker.runner import CACHED_WORKFLOWS, build_workers, settle_memory, stop_on_signal

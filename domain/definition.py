@@ -16,7 +16,7 @@ from domain.bounds import refuse_too_much
 from domain.cron import CronError, CronExpression
 from domain.cron import parse as parse_cron
 from domain.errors import MOST_FAULTS, Fault, InvalidInput, MoreFaults, more_than
-from domain.operand import Model, Series
+from domain.operand import Model, SeriesOperand
 from domain.rearm_policy import Rearm, misfits
 from domain.rule import MAX_COMPARISONS, MAX_DEPTH, Node, comparisons, depth, series
 from domain.rule_size import refuse_too_large
@@ -151,7 +151,7 @@ class AlertDefinition(Model):
         return self
 
     @cached_property
-    def operands(self) -> dict[str, Series]:
+    def operands(self) -> dict[str, SeriesOperand]:
         """Every series the rule looks up, by the key of its value."""
         return series(self.rule)
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from domain import indicators
 from domain.bar import FIELDS
 from domain.errors import Fault, InvalidInput
-from domain.operand import FieldOperand, IndicatorOperand, Series
+from domain.operand import FieldOperand, IndicatorOperand, SeriesOperand
 from domain.rule import MAX_DEPTH, And, Comparison, Node, Not, Or
 
 MAX_LENGTH = 2000
@@ -177,7 +177,7 @@ class _Parser:
         made: Node | None = self._built(Comparison, {"left": left, **fields}, self.tokens[start])
         return made
 
-    def _change(self) -> tuple[float | Series | None, int]:
+    def _change(self) -> tuple[float | SeriesOperand | None, int]:
         self.at += 1
         self._require("(")
         left = self._operand()
@@ -202,7 +202,7 @@ class _Parser:
             return "crosses"
         raise self._expected("an operator such as >, <=, between or crosses_above")
 
-    def _operand(self) -> float | Series | None:
+    def _operand(self) -> float | SeriesOperand | None:
         token = self._peek()
         if token is None:
             raise self._expected("a number, a price, an indicator or a ticker")
@@ -219,7 +219,7 @@ class _Parser:
             return self._series(multiplier=value) if self._take_mark("*") else value
         return self._series(multiplier=1.0)
 
-    def _series(self, multiplier: float) -> Series | None:
+    def _series(self, multiplier: float) -> SeriesOperand | None:
         token = self._peek()
         if token is None or token.kind not in ("name", "ticker", "quoted") or token.word in _WORDS:
             raise self._expected("a number, a price, an indicator or a ticker")
@@ -244,7 +244,7 @@ class _Parser:
         if self._take_mark("["):
             fields["offset"] = self._whole_number("the number of bars back")
             self._require("]")
-        series: Series | None = self._built(model, fields, token)
+        series: SeriesOperand | None = self._built(model, fields, token)
         return series
 
     def _arguments(self, name: _Token) -> dict[str, Any]:

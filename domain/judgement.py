@@ -13,7 +13,7 @@ from math import isfinite
 from typing import Any
 
 from domain.definition import AlertDefinition
-from domain.operand import Series
+from domain.operand import SeriesOperand
 from domain.rearm_policy import Rearm
 from domain.rule import CROSSINGS, And, Comparison, Node, Not, Or
 
@@ -133,7 +133,7 @@ class _Compiler:
         return test
 
 
-def _reader(operand: float | Series) -> Read:
+def _reader(operand: float | SeriesOperand) -> Read:
     if isinstance(operand, int | float):
         number = float(operand)
         return lambda _values: number

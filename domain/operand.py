@@ -152,7 +152,7 @@ def _operand_tag(value: Any) -> str:
     return "<number>"
 
 
-Series = FieldOperand | IndicatorOperand
+SeriesOperand = FieldOperand | IndicatorOperand
 Operand = Annotated[
     Annotated[float, Tag("<number>")]
     | Annotated[FieldOperand, Tag("<field>")]
@@ -161,6 +161,6 @@ Operand = Annotated[
 ]
 
 
-def operand_text(operand: float | Series) -> str:
+def operand_text(operand: float | SeriesOperand) -> str:
     """How the operand is written in an expression."""
     return number_text(operand) if isinstance(operand, int | float) else str(operand)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from domain.operand import FieldOperand, IndicatorOperand, Model, Operand, Series, number_text, operand_text
+from domain.operand import FieldOperand, IndicatorOperand, Model, Operand, SeriesOperand, number_text, operand_text
 
 MAX_DEPTH = 32
 MAX_COMPARISONS = 100
@@ -76,11 +76,11 @@ class Comparison(Model):
         if self.compare is None:
             object.__setattr__(self, "compare", ">=" if self.right >= 0 else "<=")
 
-    def operands(self) -> tuple[float | Series, ...]:
+    def operands(self) -> tuple[float | SeriesOperand, ...]:
         """Left, then right (both bounds of a pair)."""
         return (self.left, *self.right) if isinstance(self.right, tuple) else (self.left, self.right)
 
-    def series(self) -> Iterator[Series]:
+    def series(self) -> Iterator[SeriesOperand]:
         """The operands that must be looked up, the earlier value of ``change_pct`` included."""
         for operand in self.operands():
             if isinstance(operand, FieldOperand | IndicatorOperand):
@@ -88,7 +88,7 @@ class Comparison(Model):
         if self.op == "change_pct" and self.bars and isinstance(self.left, FieldOperand | IndicatorOperand):
             yield self.earlier()
 
-    def earlier(self) -> Series:
+    def earlier(self) -> SeriesOperand:
         """The left operand of ``change_pct``, ``bars`` bars ago."""
         assert isinstance(self.left, FieldOperand | IndicatorOperand)
         fields = self.left.model_dump() | {"offset": self.left.offset + (self.bars or 0)}
@@ -180,6 +180,6 @@ def depth(node: Node) -> int:
     return 1 + max((depth(child) for child in children(node)), default=0)
 
 
-def series(node: Node) -> dict[str, Series]:
+def series(node: Node) -> dict[str, SeriesOperand]:
     """Every operand to look up, by key, in reading order."""
     return {operand.key: operand for leaf in comparisons(node) for operand in leaf.series()}

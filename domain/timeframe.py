@@ -53,6 +53,11 @@ class Timeframe(str):
         """Length of one bar."""
         return int(self.length.total_seconds())
 
+    @property
+    def origin(self) -> int:
+        """Unix seconds from which the grid is counted."""
+        return int(self._origin.timestamp())
+
     def floor(self, at: datetime) -> datetime:
         """Open time (UTC) of the bar that contains ``at``, the close of the one before it; weeks begin on Monday."""
         return at - (at - self._origin) % self.length

@@ -13,11 +13,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from domain.alert import Alert, AlertEvent
 from domain.definition import edited
 from starter import writing
-from starter.context import Context, NoAnswer, NotFound, answered, now
+from starter.clock import now
+from starter.context import Context, NoAnswer, NotFound, answered
 from starter.schemas import SchemaFolder
 from starter.writing import Refused, Written
 from storage.audit import AuditEntry
-from storage.schedules import ALERT, DuplicateAlert, StoredSchedule
+from storage.schedules import ALERT
+from storage.stored_schedule import DuplicateAlert, StoredSchedule
 
 if TYPE_CHECKING:
     from temporalio.client import WorkflowHandle

@@ -6,7 +6,6 @@ import asyncio
 import getpass
 from collections.abc import AsyncIterator, Awaitable, Coroutine
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,7 +14,7 @@ from domain.text import cut, printable
 from starter.names import marked
 from starter.writing import Who
 from storage.database import Database, UnitOfWork
-from storage.schedules import StoredSchedule
+from storage.stored_schedule import StoredSchedule
 from worker.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -152,8 +151,3 @@ async def answered(alert_id: str, call: Awaitable[T]) -> T:
 def run(work: Coroutine[Any, Any, Any]) -> Any:
     """Runs one command's coroutine."""
     return asyncio.run(work)
-
-
-def now() -> datetime:
-    """Real time."""
-    return datetime.now(UTC)

@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 from domain.errors import InvalidInput
-from starter.context import now
+from starter.clock import now
 from starter.gateway import Gateway
 from starter.health import Examiner
 from starter.schemas import SchemaFolder

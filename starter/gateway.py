@@ -58,7 +58,7 @@ class Gateway:
 
     async def ours(self) -> Ownership:
         """What in Temporal is this database's."""
-        from starter.context import now
+        from starter.clock import now
         from starter.reconciler.sweep import installation
         from starter.registration import Ownership
 
@@ -108,7 +108,7 @@ class Gateway:
 
     async def _tell(self, written: Written) -> None:
         from starter import registration
-        from starter.context import now
+        from starter.clock import now
         from starter.reconciler.apply import Applier
 
         client = await self.client()

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any
 
-from activities.market_data.provider import BarProvider
+from activities.market_data.vendors.provider import Provider
 from domain.alert import Alert, AlertState
-from starter.context import now
+from starter.clock import now
 from starter.reconciler.sweep import Reconciler, ensure_schedule, installation, keep_schedule
 from starter.registration import start_afresh
 from starter.schemas import SchemaFolder
@@ -32,7 +32,7 @@ class Stack:
     def __init__(
         self,
         settings: Settings,
-        providers: Sequence[BarProvider] | None,
+        providers: Sequence[Provider] | None,
         say: Callable[[str], None],
         *,
         embedded: bool = True,

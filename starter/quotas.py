@@ -10,7 +10,8 @@ from domain.cron import parse as parse_cron
 from domain.job import Job
 from starter.context import Context
 from storage.database import UnitOfWork
-from storage.schedules import ALERT, Use
+from storage.schedules import ALERT
+from storage.stored_schedule import Use
 from worker.wiring import has_bars_of_seconds
 
 

@@ -18,7 +18,7 @@ from activities.interface import TaskQueue
 from domain import rearm
 from domain.alert import Alert, AlertEvent, AlertState, Reason, Status
 from domain.text import markdown
-from storage.schedules import StoredSchedule
+from storage.stored_schedule import StoredSchedule
 from workflows import search_attributes
 from workflows.alert import AlertWorkflow
 from workflows.messages import SUMMARY, AlertInput, DefinitionChanged, memo_of

@@ -6,11 +6,12 @@ import uuid
 from typing import Any
 
 from domain.run import OPEN, Run, RunStatus
-from starter.context import Context, NotFound, now
+from starter.clock import now
+from starter.context import Context, NotFound
 from starter.writing import Refused
 from storage.audit import AuditEntry
 from storage.database import UnitOfWork
-from storage.schedules import StoredSchedule
+from storage.stored_schedule import StoredSchedule
 
 
 async def order(

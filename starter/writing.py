@@ -16,7 +16,7 @@ from domain.reconcile import ActionKind
 from storage.audit import AuditEntry
 from storage.database import UnitOfWork
 from storage.reading import job_type
-from storage.schedules import StoredSchedule
+from storage.stored_schedule import StoredSchedule
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -17,8 +17,6 @@ from storage.tables import BarRow
 from storage.upsert import upsert
 
 SAME = 1e-9
-READJUSTED, ALIKE = 0.005, 0.02  # what is more than a correction; how far factors of one split differ by rounding
-FEWEST, MANY = 2, 10
 
 
 @dataclass(frozen=True)
@@ -36,10 +34,10 @@ class Gap:
 
 @dataclass(frozen=True)
 class Saved:
-    """How many stored bars had other prices before. ``is_readjusted``: all of one time, by one factor, as after a split."""
+    """How many stored bars had other prices before; ``closes`` they had, by open time, of all that were there before."""
 
     corrected: int = 0
-    is_readjusted: bool = False
+    closes: Mapping[datetime, float] = field(default_factory=dict, compare=False)
 
 
 class Bars:
@@ -73,14 +71,14 @@ class Bars:
             )
         )
         corrections, same = list[dict[str, Any]](), set[datetime]()
-        factors: dict[datetime, float] = {}  # of the closes of bars that were there before
+        closes: dict[datetime, float] = {}
         for row in found:
             new = values.get(row.open_time)
             if new is None:
                 continue
             old = {name: getattr(row, name) for name in FIELDS}
-            if old["close"] and new["close"]:
-                factors[row.open_time] = new["close"] / old["close"]
+            if old["close"]:
+                closes[row.open_time] = old["close"]
             is_lost = new["close"] is None and old["close"] is not None  # what was known stays known
             if is_lost or all(_equal(old[name], new[name]) for name in FIELDS):
                 same.add(row.open_time)
@@ -97,16 +95,7 @@ class Bars:
             await self.session.execute(
                 insert(CorrectionRow), [{**key, "seen_at": seen_at, **correction} for correction in corrections]
             )
-        return Saved(len(corrections), _is_readjusted(factors))
-
-    async def save_newest(
-        self, symbol: str, timeframe: str, adjustment: str, bars: Sequence[Bar], source: str, seen_at: datetime
-    ) -> Saved:
-        """Saves; where the vendor has adjusted its history, what is older is forgotten: it would not go with it."""
-        saved = await self.save(symbol, timeframe, adjustment, bars, source, seen_at)
-        if saved.is_readjusted and not adjustment.endswith("/raw"):
-            await self.forget(symbol, timeframe, adjustment, bars[0].open_time)
-        return saved
+        return Saved(len(corrections), closes)
 
     async def newest(self, symbol: str, timeframe: str, adjustment: str, count: int, before: datetime) -> list[Bar]:
         """The newest ``count`` bars that had closed at ``before``, ascending."""
@@ -194,15 +183,6 @@ class Bars:
         row = {"symbol": symbol, "timeframe": timeframe, "adjustment": adjustment, "bars": bars, "fetched_at": now}
         row |= {"window_start": window[0], "window_end": window[1]}
         await upsert(self.session, CoverageRow, [row], ("window_end", "bars", "fetched_at"))
-
-
-def _is_readjusted(factors: dict[datetime, float]) -> bool:
-    """Every bar before some time by the same factor, none after it; a few mended bars are no split."""
-    ordered = [factors[opened] for opened in sorted(factors)]
-    changed = [factor for factor in ordered if abs(factor - 1) > READJUSTED]
-    if len(changed) < (FEWEST if len(changed) == len(ordered) else MANY) or ordered[: len(changed)] != changed:
-        return False
-    return max(changed) <= min(changed) * (1 + ALIKE)
 
 
 def _of(symbol: str, timeframe: str, adjustment: str) -> tuple[ColumnElement[bool], ...]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
 import structlog
-from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import CursorResult, Select, and_, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,6 +18,7 @@ from domain.errors import Fault, InvalidInput
 from domain.job import Job, JobType
 from domain.reconcile import Row
 from storage.reading import columns, job_type, read_row
+from storage.stored_schedule import STATE, DefinitionConflict, DuplicateAlert, Filter, StoredSchedule, Use
 from storage.tables import ChangeRow, ScheduleRow
 from storage.types import OddNumber
 
@@ -27,96 +26,7 @@ ALERT = JobType.ALERT.value
 MOST_CHANGES = 2000
 UNREAD = (ScheduleRow.definition_hash.is_(None), ScheduleRow.errors.is_(None))
 T = TypeVar("T")
-_STATE = TypeAdapter(AlertState)
 log = structlog.get_logger(__name__)
-
-
-class DefinitionConflict(Exception):
-    """The row has another version than the one the change was made from."""
-
-    def __init__(self, schedule_id: str, expected: int, found: int | None) -> None:
-        self.found = found
-        now = "gone" if found is None else f"at version {found}"
-        super().__init__(f"{schedule_id} was changed meanwhile: expected version {expected}, it is {now}")
-
-
-class DuplicateAlert(Exception):
-    """A schedule with this id exists already."""
-
-    def __init__(self, schedule_id: str) -> None:
-        super().__init__(f"an alert or job with id '{schedule_id}' exists already; choose another with --id")
-
-
-@dataclass(frozen=True)
-class StoredSchedule:
-    """One row. ``schedule`` is None, and ``faults`` says why, when another program wrote what cannot be read."""
-
-    row: ScheduleRow
-    schedule: Alert | Job | None
-    faults: tuple[Fault, ...] = ()
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-        return self.row.id
-
-    @property
-    def alert(self) -> Alert:
-        """The alert.
-
-        Raises:
-            InvalidInput: when the row is none that can be read.
-        """
-        if not isinstance(self.schedule, Alert):
-            raise InvalidInput(f"alert {self.row.id}", self.faults or [Fault("$.job_type", "is no alert")])
-        return self.schedule
-
-    @property
-    def job(self) -> Job:
-        """The job.
-
-        Raises:
-            InvalidInput: when the row is none that can be read.
-        """
-        if not isinstance(self.schedule, Job):
-            raise InvalidInput(f"schedule {self.row.id}", self.faults or [Fault("$.job_type", "is an alert")])
-        return self.schedule
-
-    def state_under(self, alert: Alert) -> AlertState | None:
-        """The alert's memory as last projected; None when there is none that is valid under its definition."""
-        kept = self.row.state
-        if not isinstance(kept, dict) or kept.get("of") != alert.definition.memory_key:
-            return None
-        try:
-            return _STATE.validate_python(kept.get("memory"))
-        except ValidationError:
-            return None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.row, name)
-
-
-@dataclass(frozen=True)
-class Filter:
-    """Which rows a list wants; None wants all. ``invalid`` wants only those that cannot be read, ``is_job`` no alerts."""
-
-    user_id: str | None = None
-    job_type: str | None = None
-    enabled: bool | None = None
-    status: str | None = None
-    target: str | None = None
-    invalid: bool | None = None
-    is_job: bool = False
-
-
-@dataclass(frozen=True)
-class Use:
-    """How many rows of a type a user has on one cron."""
-
-    job_type: str
-    cron: str
-    enabled: bool
-    count: int
 
 
 class Schedules:
@@ -311,7 +221,7 @@ class Schedules:
                 status=state.status.value,
                 reason=state.reason,
                 state_version=version,
-                state={"of": memory_key, "memory": _STATE.dump_python(state, mode="json")},
+                state={"of": memory_key, "memory": STATE.dump_python(state, mode="json")},
                 snoozed_until=snoozed_until,
                 last_bar_close=state.last_bar_close,
                 last_values=snapshot.values if snapshot else None,

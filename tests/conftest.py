@@ -32,8 +32,8 @@ hypothesis.settings.load_profile("patient")
 STARTUP = timedelta(minutes=1)
 HURRY = (
     "activities.evaluation.LOCAL_FETCH_SECONDS",
-    "activities.market_data.keeper.LONGEST_FETCH_SECONDS",
-    "activities.market_data.keeper.DATABASE_SECONDS",
+    "activities.market_data.feeds.refresh.LONGEST_FETCH_SECONDS",
+    "activities.market_data.feeds.store.DATABASE_SECONDS",
 )
 VERDICT = pytest.StashKey[int]()
 START = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)

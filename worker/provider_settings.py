@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, create_model, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
-from activities.market_data.calendars import is_market
-from activities.market_data.gate import buckets
-from activities.market_data.http import VendorSettings
+from activities.market_data.calendars.calendars import is_market
+from activities.market_data.vendors.http import VendorSettings
+from activities.market_data.vendors.http_provider import HttpProvider
+from activities.market_data.vendors.rate_limit import parse_rates
+from activities.market_data.vendors.registry import vendors
 from domain.zones import zone
 
-VENDORS = ("yahoo", "binance", "alpha_vantage", "finnhub", "polygon", "interactive_brokers")
+VENDORS = vendors()
 PROVIDERS = (*VENDORS, "csv", "simulated")
-SECRET_KEYS = ("alpha_vantage_api_key", "finnhub_api_key", "polygon_api_key")
+SECRET_KEYS = tuple(f"{name}_api_key" for name, one in VENDORS.items() if one.needs_key)
 Seconds = Annotated[float, Field(gt=0, le=60)]
 Priority = Annotated[int, Field(ge=1, le=99)]
 
@@ -26,7 +28,28 @@ def is_http(text: str) -> bool:
     return bool(re.match(r"https?://[^/\s]+", text))
 
 
-class ProviderSettings(BaseSettings):
+def _fields_of(vendor: type[HttpProvider]) -> dict[str, Any]:
+    """A vendor's own variables, with the defaults that it declares."""
+    fields: dict[str, Any] = {
+        "base_url": (str, vendor.base_url),
+        "rate": (str, vendor.rates),
+        "timeout": (Seconds | None, None),
+        "priority": (Priority | None, None),
+        **vendor.own_settings,
+    }
+    if vendor.needs_key:
+        fields["api_key"] = (SecretStr, SecretStr(""))
+    return {f"{vendor.name}_{name}": field for name, field in fields.items()}
+
+
+_OfVendors: Any = create_model(
+    "_OfVendors",
+    __base__=BaseSettings,
+    **{name: field for one in VENDORS.values() for name, field in _fields_of(one).items()},
+)
+
+
+class ProviderSettings(_OfVendors):
     """``<VENDOR>_BASE_URL``, ``_API_KEY``, ``_RATE``, ``_TIMEOUT`` and ``_PRIORITY`` (1 is asked first) for each vendor.
 
     Without priorities the order is that of ``ALERTS_PROVIDERS``; ``DATA_TIMEOUT`` holds where no timeout is set.
@@ -44,40 +67,6 @@ class ProviderSettings(BaseSettings):
     data_default_lookback: int = Field(default=250, ge=1, le=50_000)
     data_cache_enabled: bool = True
     data_cache_ttl: float = Field(default=60.0, ge=1, le=3600)
-
-    yahoo_base_url: str = "https://query2.finance.yahoo.com"
-    yahoo_rate: str = "100/minute"
-    yahoo_timeout: Seconds | None = None
-    yahoo_priority: Priority | None = None
-
-    binance_base_url: str = "https://api.binance.com"
-    binance_rate: str = "6000/minute"
-    binance_timeout: Seconds | None = None
-    binance_priority: Priority | None = None
-
-    alpha_vantage_base_url: str = "https://www.alphavantage.co"
-    alpha_vantage_api_key: SecretStr = SecretStr("")
-    alpha_vantage_rate: str = "5/minute, 25/day"
-    alpha_vantage_timeout: Seconds | None = None
-    alpha_vantage_priority: Priority | None = None
-    alpha_vantage_labels: Literal["start", "end"] = "start"
-
-    finnhub_base_url: str = "https://finnhub.io/api/v1"
-    finnhub_api_key: SecretStr = SecretStr("")
-    finnhub_rate: str = "60/minute, 30/second"
-    finnhub_timeout: Seconds | None = None
-    finnhub_priority: Priority | None = None
-
-    polygon_base_url: str = "https://api.massive.com"
-    polygon_api_key: SecretStr = SecretStr("")
-    polygon_rate: str = "5/minute"
-    polygon_timeout: Seconds | None = None
-    polygon_priority: Priority | None = None
-
-    interactive_brokers_base_url: str = "https://localhost:5000/v1/api"
-    interactive_brokers_rate: str = "10/second"
-    interactive_brokers_timeout: Seconds | None = None
-    interactive_brokers_priority: Priority | None = None
 
     def vendor(self, name: str) -> VendorSettings:
         """What is set for one vendor."""
@@ -133,7 +122,7 @@ class ProviderSettings(BaseSettings):
     @field_validator(*(f"{name}_rate" for name in VENDORS))
     @classmethod
     def _some_rates(cls, value: str) -> str:
-        buckets(value)
+        parse_rates(value)
         return value
 
     @field_validator("alerts_default_market")

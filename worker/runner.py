@@ -18,7 +18,7 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
 from activities.interface import TaskQueue
-from activities.market_data.report import NOTE, states
+from activities.market_data.vendors.status import NOTE, states
 from worker.wiring import Services
 from workflows.alert import AlertWorkflow
 from workflows.delivery import DeliveryWorkflow

@@ -17,29 +17,19 @@ from activities.jobs.executor import Executor
 from activities.jobs.notice import notify
 from activities.jobs.on_bars import OnBars
 from activities.jobs.runner import JobRunner
-from activities.market_data.calendars import Calendars
-from activities.market_data.provider import BarProvider
-from activities.market_data.providers.alpha_vantage import AlphaVantage
-from activities.market_data.providers.base import HttpProvider
-from activities.market_data.providers.binance import Binance
-from activities.market_data.providers.csv_file import CsvFolder
-from activities.market_data.providers.finnhub import Finnhub
-from activities.market_data.providers.interactive_brokers import InteractiveBrokers
-from activities.market_data.providers.polygon import Polygon
-from activities.market_data.providers.simulated import SimulatedMarket
-from activities.market_data.providers.yahoo import Yahoo
-from activities.market_data.service import MarketData
+from activities.market_data.calendars.calendars import Calendars
+from activities.market_data.failover import MarketData
+from activities.market_data.vendors.adapters.csv_file import CsvFolder
+from activities.market_data.vendors.adapters.simulated import SimulatedMarket
+from activities.market_data.vendors.provider import Provider
 from activities.notifications.channel import Channel
 from activities.notifications.delivery import Notifier
 from activities.notifications.http_channels import NotificationService, Unconfigured, WebhookChannel
 from activities.notifications.log_channel import LogChannel
 from domain.job import JobType
 from storage.database import Database
+from worker.provider_settings import VENDORS
 from worker.settings import Settings
-
-VENDOR_CLASSES: dict[str, type[HttpProvider]] = {
-    one.name: one for one in (Yahoo, Binance, AlphaVantage, Finnhub, Polygon, InteractiveBrokers)
-}
 
 
 @dataclass(frozen=True)
@@ -62,7 +52,7 @@ class Services:
         await self.database.close()
 
 
-def build_services(settings: Settings, providers: Sequence[BarProvider] | None = None) -> Services:
+def build_services(settings: Settings, providers: Sequence[Provider] | None = None) -> Services:
     """Services for one process; ``providers`` replaces the configured ones (demo, replay)."""
     database = build_database(settings)
     market = build_market(settings, database, providers)
@@ -110,12 +100,12 @@ def build_executors(
     }
 
 
-def build_providers(settings: Settings) -> list[BarProvider]:
+def build_providers(settings: Settings) -> list[Provider]:
     """The enabled providers in order of priority."""
-    made: list[BarProvider] = []
+    made: list[Provider] = []
     for name in settings.in_order:
-        if name in VENDOR_CLASSES:
-            made.append(VENDOR_CLASSES[name](settings.vendor(name)))
+        if name in VENDORS:
+            made.append(VENDORS[name](settings.vendor(name)))
         elif name == "csv":
             made.append(CsvFolder(settings.alerts_csv_folder, settings.alerts_csv_timezone))
         elif name == "simulated":
@@ -126,13 +116,13 @@ def build_providers(settings: Settings) -> list[BarProvider]:
 def has_bars_of_seconds(settings: Settings) -> bool:
     """Whether any enabled provider has bars shorter than a minute."""
     return any(
-        name not in VENDOR_CLASSES or any(frame.endswith("s") for frame in VENDOR_CLASSES[name].intervals)
+        name not in VENDORS or any(frame.endswith("s") for frame in VENDORS[name].intervals)
         for name in settings.in_order
     )
 
 
 def build_market(
-    settings: Settings, database: Database | None, providers: Sequence[BarProvider] | None = None
+    settings: Settings, database: Database | None, providers: Sequence[Provider] | None = None
 ) -> MarketData:
     """The cache over the providers, with the calendars of their markets."""
     return MarketData(

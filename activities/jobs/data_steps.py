@@ -20,12 +20,11 @@ from sqlalchemy.exc import DataError, StatementError
 from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput
 from activities.jobs.executor import Done, JobFailed, JobRefused, Task
-from activities.market_data.doubt import doubt
-from activities.market_data.gate import patiently
-from activities.market_data.keeper import stored_key
-from activities.market_data.provider import BarProvider, BarRequest, ProviderError, ProviderRefused, ProviderUnavailable
-from activities.market_data.providers.base import DataRequest, HttpProvider
-from activities.market_data.series import holes
+from activities.market_data.feeds.store import SeriesKey, save_newest, stored_key
+from activities.market_data.quality.gaps import gaps
+from activities.market_data.quality.outliers import suspect_bar
+from activities.market_data.vendors.errors import ProviderError, ProviderRefused, ProviderUnavailable
+from activities.market_data.vendors.provider import BarRequest, DataRequest, Provider
 from domain.bar import FIELDS, Bar
 from domain.job import LIMITS, DataProcessingParams, JobType, Step
 from domain.records import RECORDS, Kind, Quote, Record
@@ -92,9 +91,8 @@ class DataSteps:
                 done[symbol] = staged.error
                 continue
             try:
-                with patiently(PATIENCE):
-                    async with asyncio.timeout(LONGEST_TICKER):
-                        staged = await self._one(task, params, step, symbol)
+                async with asyncio.timeout(LONGEST_TICKER):
+                    staged = await self._one(task, params, step, symbol)
             except (ProviderRefused, JobRefused) as error:
                 staged = Staged(symbol, error=str(error))
             except (ProviderError, JobFailed, TimeoutError) as error:
@@ -180,14 +178,12 @@ class DataSteps:
     async def _fetch(self, params: DataProcessingParams, symbol: str) -> Staged:
         """The vendor's answer as it came, from the first that has one."""
         now = self.clock()
-        if params.market_hours_only and not self.market.keeper.calendars.of(symbol).is_open(
-            now, now + timedelta(seconds=1)
-        ):
+        if params.market_hours_only and not self.market.calendars.of(symbol).is_open(now, now + timedelta(seconds=1)):
             return Staged(symbol, error=CLOSED)
         problems: list[ProviderError] = []
         for provider in self.market.providers:
             try:
-                return Staged(symbol, provider.name, await self._patiently(provider, params, symbol, now))
+                return Staged(symbol, provider.name, await self._with_retries(provider, params, symbol, now))
             except ProviderError as error:
                 problems.append(error)
             except Exception as error:  # an answer we did not foresee must not stop the next vendor
@@ -196,7 +192,7 @@ class DataSteps:
                 problems.append(ProviderUnavailable(provider.name, unreadable))
         raise min([one for one in problems if not isinstance(one, ProviderRefused)] or problems, key=_wait)
 
-    async def _patiently(self, provider: BarProvider, params: DataProcessingParams, symbol: str, now: datetime) -> Any:
+    async def _with_retries(self, provider: Provider, params: DataProcessingParams, symbol: str, now: datetime) -> Any:
         """Two retries (R-302). A vendor whose circuit will close within the step's time is waited for."""
         for attempt in range(self.market.retries + 1):
             try:
@@ -208,11 +204,9 @@ class DataSteps:
                 await self.sleep(wait.total_seconds())
         raise AssertionError
 
-    async def _ask(self, provider: BarProvider, params: DataProcessingParams, symbol: str, now: datetime) -> Any:
+    async def _ask(self, provider: Provider, params: DataProcessingParams, symbol: str, now: datetime) -> Any:
         if params.kind is Kind.HISTORICAL_PRICES:
             return await self._bars(provider, params, symbol, now)
-        if not isinstance(provider, HttpProvider):
-            raise ProviderRefused(provider.name, f"has no {params.kind.value.replace('_', ' ')}")
         request = _request(params, symbol, now)
         answer = clean(await provider.data(request))
         found = () if params.kind in LISTS else provider.read(answer, request)
@@ -225,19 +219,19 @@ class DataSteps:
     def _is_old(self, symbol: str, quotes: Sequence[Record], now: datetime) -> bool:
         """Whether all prices are from before a session that has been open for longer than any feed is late."""
         opened = now - OPEN_FOR
-        market = self.market.keeper.calendars.of(symbol)
+        market = self.market.calendars.of(symbol)
         if market.continuous or not (market.is_open(opened, opened) and market.is_open(now, now)):
             return False
         before = market.last_close(DAILY, now)
         return before is not None and all(quote.at <= before for quote in quotes if isinstance(quote, Quote))
 
-    async def _bars(self, provider: BarProvider, params: DataProcessingParams, symbol: str, now: datetime) -> Any:
-        market = self.market.keeper.market(provider, symbol)
+    async def _bars(self, provider: Provider, params: DataProcessingParams, symbol: str, now: datetime) -> Any:
+        market = self.market.market(provider, symbol)
         as_of = provider.market_time(now)
         count = params.lookback or self.lookback
-        start = self.market.keeper.calendars.of(symbol).start_of(params.timeframe, as_of, count)
+        start = self.market.calendars.of(symbol).start_of(params.timeframe, as_of, count)
         start = start if market is None else market.start_of(params.timeframe, as_of, count)
-        request = BarRequest(symbol, params.timeframe, start, as_of + params.timeframe.length, now)
+        request = BarRequest(symbol, params.timeframe, start, as_of + params.timeframe.length, now, patience=PATIENCE)
         fetched = await provider.fetch(request if market is None else replace(request, market=market))
         if not fetched.bars:
             raise ProviderRefused(provider.name, "has no bars of it")
@@ -249,21 +243,18 @@ class DataSteps:
         """Rows of the kind's own form; what cannot be read is left out and counted."""
         if params.kind is not Kind.HISTORICAL_PRICES:
             provider = self._provider(staged.source)
-            assert isinstance(provider, HttpProvider)
             found = provider.read(staged.payload, _request(params, staged.symbol, self.clock()))
             return replace(staged, payload={"rows": [record.model_dump(mode="json") for record in found]})
         bars = [_bar(row) for row in staged.payload]
         sound = [bar for bar in bars if bar.final and math.isfinite(bar.close)]
-        market = self.market.keeper.market(self._provider(staged.source), staged.symbol)
-        found_doubt = doubt(sound, market, newest=len(sound))
+        market = self.market.market(self._provider(staged.source), staged.symbol)
+        suspect = suspect_bar(sound, market, newest=len(sound))
         notes = {
             "unsound": sum(bar.final for bar in bars) - len(sound),
-            "holes": len(holes(sound, params.timeframe, market)),
+            "holes": len(gaps(sound, params.timeframe, market)),
         }
         rows = [row for row, bar in zip(staged.payload, bars, strict=True) if bar.final and math.isfinite(bar.close)]
-        return replace(
-            staged, payload={"rows": rows, "notes": notes | ({"doubt": found_doubt.why} if found_doubt else {})}
-        )
+        return replace(staged, payload={"rows": rows, "notes": notes | ({"doubt": suspect.why} if suspect else {})})
 
     async def _cache(self, params: DataProcessingParams, staged: Staged) -> Staged:
         """Upserted in batches into the kind's own table."""
@@ -271,9 +262,9 @@ class DataSteps:
         corrected = 0
         async with self.database.transaction() as work:
             if params.kind is Kind.HISTORICAL_PRICES:
-                key = stored_key(self._provider(staged.source), params.timeframe)
-                bars = [_bar(row) for row in rows]
-                saved = await work.bars.save_newest(staged.symbol, params.timeframe, key, bars, staged.source, now)
+                stored = stored_key(self._provider(staged.source), params.timeframe)
+                key = SeriesKey(staged.symbol, params.timeframe, stored)
+                saved = await save_newest(work, key, [_bar(row) for row in rows], staged.source, now)
                 corrected = saved.corrected
             else:
                 records = [RECORDS[params.kind].model_validate(row) for row in rows]
@@ -297,7 +288,7 @@ class DataSteps:
         newest = found.snapshots[-1]
         return Staged(symbol, found.source, {"bar_close": newest.bar_close.isoformat(), "values": newest.values})
 
-    def _provider(self, name: str) -> BarProvider:
+    def _provider(self, name: str) -> Provider:
         return next(one for one in self.market.providers if one.name == name)
 
 
@@ -339,7 +330,7 @@ def _previous(params: DataProcessingParams, step: Step) -> str | None:
 def _request(params: DataProcessingParams, symbol: str, now: datetime) -> DataRequest:
     back, ahead = DAYS.get(params.kind, (0, 0))
     today = now.date()
-    return DataRequest(params.kind, symbol, today - timedelta(days=back), today + timedelta(days=ahead), now)
+    return DataRequest(params.kind, symbol, today - timedelta(days=back), today + timedelta(days=ahead), now, PATIENCE)
 
 
 def _cells(bar: Bar) -> Sequence[float | None]:

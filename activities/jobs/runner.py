@@ -36,7 +36,7 @@ from domain.job import JobType, read_job
 from domain.run import OPEN, Run, RunStatus
 from storage.database import Database, UnitOfWork
 from storage.deliveries import DeliveryStatus
-from storage.schedules import StoredSchedule
+from storage.stored_schedule import StoredSchedule
 
 RUNS = uuid.UUID("0f5e0c51-0a55-4d1f-8f6d-8a8a3e1f4c11")  # the name space of run ids made from (schedule, slot)
 MOST_ERROR = 2000

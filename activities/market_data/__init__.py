@@ -1,1 +1,1 @@
-"""Bars from vendors: one module a provider, one normal form, one cache."""
+"""Bars for alerts and jobs: calendars, quality, vendors, feeds, and failover over them."""

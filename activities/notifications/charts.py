@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 
-from activities.csv_bars import BarTable
+from activities.bar_table import BarTable
 from activities.preview import Preview
 from domain.alert import Alert, EventKind
 from domain.operand import IndicatorOperand

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from activities.market_data.http import retry_after
+from activities.market_data.vendors.http import retry_after
 from activities.notifications.channel import ChannelRefused, ChannelUnavailable, Letter
 from activities.notifications.message import priority
 from activities.outgoing import NotAllowed, Outgoing

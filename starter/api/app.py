@@ -18,7 +18,7 @@ from starter.api.access import Guard
 from starter.api.heavy import Heavy
 from starter.api.problems import KINDS, MEDIA_TYPE, FieldError, Problem, ProblemError
 from starter.api.routes import alerts, health, runs, schedules
-from starter.context import now
+from starter.clock import now
 from starter.gateway import Gateway
 from starter.health import Examiner
 from storage.database import Database

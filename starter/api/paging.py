@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from domain.errors import Fault, InvalidInput
-from storage.schedules import StoredSchedule
+from storage.stored_schedule import StoredSchedule
 
 Limit = Annotated[int, Query(ge=1, le=200, description="How many items a page has at most.")]
 Cursor = Annotated[str | None, Query(max_length=400, description="The `next_cursor` of the page before.")]

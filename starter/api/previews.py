@@ -12,7 +12,7 @@ from domain.alert import Alert
 from domain.definition import AlertDefinition, faults_of, read_definition
 from domain.errors import InvalidInput
 from starter.api.heavy import Deadline
-from starter.api.models import PreviewIn
+from starter.api.requests import PreviewIn
 
 MOST_EVENT_BYTES = 1_000_000
 Bars = Sequence[Mapping[str, Any]]

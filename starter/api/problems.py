@@ -22,7 +22,7 @@ from starter.alerts import AlertGone
 from starter.context import NoAnswer, NotFound
 from starter.quotas import OverQuota, TooManyRuns
 from starter.writing import Refused
-from storage.schedules import DefinitionConflict, DuplicateAlert
+from storage.stored_schedule import DefinitionConflict, DuplicateAlert
 from worker.client import TemporalUnreachable
 
 MEDIA_TYPE = "application/problem+json"

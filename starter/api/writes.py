@@ -14,11 +14,12 @@ from fastapi.responses import JSONResponse
 
 from domain.run import Run
 from starter.api.problems import ProblemError
-from starter.context import Context, now
+from starter.clock import now
+from starter.context import Context
 from starter.writing import Written
 from storage.access import Answer
 from storage.database import UnitOfWork
-from storage.schedules import DuplicateAlert, StoredSchedule
+from storage.stored_schedule import DuplicateAlert, StoredSchedule
 
 KEPT = timedelta(hours=24)
 TOLD = "Temporal-Told"

@@ -1,4 +1,4 @@
-"""Commands on alerts: add, list, show, explain, pause, resume, update, evaluate, delete, history."""
+"""Commands that change alerts: add, pause, resume, update, delete."""
 
 from __future__ import annotations
 
@@ -10,23 +10,20 @@ import typer
 
 from domain.errors import Fault, InvalidInput
 from starter.cli import inputs
+from starter.cli.alert_view_commands import evaluate, explain, history, list_alerts, show
+from starter.cli.options import AlertId, Json
 from starter.cli.output import (
     FAILED,
     INVALID,
     Failure,
-    number,
     plain,
     print_json,
     print_lines,
-    print_table,
     progress,
     say,
-    short,
 )
-from starter.cli.session import among, is_known, run_command
+from starter.cli.session import run_command
 
-Json = Annotated[bool, typer.Option("--json", help="Data for programs, alone on stdout.")]
-Id = Annotated[str, typer.Argument(metavar="ID", help="The alert's id, as 'alerts list' shows it.")]
 Symbol = Annotated[str | None, typer.Option(help="Ticker, when the rule does not name it.")]
 Frame = Annotated[str | None, typer.Option("--timeframe", "-t", help="Bar length: 1m, 5m, 1h, 1d …")]
 Name = Annotated[str | None, typer.Option(help="A name for people.")]
@@ -105,127 +102,8 @@ def add(
         raise Failure(str(interrupted), FAILED)
 
 
-def list_alerts(
-    status: Annotated[str, typer.Option(help="Only ARMED, TRIGGERED, COOLDOWN or INACTIVE.")] = "",
-    symbol: Annotated[str, typer.Option(help="Only this ticker.")] = "",
-    tag: Annotated[str, typer.Option(help="Only with this tag.")] = "",
-    as_json: Json = False,
-) -> None:
-    """List alerts with their status as last recorded.
-
-    Example: alerts list --status TRIGGERED
-    """
-    from domain.alert import Status
-    from starter import alerts
-
-    among(status.upper(), [*Status, ""], "--status")
-    found = run_command(lambda context: alerts.all_alerts(context, status=status, symbol=symbol, tag=tag))
-    if as_json:
-        print_json([_stored(one) for one in found])
-        return
-    rows = [
-        [
-            one.alert.id,
-            one.alert.definition.symbol,
-            one.alert.definition.timeframe,
-            str(one.alert.definition.rule),
-            f"{one.status} ({one.reason})",
-            str(one.trigger_count),
-            short(one.triggered_at),
-        ]
-        for one in found
-    ]
-    columns = ["id", "symbol", "bars", "rule", "status", "fires", "last fire"]
-    print_table(columns, rows, 'no alerts; add one with: alerts add "AAPL > 150"')
-
-
-def show(id: Id, as_json: Json = False) -> None:
-    """Show one alert: its definition and, when it runs, its live state.
-
-    Example: alerts show aapl-3f9c2a
-    """
-    from starter import alerts
-
-    async def work(context: Any) -> tuple[Any, dict[str, Any], str]:
-        stored = await context.alert(id)
-        try:
-            return stored, await alerts.query(context, id, "state"), ""
-        except Exception as error:
-            if not is_known(error):
-                raise
-            return stored, {}, str(error)
-
-    stored, live, problem = run_command(work)
-    if as_json:
-        print_json({**_stored(stored), "live": live or None})
-        return
-    definition = stored.alert.definition
-    state = live.get("state", {})
-    rows = [
-        ["name", definition.name],
-        ["rule", f"{definition.symbol} {definition.timeframe}: {definition.rule}"],
-        [
-            "rearm",
-            ", ".join(f"{key}={value}" for key, value in definition.rearm.model_dump(exclude_none=True).items()),
-        ],
-        ["schedule", f"{definition.cron} ({definition.timezone})"],
-        ["channels", ", ".join(definition.notification_channels) or "none"],
-        ["version", str(stored.alert.version)],
-        ["status", f"{state.get('status', stored.status)} ({state.get('reason', stored.reason)})"],
-        ["next tick", str(live.get("next_tick") or "-")],
-        ["last bar", str(state.get("last_bar_close") or short(stored.last_bar_close))],
-        ["values", _values((state.get("last_snapshot") or {}).get("values") or stored.last_values or {})],
-        ["fires", str(state.get("trigger_count", stored.trigger_count))],
-        ["problem", str(live.get("problem") or "-")],
-    ]
-    print_table(["", id], rows)
-    if problem:
-        say(f"as last recorded: {problem}")
-
-
-def explain(id: Id, as_json: Json = False) -> None:
-    """Say why an alert did or did not fire on its last bar.
-
-    Example: alerts explain aapl-3f9c2a
-    """
-    from starter import alerts
-
-    _print_judgement(run_command(lambda context: alerts.query(context, id, "explain")), as_json)
-
-
-def evaluate(id: Id, as_json: Json = False) -> None:
-    """Evaluate an alert now, without moving its schedule, and show the result.
-
-    Example: alerts evaluate aapl-3f9c2a
-    """
-    from starter import alerts
-
-    _print_judgement(run_command(lambda context: alerts.send(context, id, "evaluate_now")), as_json)
-
-
-def _print_judgement(said: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print_json(said)
-        return
-    rows = [
-        [
-            one["condition"],
-            number(one["left"]),
-            ", ".join(number(value) for value in one["right"]),
-            one["truth"],
-        ]
-        for one in said["conditions"]
-    ]
-    print_table(["condition", "left", "right", "truth"], rows, "no bar has been evaluated yet")
-    say(f"{said['status']}: rule {said['truth']} on the bar closed {said.get('bar_close') or '-'}: {said['why']}")
-    if said.get("events"):
-        say(f"happened now: {', '.join(said['events'])}")
-    if said.get("problem"):
-        say(f"problem: {said['problem']}")
-
-
 def pause(
-    id: Id,
+    id: AlertId,
     reason: Annotated[str, typer.Option(help="Why, for whoever looks.")] = "",
     seconds: Annotated[float, typer.Option("--for", help="Resume by itself after so many seconds.")] = 0,
     until: Annotated[str, typer.Option(help="Resume by itself at an ISO time.")] = "",
@@ -236,7 +114,7 @@ def pause(
     Example: alerts pause aapl-3f9c2a --reason earnings --for 3600
     """
     from starter import alerts
-    from starter.context import now
+    from starter.clock import now
 
     if seconds or until:
         if seconds and until:
@@ -257,7 +135,7 @@ def pause(
     _answer(run_command(lambda context: alerts.enable(context, id, False, reason)), as_json)
 
 
-def resume(id: Id, as_json: Json = False) -> None:
+def resume(id: AlertId, as_json: Json = False) -> None:
     """Go on evaluating; bars that closed meanwhile are left out.
 
     Example: alerts resume aapl-3f9c2a
@@ -268,7 +146,7 @@ def resume(id: Id, as_json: Json = False) -> None:
 
 
 def update(
-    id: Id,
+    id: AlertId,
     what: Annotated[str | None, typer.Argument(metavar="[FILE|EXPRESSION]", help="New rule or fields.")] = None,
     symbol: Symbol = None,
     timeframe: Frame = None,
@@ -313,7 +191,7 @@ def update(
     say(f"{placed.alert.definition.name}: version {placed.alert.version}, {_running(placed)}")
 
 
-def delete(id: Id, as_json: Json = False) -> None:
+def delete(id: AlertId, as_json: Json = False) -> None:
     """Delete an alert and end its workflow; its history stays.
 
     Example: alerts delete aapl-3f9c2a
@@ -327,42 +205,6 @@ def delete(id: Id, as_json: Json = False) -> None:
         say(f"{id} deleted")
     else:
         say(f"{id} deleted; its workflow ends when Temporal can be reached")
-
-
-def history(
-    id: Id,
-    kind: Annotated[list[str] | None, typer.Option(help="Only this kind (repeat).")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 50,
-    as_json: Json = False,
-) -> None:
-    """List what happened to an alert, newest first.
-
-    Example: alerts history aapl-3f9c2a --kind triggered
-    """
-    from domain.alert import EventKind
-    from starter import alerts
-
-    for one in kind or []:
-        among(one, list(EventKind), "--kind")
-    events = run_command(lambda context: alerts.history(context, id, kind or [], limit))
-    if as_json:
-        import dataclasses
-
-        print_json([dataclasses.asdict(event) for event in events])
-        return
-    rows = [
-        [
-            short(event.at),
-            event.kind.value + (" (late)" if event.late else ""),
-            event.status.value,
-            event.reason,
-            _values(event.values),
-            event.source or "-",
-            event.detail,
-        ]
-        for event in events
-    ]
-    print_table(["time", "event", "status", "reason", "values", "source", "detail"], rows, "nothing has happened yet")
 
 
 def _fields(
@@ -419,30 +261,3 @@ def _running(placed: Any) -> str:
     if placed.running:
         return placed.problem or "running"
     return f"saved, to be started by 'alerts up' ({placed.problem})"
-
-
-def _stored(one: Any) -> dict[str, Any]:
-    alert = one.alert
-    return {
-        "id": alert.id,
-        "user_id": alert.user_id,
-        "name": alert.definition.name,
-        "symbol": alert.definition.symbol,
-        "timeframe": alert.definition.timeframe,
-        "rule": str(alert.definition.rule),
-        "version": alert.version,
-        "enabled": one.enabled,
-        "status": one.status,
-        "reason": one.reason,
-        "trigger_count": one.trigger_count,
-        "triggered_at": one.triggered_at,
-        "last_bar_close": one.last_bar_close,
-        "last_values": one.last_values,
-        "created_at": one.created_at,
-        "updated_at": one.updated_at,
-        "definition": alert.definition.as_json(),
-    }
-
-
-def _values(values: dict[str, float | None]) -> str:
-    return ", ".join(f"{name}={number(value)}" for name, value in values.items()) or "-"

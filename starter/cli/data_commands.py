@@ -10,10 +10,10 @@ import typer
 from domain.errors import Fault, InvalidInput
 from domain.timeframe import DAILY, Timeframe
 from starter.cli import inputs
+from starter.cli.options import Json
 from starter.cli.output import FAILED, Failure, print_json, print_lines, print_table, say, short
 from starter.cli.session import run_command
 
-Json = Annotated[bool, typer.Option("--json", help="Data for programs, alone on stdout.")]
 SEEN = timedelta(minutes=2)
 WATCHED = "SPY,QQQ,AAPL,MSFT"
 
@@ -33,8 +33,8 @@ def providers(as_json: Json = False) -> None:
 
     Example: alerts providers
     """
-    from activities.market_data.report import NOTE
-    from starter.context import now
+    from activities.market_data.vendors.status import NOTE
+    from starter.clock import now
     from worker.wiring import build_providers
 
     async def work(context: Any) -> Any:
@@ -82,7 +82,6 @@ def _provider(settings: Any, provider: Any, notes: dict[str, Any]) -> dict[str, 
 
     name = provider.name
     vendor = settings.vendor(name) if name in VENDORS else None
-    needs = getattr(provider, "needs_key", False)
     workers = [
         {"worker": note.partition(":")[2], "seen_at": at.isoformat(), **state}
         for note, (at, value) in notes.items()
@@ -92,17 +91,17 @@ def _provider(settings: Any, provider: Any, notes: dict[str, Any]) -> dict[str, 
     return {
         "name": name,
         "priority": settings.priority(name),
-        "key": ("set" if vendor and vendor.key else "missing") if needs else "not needed",
+        "key": ("set" if provider.has_key else "missing") if provider.needs_key else "not needed",
         "rate": vendor.rates if vendor else "",
         "timeout": vendor.timeout if vendor else None,
-        "intervals": list(getattr(provider, "intervals", ())) or None,
-        "kinds": sorted(kind.value for kind in getattr(provider, "sources", ())),
+        "intervals": list(provider.intervals) or None,
+        "kinds": sorted(kind.value for kind in provider.kinds),
         "workers": workers,
     }
 
 
 def _may_be_asked(provider: Any) -> bool:
-    return not getattr(provider, "needs_key", False) or bool(provider.settings.key)
+    return not provider.needs_key or bool(provider.has_key)
 
 
 def _time(text: str | None) -> datetime | None:
@@ -171,7 +170,7 @@ def backfill(
 
     Example: alerts backfill AAPL --timeframe 1m --from 2025-11-20
     """
-    from starter.context import now
+    from starter.clock import now
 
     faults: list[Fault] = []
     frame = DAILY
@@ -203,7 +202,7 @@ def backfill(
 async def _backfill(
     context: Any, symbol: str, frame: Timeframe, start: datetime, end: datetime, wanted: str, again: bool
 ) -> dict[str, Any]:
-    from activities.market_data.provider import ProviderError, ProviderRefused
+    from activities.market_data.vendors.errors import ProviderError, ProviderRefused
     from worker.wiring import build_market
 
     market = build_market(context.settings, context.database)
@@ -231,9 +230,9 @@ async def _from(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from activities.market_data.backfill import Backfill
+    from activities.market_data.feeds.backfill import Backfill
 
-    hours = market.keeper.market(provider, symbol, start.date())
+    hours = market.market(provider, symbol, start.date())
     work = Backfill(provider, hours, context.database, symbol, frame)
     if again:
         async with context.database.transaction() as unit:
@@ -282,7 +281,7 @@ def seed(
 
     Example: alerts schedules seed --symbols AAPL,MSFT
     """
-    from starter.context import now
+    from starter.clock import now
     from starter.seeds import seeds
     from starter.writing import Refused, create
     from worker.wiring import build_providers

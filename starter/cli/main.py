@@ -10,7 +10,15 @@ import typer
 from typer.exceptions import TyperException
 
 from domain.errors import InvalidInput
-from starter.cli import alert_commands, data_commands, run_commands, schedule_commands, system_commands, tool_commands
+from starter.cli import (
+    alert_commands,
+    data_commands,
+    job_run_commands,
+    run_commands,
+    schedule_commands,
+    system_commands,
+    tool_commands,
+)
 from starter.cli.output import FAILED, INVALID, Failure, print_faults, say
 
 EPILOG = (
@@ -30,6 +38,7 @@ app = typer.Typer(
 run_commands.register(app)
 alert_commands.register(app)
 schedule_commands.register(app)
+job_run_commands.register(app)
 system_commands.register(app)
 tool_commands.register(app)
 data_commands.register(app)

@@ -10,9 +10,8 @@ import typer
 
 from domain.errors import Fault, InvalidInput
 from starter.cli import inputs
+from starter.cli.options import Json
 from starter.cli.output import FAILED, INVALID, Failure, print_json, print_lines, say
-
-Json = Annotated[bool, typer.Option("--json", help="Data for programs, alone on stdout.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -42,8 +41,8 @@ def demo(
     """
     if (definitions or symbol) and bars is None:
         raise InvalidInput("options", [Fault("--bars", "is needed with --symbol or definition files")])
-    from activities.market_data.providers.csv_file import Replay
-    from activities.market_data.providers.simulated import SimulatedMarket
+    from activities.market_data.vendors.adapters.csv_file import Replay
+    from activities.market_data.vendors.adapters.simulated import SimulatedMarket
     from starter import demo as examples
     from worker.settings import load_settings
 
@@ -77,8 +76,8 @@ def _recorded(bars: Path, timezone: str, files: list[str]) -> tuple[Any, str, li
 
 
 async def _demo(settings: Any, provider: Any, alerts: list[Any], seconds: float, as_json: bool) -> None:
-    from activities.market_data.providers.csv_file import Replay
-    from starter.context import now
+    from activities.market_data.vendors.adapters.csv_file import Replay
+    from starter.clock import now
     from starter.demo import Teller
     from starter.processes import Stack, fresh_alerts
 

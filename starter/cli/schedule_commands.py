@@ -1,21 +1,16 @@
-"""Commands on schedules of any type, and on their runs."""
+"""Commands on schedules of any type."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
 
 from domain.errors import Fault, InvalidInput
 from starter.cli import inputs
+from starter.cli.options import Json, Limit, ScheduleId
 from starter.cli.output import plain, print_json, print_lines, print_table, say, short
 from starter.cli.session import among, run_command
-
-Json = Annotated[bool, typer.Option("--json", help="Data for programs, alone on stdout.")]
-Id = Annotated[str, typer.Argument(metavar="ID", help="The schedule's id.")]
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
-Limit = Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,14 +21,7 @@ def register(app: typer.Typer) -> None:
         ("disable", disable), ("delete", delete), ("trigger", trigger), ("audit", audit),
     ):  # fmt: skip
         schedules.command(name)(command)
-    runs = typer.Typer(help="What ran, and what came of it.", no_args_is_help=True)
-    runs.command("list")(list_runs)
-    runs.command("show")(show_run)
-    runs.command("cancel")(cancel)
-    runs.command("stats")(stats)
-    runs.command("cleanup")(cleanup)
     app.add_typer(schedules, name="schedules")
-    app.add_typer(runs, name="runs")
 
 
 def list_schedules(
@@ -48,7 +36,7 @@ def list_schedules(
     Example: alerts schedules list --type report
     """
     from domain.job import JobType
-    from storage.schedules import Filter
+    from storage.stored_schedule import Filter
 
     among(type, [*JobType, ""], "--type")
     wanted = Filter(user or None, type or None, invalid=True if invalid else None)
@@ -79,7 +67,7 @@ def list_schedules(
     print_table(columns, rows, 'no schedules; add one with: alerts schedules add FILE, or alerts add "AAPL > 150"')
 
 
-def show(id: Id, as_json: Json = False) -> None:
+def show(id: ScheduleId, as_json: Json = False) -> None:
     """Show one schedule.
 
     Example: alerts schedules show closing-report
@@ -109,7 +97,7 @@ def add(
     from domain.alert import Alert
     from domain.definition import AlertDefinition
     from domain.job import Job
-    from starter.context import now
+    from starter.clock import now
     from starter.schemas import SchemaFolder
     from starter.writing import create, new_id
 
@@ -163,7 +151,7 @@ def add(
 
 
 def update(
-    id: Id,
+    id: ScheduleId,
     file: Annotated[str, typer.Argument(help="JSON as for 'add'; it replaces what is there.")],
     as_json: Json = False,
 ) -> None:
@@ -171,7 +159,7 @@ def update(
 
     Example: alerts schedules update closing-report new.json
     """
-    from starter.context import now
+    from starter.clock import now
     from starter.schemas import SchemaFolder
     from starter.writing import Refused, edit
 
@@ -194,7 +182,7 @@ def update(
     _said(id, version, problem, as_json)
 
 
-def enable(id: Id, as_json: Json = False) -> None:
+def enable(id: ScheduleId, as_json: Json = False) -> None:
     """Resume a schedule.
 
     Example: alerts schedules enable closing-report
@@ -203,7 +191,7 @@ def enable(id: Id, as_json: Json = False) -> None:
 
 
 def disable(
-    id: Id, reason: Annotated[str, typer.Option(help="Why, for whoever looks.")] = "", as_json: Json = False
+    id: ScheduleId, reason: Annotated[str, typer.Option(help="Why, for whoever looks.")] = "", as_json: Json = False
 ) -> None:
     """Pause a schedule.
 
@@ -214,7 +202,7 @@ def disable(
 
 def _enable(id: str, enabled: bool, reason: str, as_json: bool) -> None:
     from starter import writing
-    from starter.context import now
+    from starter.clock import now
 
     async def work(context: Any) -> Any:
         async with context.database.transaction() as unit:
@@ -226,12 +214,12 @@ def _enable(id: str, enabled: bool, reason: str, as_json: bool) -> None:
     _said(id, version, problem, as_json)
 
 
-def delete(id: Id, as_json: Json = False) -> None:
+def delete(id: ScheduleId, as_json: Json = False) -> None:
     """Delete a schedule; its runs stay.
 
     Example: alerts schedules delete closing-report
     """
-    from starter.context import now
+    from starter.clock import now
     from starter.writing import remove
 
     async def work(context: Any) -> Any:
@@ -246,7 +234,7 @@ def delete(id: Id, as_json: Json = False) -> None:
         say(f"{id} deleted" + (f"; Temporal will be told later ({problem})" if problem else ""))
 
 
-def trigger(id: Id, as_json: Json = False) -> None:
+def trigger(id: ScheduleId, as_json: Json = False) -> None:
     """Run a schedule now.
 
     Example: alerts schedules trigger closing-report
@@ -270,7 +258,7 @@ def trigger(id: Id, as_json: Json = False) -> None:
     )
 
 
-def audit(id: Id, limit: Limit = 50, as_json: Json = False) -> None:
+def audit(id: ScheduleId, limit: Limit = 50, as_json: Json = False) -> None:
     """List who changed a schedule, when, and from where.
 
     Example: alerts schedules audit closing-report
@@ -291,136 +279,6 @@ def audit(id: Id, limit: Limit = 50, as_json: Json = False) -> None:
     print_table(["time", "who", "from", "what", "version", "detail"], rows, "nothing is recorded of it")
 
 
-def list_runs(
-    schedule: Annotated[str, typer.Option(help="Only of this schedule.")] = "",
-    type: Annotated[str, typer.Option("--type", help="Only this job type.")] = "",
-    status: Annotated[str, typer.Option(help="Only PENDING, RUNNING, COMPLETED, FAILED, CANCELLED or MISSED.")] = "",
-    limit: Limit = 50,
-    as_json: Json = False,
-) -> None:
-    """List runs, newest first.
-
-    Example: alerts runs list --status FAILED
-    """
-    from domain.job import JobType
-    from domain.run import RunStatus
-    from storage.runs import RunFilter
-
-    among(type, [*JobType, ""], "--type")
-    among(status.upper(), [*RunStatus, ""], "--status")
-    wanted = RunFilter(job_id=schedule or None, job_type=type or None, status=status.upper() or None)
-
-    async def work(context: Any) -> Any:
-        async with context.database.transaction() as unit:
-            return await unit.runs.page(wanted, None, limit)
-
-    found = run_command(work)
-    if as_json:
-        print_json([_run(one) for one in found])
-        return
-    rows = [
-        [
-            one.run_id,
-            one.job_type,
-            one.job_id or "-",
-            one.status.value,
-            short(one.scheduled_for),
-            short(one.finished_at),
-            one.error or "",
-        ]
-        for one in found
-    ]
-    print_table(["run", "type", "schedule", "status", "slot", "finished", "error"], rows, "nothing has run yet")
-
-
-def show_run(run: RunId, as_json: Json = False) -> None:
-    """Show one run with its result.
-
-    Example: alerts runs show 0a7c8a52-0f4e-4a7a-9f0e-0d3c5f1f2b11
-    """
-    from starter.context import NotFound
-
-    async def work(context: Any) -> Any:
-        async with context.database.transaction() as unit:
-            found = await unit.runs.get(run)
-        if found is None:
-            raise NotFound(run, "run", "alerts runs list")
-        return found
-
-    data = _run(run_command(work))
-    if as_json:
-        print_json(data)
-        return
-    print_table(["", run], [[name, str(plain(value))] for name, value in data.items()])
-
-
-def cancel(run: RunId, as_json: Json = False) -> None:
-    """Cancel a run that is pending or running.
-
-    Example: alerts runs cancel 0a7c8a52-0f4e-4a7a-9f0e-0d3c5f1f2b11
-    """
-    from starter import runs
-
-    async def work(context: Any) -> Any:
-        async with context.database.transaction() as unit:
-            found = await runs.cancel(unit, context, run)
-        return await context.gateway.cancel(found)
-
-    problem = run_command(work)
-    if as_json:
-        print_json({"run_id": run, "status": "CANCELLED", "told": not problem})
-    else:
-        say(f"{run} cancelled" + (f"; Temporal was not told: {problem}" if problem else ""))
-
-
-def stats(
-    hours: Annotated[float, typer.Option(min=0.01, max=876_000, help="Slots of the last so many hours.")] = 24.0,
-    user: Annotated[str, typer.Option(help="Only this user's.")] = "",
-    as_json: Json = False,
-) -> None:
-    """Count runs by type and status.
-
-    Example: alerts runs stats --hours 168
-    """
-    from starter.context import now
-    from storage.runs import RunFilter
-
-    async def work(context: Any) -> Any:
-        async with context.database.transaction() as unit:
-            return await unit.runs.statistics(RunFilter(user or None, since=now() - timedelta(hours=hours)))
-
-    found = run_command(work)
-    if as_json:
-        print_json([vars(one) for one in found])
-        return
-    rows = [
-        [one.job_type, one.status, str(one.count), "-" if one.seconds is None else f"{one.seconds:.2f}"]
-        for one in found
-    ]
-    print_table(["type", "status", "runs", "mean seconds"], rows, "nothing ran in that time")
-
-
-def cleanup(
-    days: Annotated[float, typer.Option(min=0, max=36_500, help="Runs whose slot is older.")] = 90.0,
-    as_json: Json = False,
-) -> None:
-    """Delete ended runs older than so many days.
-
-    Example: alerts runs cleanup --days 30
-    """
-    from starter.context import now
-
-    async def work(context: Any) -> Any:
-        async with context.database.transaction() as unit:
-            return await unit.runs.clean(now() - timedelta(days=days))
-
-    count = run_command(work)
-    if as_json:
-        print_json({"deleted": count})
-    else:
-        say(f"{count} run{'s' if count != 1 else ''} deleted")
-
-
 def _said(id: str, version: int, problem: str, as_json: bool) -> None:
     if as_json:
         print_json({"id": id, "version": version, "told": not problem})
@@ -437,7 +295,3 @@ def _row(one: Any) -> dict[str, Any]:
         "task_params": params,
         "errors": [fault.as_json() for fault in one.faults],
     }
-
-
-def _run(one: Any) -> dict[str, Any]:
-    return {name: value for name, value in vars(one).items() if name != "id"}

@@ -8,10 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from domain.errors import Fault, InvalidInput
+from starter.cli.options import Json
 from starter.cli.output import FAILED, NOT_FOUND, Failure, plain, print_json, print_lines, print_table, say, short
 from starter.cli.session import run_command
-
-Json = Annotated[bool, typer.Option("--json", help="Data for programs, alone on stdout.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -41,7 +40,7 @@ def sync(
 
     Example: alerts sync --dry-run
     """
-    from starter.context import now
+    from starter.clock import now
     from starter.reconciler.sweep import Reconciler, installation
     from starter.schemas import SchemaFolder
 
@@ -59,7 +58,7 @@ def sync(
         planned = await reconciler.plan(full=True, write=not dry_run)
         failed = {} if dry_run else await reconciler.apply(planned)
         async with database.transaction() as unit:
-            from storage.schedules import Filter
+            from storage.stored_schedule import Filter
 
             invalid = await unit.schedules.page(Filter(invalid=True), None, 1000)
         return planned, failed, {one.id: one for one in (*invalid, *planned.invalid)}
@@ -101,7 +100,7 @@ def status(as_json: Json = False) -> None:
 
     Example: alerts status
     """
-    from starter.context import now
+    from starter.clock import now
     from starter.health import Examiner, statistics
 
     async def work(context: Any) -> Any:
@@ -269,7 +268,7 @@ def create_key(
     Example: alerts keys create laptop --user ann --scope read --scope write
     """
     from starter import keys
-    from starter.context import now
+    from starter.clock import now
 
     known = [one.value for one in keys.Scope]
     wrong = [one for one in scope or [] if one not in known]
@@ -335,7 +334,7 @@ def revoke_key(
 
     Example: alerts keys revoke 3f9c2a5b7d10
     """
-    from starter.context import now
+    from starter.clock import now
     from storage.audit import AuditEntry
 
     async def work(context: Any) -> Any:

@@ -12,6 +12,7 @@ import typer
 from domain.definition import read_definition
 from domain.errors import Fault, InvalidInput
 from starter.cli import inputs
+from starter.cli.options import Json
 from starter.cli.output import (
     INVALID,
     instant,
@@ -23,7 +24,6 @@ from starter.cli.output import (
     say,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Data for programs, alone on stdout.")]
 Bars = Annotated[Path, typer.Option("--bars", help="CSV with time,open,high,low,close,volume.")]
 CsvZone = Annotated[str, typer.Option("--timezone", help="Zone of CSV times that carry no offset.")]
 

@@ -27,7 +27,7 @@ from starter.reconciler.schedules import build, running_described, schedule_id
 from starter.registration import Ownership
 from storage.audit import AuditEntry
 from storage.database import Database
-from storage.schedules import DefinitionConflict, StoredSchedule
+from storage.stored_schedule import DefinitionConflict, StoredSchedule
 
 
 class Applier:

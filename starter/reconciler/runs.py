@@ -26,7 +26,7 @@ from domain.cron import next_fire
 from domain.job import LIMITS, JobType
 from domain.run import Run, RunStatus
 from storage.database import Database
-from storage.schedules import Filter, StoredSchedule
+from storage.stored_schedule import Filter, StoredSchedule
 from workflows.search_attributes import ALERT_USER_ID, JOB_TYPE
 
 PATIENCE = timedelta(seconds=20)

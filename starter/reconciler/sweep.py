@@ -33,7 +33,7 @@ from starter.reconciler.runs import RunKeeper
 from starter.registration import Ownership, TakenByOthers
 from storage.audit import AuditEntry
 from storage.database import Database, UnitOfWork
-from storage.schedules import StoredSchedule
+from storage.stored_schedule import StoredSchedule
 from storage.types import OddNumber
 from workflows.reconcile import ReconcileWorkflow
 

@@ -12,18 +12,18 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from activities.market_data.backfill import Backfill, Progress
-from activities.market_data.calendars import Calendars
-from activities.market_data.keeper import stored_key
-from activities.market_data.provider import ProviderRefused, ProviderUnavailable
-from activities.market_data.providers.base import HttpProvider
+from activities.market_data.calendars.calendars import Calendars
+from activities.market_data.feeds.backfill import Backfill, Progress
+from activities.market_data.feeds.store import stored_key
+from activities.market_data.vendors.errors import ProviderRefused, ProviderUnavailable
+from activities.market_data.vendors.http_provider import HttpProvider
 from domain.timeframe import Timeframe
 from storage.database import Database
 from tests.stand_ins.market import Market, Row
 from tests.stand_ins.server import Asked, StandIn
 from tests.stand_ins.vendor import KEY, Vendor
 from tests.stand_ins.vendors import ALL
-from worker.wiring import VENDOR_CLASSES
+from worker.provider_settings import VENDORS
 
 pytestmark = pytest.mark.timeout(900)
 NOW = datetime(2026, 11, 19, 22, 30, tzinfo=UTC)
@@ -64,7 +64,7 @@ async def site(request: pytest.FixtureRequest, database: Database) -> AsyncItera
     async with StandIn(vendor) as server:
         made: list[Site] = []
         clock = lambda: made[0].now if made else NOW  # noqa: E731
-        provider = VENDOR_CLASSES[vendor.name](server.settings(KEY), clock)
+        provider = VENDORS[vendor.name](server.settings(KEY), clock)
         made.append(Site(vendor, server, provider, database))
         yield made[0]
         await provider.close()

@@ -18,11 +18,12 @@ from activities.interface import StepInput
 from activities.jobs.data_steps import DataSteps
 from activities.jobs.executor import JobFailed, JobRefused, Task
 from activities.jobs.runner import JobRunner
-from activities.market_data.gate import Circuit
-from activities.market_data.http import VendorSettings
-from activities.market_data.provider import BarRequest, ProviderError, ProviderRefused
-from activities.market_data.providers.base import DataRequest, HttpProvider
-from activities.market_data.service import MarketData
+from activities.market_data.failover import MarketData
+from activities.market_data.vendors.circuit_breaker import Circuit
+from activities.market_data.vendors.errors import ProviderError, ProviderRefused
+from activities.market_data.vendors.http import VendorSettings
+from activities.market_data.vendors.http_provider import HttpProvider
+from activities.market_data.vendors.provider import BarRequest, DataRequest
 from domain.errors import InvalidInput
 from domain.job import JobDefinition, JobType, read_job
 from domain.records import Kind
@@ -36,7 +37,7 @@ from tests.stand_ins.server import Asked, Reply, StandIn
 from tests.stand_ins.vendor import KEY, Vendor
 from tests.stand_ins.vendors import ALL
 from tests.stand_ins.yahoo import YahooStandIn
-from worker.wiring import VENDOR_CLASSES
+from worker.provider_settings import VENDORS
 
 NOW = datetime(2026, 11, 19, 15, 47, 20, tzinfo=UTC)
 RECORDED = Path(__file__).parents[2].parent / "shared" / "provider_responses"
@@ -65,7 +66,7 @@ class Desk:
     ) -> None:
         self.vendors, self.servers, self.now = vendors, servers, now
         self.providers = [
-            VENDOR_CLASSES[vendor.name](server.settings(KEY), lambda: now[0])
+            VENDORS[vendor.name](server.settings(KEY), lambda: now[0])
             for vendor, server in zip(vendors, servers, strict=True)
         ]
         self.slept: list[float] = []
@@ -343,7 +344,7 @@ async def test_every_vendor_reads_every_kind_it_offers(kind: type[Vendor]) -> No
     """A record for each; an answer of another shape gives none, and breaks nothing."""
     vendor = kind(lambda: NOW)
     async with StandIn(vendor) as server:
-        provider: HttpProvider = VENDOR_CLASSES[kind.name](server.settings(KEY), lambda: NOW)
+        provider: HttpProvider = VENDORS[kind.name](server.settings(KEY), lambda: NOW)
         for one in provider.sources:
             request = DataRequest(one, vendor.symbol, NOW.date() - timedelta(days=3), NOW.date(), NOW)
             found = provider.read(await provider.data(request), request)
@@ -368,12 +369,12 @@ async def test_what_yahoo_asks_a_session_for_closes_nothing_for_bars(trouble: st
 
     vendor = Odd(lambda: NOW)
     async with StandIn(vendor) as server:
-        provider = VENDOR_CLASSES["yahoo"](server.settings(), lambda: NOW)
+        provider = VENDORS["yahoo"](server.settings(), lambda: NOW)
         for n in range(6):
             with pytest.raises(ProviderError):
                 await provider.data(DataRequest(Kind.OPTIONS_CHAIN, f"S{n}", NOW.date(), NOW.date(), NOW))
-        assert provider.gate.circuit is Circuit.CLOSED
-        assert provider.gate.tally.calls == len(server.asked), "the rate is one for both"
+        assert provider.breaker.circuit is Circuit.CLOSED
+        assert provider.breaker.limiter.calls == len(server.asked), "the rate is one for both"
         start = NOW - timedelta(days=9)
         assert (await provider.fetch(BarRequest("AAPL", Timeframe("1d"), start, NOW, NOW, vendor.market.market))).bars
         await provider.close()
@@ -383,7 +384,7 @@ async def test_yahoos_data_beside_bars() -> None:
     """Behind a crumb that is fetched once; numbers bare or wrapped; the nearest expirations, both sides."""
     vendor = YahooStandIn(lambda: NOW)
     async with StandIn(vendor) as server:
-        provider: HttpProvider = VENDOR_CLASSES["yahoo"](server.settings(), lambda: NOW)
+        provider: HttpProvider = VENDORS["yahoo"](server.settings(), lambda: NOW)
 
         async def of(kind: Kind) -> Sequence[Any]:
             request = DataRequest(kind, "AAPL", NOW.date(), NOW.date(), NOW)
@@ -426,7 +427,7 @@ async def test_yahoos_data_beside_bars() -> None:
     ],
 )  # fmt: skip
 async def test_recorded_answers_read(file: str, vendor: str, kind: Kind, count: int, field: str, value: object) -> None:
-    provider = VENDOR_CLASSES[vendor](VendorSettings("http://127.0.0.1:9", KEY), lambda: NOW)
+    provider = VENDORS[vendor](VendorSettings("http://127.0.0.1:9", KEY), lambda: NOW)
     body = json.loads((RECORDED / file).read_text())
     found = provider.read(body, DataRequest(kind, "IBM", NOW.date(), NOW.date(), NOW))
     assert len(found) >= count

@@ -11,14 +11,9 @@ from temporalio.exceptions import ApplicationError
 
 from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput, FetchInput, Freshness
-from activities.market_data.provider import (
-    BarRequest,
-    FetchedBars,
-    Hours,
-    ProviderRefused,
-    ProviderUnavailable,
-)
-from activities.market_data.service import MarketData
+from activities.market_data.failover import MarketData
+from activities.market_data.vendors.errors import ProviderRefused, ProviderUnavailable
+from activities.market_data.vendors.provider import BarRequest, FetchedBars, Hours, Provider
 from domain.bar import Bar
 from domain.timeframe import Timeframe
 from storage.database import Database
@@ -33,12 +28,11 @@ def rising(at: datetime) -> float:
     return 100 + minutes % 7 + minutes / 10_000
 
 
-class Vendor:
+class Vendor(Provider):
     """A market that never closes, with faults to order."""
 
     durable = False
     hours = Hours.ALWAYS
-    gate = None
 
     def __init__(self, name: str = "vendor", price: Price = rising, grace: float = 0) -> None:
         self.name, self.price, self.grace = name, price, timedelta(seconds=grace)
@@ -48,17 +42,8 @@ class Vendor:
         self.adjusted = "raw"
         self.until: datetime | None = None
 
-    def market_time(self, now: datetime) -> datetime:
-        return now
-
-    def adjustment(self, frame: str) -> str:
+    def adjustment(self, frame: Timeframe) -> str:
         return self.adjusted
-
-    def page(self, frame: str) -> timedelta | None:
-        return None
-
-    def reach(self, frame: str) -> timedelta | None:
-        return None
 
     async def fetch(self, request: BarRequest) -> FetchedBars:
         self.requests.append(request)
@@ -74,9 +59,6 @@ class Vendor:
                 bars.append(Bar(opened, opened + length, close, close + 1, close - 1, close, 10, final))
             opened += length
         return FetchedBars(tuple(bars))
-
-    async def close(self) -> None:
-        return
 
 
 class Clock:
@@ -135,7 +117,7 @@ async def test_r304_many_alerts_on_one_symbol_cost_one_request_a_bar() -> None:
 
 
 async def test_live_values_are_those_of_the_whole_series() -> None:
-    from activities.csv_bars import BarTable
+    from activities.bar_table import BarTable
     from activities.preview import operand_columns
     from tests.conftest import make_alert
 

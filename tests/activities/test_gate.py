@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from activities.evaluation import Evaluation
 from activities.interface import Freshness
-from activities.market_data.gate import FAILURES_TO_OPEN, FIRST_OPEN, Circuit, Gate, TokenBucket, buckets, patiently
-from activities.market_data.provider import (
-    BarRequest,
-    FetchedBars,
+from activities.market_data.failover import MarketData
+from activities.market_data.vendors.circuit_breaker import FAILURES_TO_OPEN, FIRST_OPEN, Circuit, CircuitBreaker
+from activities.market_data.vendors.errors import (
     ProviderError,
     ProviderMisconfigured,
     ProviderNoPlan,
@@ -24,7 +23,8 @@ from activities.market_data.provider import (
     ProviderUnavailable,
     RateUsedUp,
 )
-from activities.market_data.service import MarketData
+from activities.market_data.vendors.provider import BarRequest, FetchedBars
+from activities.market_data.vendors.rate_limit import RateLimiter, TokenBucket, parse_rates
 from tests.activities.test_evaluation import NOON, Clock, Vendor, wanted
 
 
@@ -41,64 +41,64 @@ def test_no_window_ever_sees_more_than_the_limit(calls: int, pauses: list[float]
 
 
 def test_rates_are_read_or_refused() -> None:
-    assert [(b.calls, b.period) for b in buckets("5/minute, 25/day")] == [
+    assert [(b.calls, b.period) for b in parse_rates("5/minute, 25/day")] == [
         (5, timedelta(minutes=1)),
         (25, timedelta(days=1)),
     ]
-    assert buckets("") == []
+    assert parse_rates("") == []
     for bad in ("5", "0/minute", "5/fortnight", "5/minute 25/day"):
         with pytest.raises(ValueError, match="60/minute"):
-            buckets(bad)
+            parse_rates(bad)
 
 
 async def test_a_call_whose_token_is_far_away_is_not_made() -> None:
     clock = Clock()
-    gate = Gate("v", buckets("2/day"), clock)
-    await gate.enter()
+    limiter = RateLimiter("v", parse_rates("2/day"), clock)
+    await limiter.acquire()
     with pytest.raises(ProviderQuota, match="rate is used up") as caught:
-        await gate.enter()
-    assert (gate.tally.calls, caught.value.retry_after) == (1, timedelta(days=1))
+        await limiter.acquire()
+    assert (limiter.calls, caught.value.retry_after) == (1, timedelta(days=1))
     clock.now += timedelta(days=1)
-    await gate.enter()
+    await limiter.acquire()
 
 
-async def fail(gate: Gate, error: ProviderError) -> None:
+async def fail(breaker: CircuitBreaker, error: ProviderError) -> None:
     with pytest.raises(type(error)):
-        async with gate.watching():
+        async with breaker.call():
             raise error
 
 
 async def test_the_circuit_opens_after_failures_in_a_row_and_closes_when_one_call_goes_well() -> None:
     clock = Clock()
-    gate = Gate("v", clock=clock)
+    breaker = CircuitBreaker("v", clock=clock)
     for count in range(FAILURES_TO_OPEN):
-        assert gate.circuit is Circuit.CLOSED, count
-        await fail(gate, ProviderUnavailable("v", "down"))
-    assert (gate.circuit, gate.open_until) == (Circuit.OPEN, clock.now + FIRST_OPEN)
+        assert breaker.circuit is Circuit.CLOSED, count
+        await fail(breaker, ProviderUnavailable("v", "down"))
+    assert (breaker.circuit, breaker.open_until) == (Circuit.OPEN, clock.now + FIRST_OPEN)
     with pytest.raises(ProviderUnavailable, match="not asked before"):
-        gate.check()
+        breaker.check()
     clock.now += FIRST_OPEN
-    await fail(gate, ProviderUnavailable("v", "down"))
-    assert gate.open_until == clock.now + 2 * FIRST_OPEN, "each time twice as long"
+    await fail(breaker, ProviderUnavailable("v", "down"))
+    assert breaker.open_until == clock.now + 2 * FIRST_OPEN, "each time twice as long"
     clock.now += 2 * FIRST_OPEN
-    async with gate.watching():
-        assert gate.circuit is Circuit.HALF_OPEN
+    async with breaker.call():
+        assert breaker.circuit is Circuit.HALF_OPEN
         with pytest.raises(ProviderUnavailable, match="being tried again"):
-            gate.check()
-    assert (gate.circuit, gate.open_until) == (Circuit.CLOSED, None)
+            breaker.check()
+    assert (breaker.circuit, breaker.open_until) == (Circuit.CLOSED, None)
 
 
 async def test_calls_that_fail_together_open_it_once_and_it_never_stays_open_for_ever() -> None:
     clock = Clock()
-    gate = Gate("v", clock=clock)
+    breaker = CircuitBreaker("v", clock=clock)
     for _ in range(500):
-        gate.failed(ProviderUnavailable("v", "down"))
-    assert gate.open_until == clock.now + FIRST_OPEN
+        breaker.failed(ProviderUnavailable("v", "down"))
+    assert breaker.open_until == clock.now + FIRST_OPEN
     for _ in range(50):
-        assert gate.open_until is not None
-        clock.now = gate.open_until
-        gate.failed(ProviderUnavailable("v", "down"))
-    assert gate.open_until == clock.now + timedelta(minutes=10)
+        assert breaker.open_until is not None
+        clock.now = breaker.open_until
+        breaker.failed(ProviderUnavailable("v", "down"))
+    assert breaker.open_until == clock.now + timedelta(minutes=10)
 
 
 @pytest.mark.parametrize(
@@ -113,23 +113,23 @@ async def test_calls_that_fail_together_open_it_once_and_it_never_stays_open_for
 )
 async def test_how_long_a_vendor_is_left_alone(error: ProviderError, minutes: int) -> None:
     clock = Clock()
-    gate = Gate("v", clock=clock)
+    breaker = CircuitBreaker("v", clock=clock)
     for _ in range(9 if minutes == 0 else 1):
-        await fail(gate, error)
-    assert gate.open_until == (clock.now + timedelta(minutes=minutes) if minutes else None)
-    assert gate.quota_until == (gate.open_until if isinstance(error, ProviderQuota) else None)
-    assert gate.tally.last_error == str(error)
+        await fail(breaker, error)
+    assert breaker.open_until == (clock.now + timedelta(minutes=minutes) if minutes else None)
+    assert breaker.quota_until == (breaker.open_until if isinstance(error, ProviderQuota) else None)
+    assert breaker.tally.last_error == str(error)
 
 
 class Gated(Vendor):
-    """A vendor with a gate, counted by what reaches it."""
+    """A vendor with a circuit breaker, counted by what reaches it."""
 
     def __init__(self, name: str, clock: Clock) -> None:
         super().__init__(name)
-        self.gate = Gate(name, clock=clock)  # type: ignore[assignment]
+        self.breaker = CircuitBreaker(name, clock=clock)  # type: ignore[assignment]
 
     async def fetch(self, request: BarRequest) -> FetchedBars:
-        async with self.gate.watching():  # type: ignore[attr-defined]
+        async with self.breaker.call():  # type: ignore[attr-defined]
             return await super().fetch(request)
 
 
@@ -139,14 +139,14 @@ async def test_two_retries_then_the_next_vendor_then_the_first_again_when_it_is_
     clock = Clock()
     first, second = Gated("first", clock), Gated("second", clock)
     market = MarketData([first, second], clock=clock, retries=2)
-    monkeypatch.setattr("activities.market_data.service.RETRY_SECONDS", 0)
+    monkeypatch.setattr("activities.market_data.failover.RETRY_SECONDS", 0)
     evaluation = Evaluation(market)
     first.error = ProviderUnavailable("first", "down")
     assert (await evaluation.values(wanted(clock))).source == "second"
     assert (len(first.requests), len(second.requests)) == (3, 1)
     clock.now += timedelta(minutes=1)
     assert (await evaluation.values(wanted(clock))).source == "second"
-    assert (len(first.requests), first.gate.circuit) == (FAILURES_TO_OPEN, Circuit.OPEN), "five in a row"  # type: ignore[attr-defined]
+    assert (len(first.requests), first.breaker.circuit) == (FAILURES_TO_OPEN, Circuit.OPEN), "five in a row"  # type: ignore[attr-defined]
     clock.now += timedelta(seconds=10)
     assert (await evaluation.values(wanted(clock))).source == "second"
     assert len(first.requests) == FAILURES_TO_OPEN, "an open circuit is not asked"
@@ -156,67 +156,63 @@ async def test_two_retries_then_the_next_vendor_then_the_first_again_when_it_is_
 
 
 async def test_our_own_rate_is_no_fault_of_the_vendor_and_jobs_wait_for_it() -> None:
-    clock = Clock()
-    gate = Gate("v", buckets("2/minute"), clock)
+    clock, slept = Clock(), list[float]()
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        clock.now += timedelta(seconds=seconds)
+
+    breaker = CircuitBreaker("v", RateLimiter("v", parse_rates("2/minute"), clock, sleep), clock)
     for _ in range(20):
         with suppress(RateUsedUp):
-            async with gate.watching():
-                await gate.enter()
-    assert (gate.circuit, gate.tally.calls, gate.tally.failures) == (Circuit.CLOSED, 1, 0)
-    with patiently(timedelta(minutes=5)), pytest.MonkeyPatch.context() as patch:
-        slept: list[float] = []
-
-        async def sleep(seconds: float) -> None:
-            slept.append(seconds)
-            clock.now += timedelta(seconds=seconds)
-
-        patch.setattr("activities.market_data.gate.asyncio.sleep", sleep)
-        await gate.enter()
+            async with breaker.call():
+                await breaker.limiter.acquire()
+    assert (breaker.circuit, breaker.limiter.calls, breaker.tally.failures) == (Circuit.CLOSED, 1, 0)
+    await breaker.limiter.acquire(timedelta(minutes=5))
     assert slept == [60.0]
 
 
-async def test_jobs_leave_tokens_to_alerts(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_jobs_leave_tokens_to_alerts() -> None:
     """One patient caller after the other, and an alert now and then: the alert is served each time."""
-    clock = Clock()
-    gate, waited = Gate("v", buckets("5/minute"), clock), list[float]()
+    clock, waited = Clock(), list[float]()
 
     async def sleep(seconds: float) -> None:
         clock.now += timedelta(seconds=seconds)
         waited.append(seconds)
 
-    monkeypatch.setattr("activities.market_data.gate.asyncio.sleep", sleep)
+    limiter = RateLimiter("v", parse_rates("5/minute"), clock, sleep)
     for _ in range(40):
-        with patiently(timedelta(minutes=5)):
-            await gate.enter()
+        await limiter.acquire(timedelta(minutes=5))
         waited.clear()
-        await gate.enter()
+        await limiter.acquire()
         assert sum(waited) <= 20
 
 
 async def test_who_is_cancelled_while_waiting_for_our_rate_blames_nobody() -> None:
-    gate = Gate("v", buckets("2/minute"), Clock(), patience=timedelta(minutes=5))
-    await gate.enter()
+    clock = Clock()
+    breaker = CircuitBreaker("v", RateLimiter("v", parse_rates("2/minute"), clock), clock)
+    await breaker.limiter.acquire()
     for _ in range(FAILURES_TO_OPEN + 1):
         with suppress(TimeoutError):
-            async with asyncio.timeout(0.01), gate.watching():
-                await gate.enter()
-    assert (gate.circuit, gate.tally.failures) == (Circuit.CLOSED, 0)
+            async with asyncio.timeout(0.01), breaker.call():
+                await breaker.limiter.acquire(timedelta(minutes=5))
+    assert (breaker.circuit, breaker.tally.failures) == (Circuit.CLOSED, 0)
 
 
 async def test_a_ban_stands_whatever_was_under_way_and_an_answer_ends_a_trial() -> None:
     clock = Clock()
-    gate = Gate("v", clock=clock)
-    async with gate.watching():
-        gate.failed(ProviderQuota("v", "banned", timedelta(hours=2)))
-    assert gate.open_until == clock.now + timedelta(hours=2)
-    gate.failed(ProviderUnavailable("v", "slow down", timedelta(minutes=1)))
-    assert gate.open_until == clock.now + timedelta(hours=2)
+    breaker = CircuitBreaker("v", clock=clock)
+    async with breaker.call():
+        breaker.failed(ProviderQuota("v", "banned", timedelta(hours=2)))
+    assert breaker.open_until == clock.now + timedelta(hours=2)
+    breaker.failed(ProviderUnavailable("v", "slow down", timedelta(minutes=1)))
+    assert breaker.open_until == clock.now + timedelta(hours=2)
     clock.now += timedelta(hours=2)
-    await fail(gate, ProviderRefused("v", "no such ticker"))
-    assert gate.circuit is Circuit.CLOSED, "it answers"
+    await fail(breaker, ProviderRefused("v", "no such ticker"))
+    assert breaker.circuit is Circuit.CLOSED, "it answers"
     for _ in range(FAILURES_TO_OPEN):
-        await fail(gate, ProviderUnavailable("v", "now", timedelta(0)))
-    assert gate.circuit is Circuit.OPEN, "a wait of nothing is none"
+        await fail(breaker, ProviderUnavailable("v", "now", timedelta(0)))
+    assert breaker.circuit is Circuit.OPEN, "a wait of nothing is none"
 
 
 async def test_alerts_join_the_call_that_tries_a_vendor_again() -> None:
@@ -259,16 +255,16 @@ async def test_an_open_circuit_costs_no_call_and_says_when() -> None:
 async def test_a_configuration_fault_is_one_for_every_ticker_and_hides_no_refusal() -> None:
     """Once the key was refused, all tickers are refused by this vendor, and another vendor's no is heard."""
     clock = Clock()
-    gate = Gate("v", clock=clock)
-    await fail(gate, ProviderMisconfigured("v", "refused the key"))
+    breaker = CircuitBreaker("v", clock=clock)
+    await fail(breaker, ProviderMisconfigured("v", "refused the key"))
     for _ in range(2):
         with pytest.raises(ProviderMisconfigured, match="v: refused the key"):
-            gate.check()
+            breaker.check()
 
     class Gated(Vendor):
         def __init__(self) -> None:
             super().__init__("v")
-            self.gate = gate  # type: ignore[assignment]
+            self.breaker = breaker  # type: ignore[assignment]
 
     other = Vendor("other")
     other.error = ProviderRefused("other", "no data found")

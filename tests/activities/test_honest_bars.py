@@ -11,16 +11,16 @@ import pytest
 
 from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput, Freshness
-from activities.market_data.provider import BarRequest, FetchedBars, Hours
-from activities.market_data.providers.csv_file import CsvFolder
-from activities.market_data.service import MarketData
+from activities.market_data.failover import MarketData
+from activities.market_data.vendors.adapters.csv_file import CsvFolder
+from activities.market_data.vendors.provider import BarRequest, FetchedBars, Hours
 from domain.bar import Bar
 from domain.timeframe import Timeframe
 from storage.database import Database
 from tests.activities.test_evaluation import NOON, Clock, Price, Vendor, rising, wanted
 from tests.stand_ins.server import StandIn
 from tests.stand_ins.yahoo import YahooStandIn
-from worker.wiring import VENDOR_CLASSES
+from worker.provider_settings import VENDORS
 
 
 class OnExchange(Vendor):
@@ -160,7 +160,8 @@ async def test_a_split_like_jump_waits_for_a_second_look() -> None:
     assert (held.snapshots, held.freshness, held.ready_at) == ((), Freshness.SETTLING, clock.now + timedelta(minutes=2))
     vendor.price = lambda at: rising(at) / 4  # the vendor has adjusted its history
     clock.now += timedelta(minutes=1)
-    evaluation.market.keeper.series.clear()
+    for feed in evaluation.market.group("X", Timeframe("1d")).feeds.values():
+        feed.series = None
     mended = await evaluation.evaluate(later)
     assert mended.snapshots[0].values["sma(20)"] == pytest.approx((before.values["sma(20)"] or 0) / 4, rel=0.1)
 
@@ -315,8 +316,8 @@ async def test_a_delayed_feeds_bars_are_final_when_the_feed_has_passed_them(monk
     now = [datetime(2026, 11, 19, 16, 0, 6, tzinfo=UTC)]
     vendor = Delayed(lambda: now[0])
     async with StandIn(vendor) as server:
-        provider = VENDOR_CLASSES["yahoo"](server.settings(), lambda: now[0])
-        monkeypatch.setattr("activities.market_data.providers.base.AT_ONCE", ())  # as on an exchange abroad
+        provider = VENDORS["yahoo"](server.settings(), lambda: now[0])
+        monkeypatch.setattr("activities.market_data.vendors.http_provider.AT_ONCE", ())  # as on an exchange abroad
         evaluation = Evaluation(MarketData([provider], clock=lambda: now[0]))
         ask = EvaluateInput("AAPL", Timeframe("5m"), ("close",), now[0])
         result = await evaluation.evaluate(ask)
@@ -365,9 +366,9 @@ async def test_a_late_feed_is_known_after_the_close_too(monkeypatch: pytest.Monk
     """The day is not judged by the price of twenty minutes before its close, though nobody asked while the market was open."""
     now = [datetime(2026, 11, 19, 21, 15, tzinfo=UTC)]
     vendor = Delayed(lambda: now[0])
-    monkeypatch.setattr("activities.market_data.providers.base.AT_ONCE", ())
+    monkeypatch.setattr("activities.market_data.vendors.http_provider.AT_ONCE", ())
     async with StandIn(vendor) as server:
-        provider = VENDOR_CLASSES["yahoo"](server.settings(), lambda: now[0])
+        provider = VENDORS["yahoo"](server.settings(), lambda: now[0])
         evaluation = Evaluation(MarketData([provider], clock=lambda: now[0]))
         first = await evaluation.evaluate(EvaluateInput("AAPL", Timeframe("1d"), ("close",), now[0]))
         assert [one.bar_close.day for one in first.snapshots] == [18]

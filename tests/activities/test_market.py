@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from activities.market_data.calendars import Calendars
-from activities.market_data.market import Continuous
-from activities.market_data.tickers import INDEXES, SUFFIXES, market_code
+from activities.market_data.calendars.calendars import Calendars
+from activities.market_data.calendars.market import Continuous
+from activities.market_data.calendars.tickers import INDEXES, SUFFIXES, market_code
 from domain.timeframe import Timeframe
 
 HALF_HOUR = timedelta(minutes=30)

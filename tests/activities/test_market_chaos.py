@@ -17,8 +17,9 @@ import pytest
 
 from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput, EvaluateResult
-from activities.market_data.provider import BarRequest, FetchedBars, ProviderUnavailable
-from activities.market_data.service import MarketData
+from activities.market_data.failover import MarketData
+from activities.market_data.vendors.errors import ProviderUnavailable
+from activities.market_data.vendors.provider import BarRequest, FetchedBars
 from domain.bar import Bar
 from domain.timeframe import Timeframe
 from storage.database import Database
@@ -147,7 +148,7 @@ async def test_what_a_rule_sees_is_true_or_missing(database: Database, seed: int
         return Evaluation(MarketData(vendors, database, clock))
 
     processes = [process(), process()]
-    market = processes[0].market.keeper.calendars.of("X")
+    market = processes[0].market.calendars.of("X")
     first = market.last_close(Timeframe(frame), clock.now)
     judged: list[datetime] = []
     known = 0
@@ -204,9 +205,7 @@ class Splitting(Shaky):
 async def test_prices_of_two_levels_never_meet(database: Database, seed: int, frame: str) -> None:
     """A split of any ratio, any day of the week, seen by two processes that restart and vendors that fail in between."""
     rng = random.Random(f"split {seed} {frame}")
-    sessions = Evaluation(
-        MarketData([Shaky("x", Clock(OPENED), Trouble(rng))], clock=Clock(OPENED))
-    ).market.keeper.calendars
+    sessions = Evaluation(MarketData([Shaky("x", Clock(OPENED), Trouble(rng))], clock=Clock(OPENED))).market.calendars
     market = sessions.market("XNYS")
     day, _ = market.bar(Timeframe("1d"), OPENED + timedelta(days=rng.randrange(0, 6))) or (OPENED, None)
     factor = rng.choice([1.05, 1.1, 1.5, 2, 3, 4, 10, 0.5, 0.1])

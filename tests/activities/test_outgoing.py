@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
-from activities.market_data.http import MOST_BYTES
-from activities.market_data.provider import ProviderUnavailable
+from activities.market_data.vendors.errors import ProviderUnavailable
+from activities.market_data.vendors.http import MOST_BYTES
 from activities.notifications.channel import ChannelRefused, ChannelUnavailable
 from activities.notifications.http_channels import post
 from activities.outgoing import NotAllowed, Outgoing, TooLarge, is_allowed
@@ -130,11 +131,11 @@ async def test_the_next_address_is_tried_and_the_name_is_still_the_one_asked_for
 
 
 async def test_a_vendor_that_never_stops_is_one_that_cannot_be_used() -> None:
-    from activities.market_data.gate import Gate
-    from activities.market_data.http import VendorClient
+    from activities.market_data.vendors.http import VendorClient
+    from activities.market_data.vendors.rate_limit import RateLimiter
 
     async with StandIn(lambda _: Reply(how="endless")) as there:
-        client = VendorClient("yahoo", there.settings(), Gate("yahoo", ()))
+        client = VendorClient("yahoo", there.settings(), RateLimiter("yahoo", (), lambda: datetime.now(UTC)))
         with pytest.raises(ProviderUnavailable, match="sent more than"):
             await client.get("/", {})
         await client.close()

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from activities.csv_bars import BarTable
+from activities.bar_table import BarTable
 from activities.preview import _Run, operand_columns, preview
 from domain.alert import Alert, AlertState
 from domain.definition import read_definition

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from pytest_httpserver import HTTPServer
 
-from activities.market_data.calendars import Calendars
-from activities.market_data.http import VendorSettings, retry_after
-from activities.market_data.provider import BarRequest, ProviderRefused, ProviderUnavailable
-from activities.market_data.providers.binance import Binance
-from activities.market_data.providers.yahoo import Yahoo
+from activities.market_data.calendars.calendars import Calendars
+from activities.market_data.vendors.adapters.binance import Binance
+from activities.market_data.vendors.adapters.yahoo import Yahoo
+from activities.market_data.vendors.errors import ProviderRefused, ProviderUnavailable
+from activities.market_data.vendors.http import VendorSettings, retry_after
+from activities.market_data.vendors.provider import BarRequest
 from domain.timeframe import Timeframe
 from tests.stand_ins.server import PATIENT
 

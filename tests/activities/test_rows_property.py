@@ -12,13 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from activities.market_data.provider import BarRequest, ProviderError
+from activities.market_data.vendors.errors import ProviderError
+from activities.market_data.vendors.provider import BarRequest
 from domain.bar import Bar
 from domain.timeframe import Timeframe
 from tests.stand_ins.server import Asked, Reply, StandIn
 from tests.stand_ins.vendor import KEY, Vendor
 from tests.stand_ins.vendors import ALL
-from worker.wiring import VENDOR_CLASSES
+from worker.provider_settings import VENDORS
 
 NOW = datetime(2026, 11, 2, 15, 47, 20, tzinfo=UTC)  # early in the month, so that a month's answer is short
 START = NOW - timedelta(minutes=25)
@@ -81,7 +82,7 @@ class Mangled(Vendor):
 
 async def stored(vendor: Vendor, answer: Any) -> list[Bar]:
     async with StandIn(answer) as server:
-        provider = VENDOR_CLASSES[vendor.name](server.settings(KEY), lambda: NOW)
+        provider = VENDORS[vendor.name](server.settings(KEY), lambda: NOW)
         try:
             end = NOW + timedelta(minutes=1)
             fetched = await provider.fetch(

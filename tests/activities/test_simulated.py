@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from activities.market_data.provider import BarRequest, ProviderRefused
-from activities.market_data.providers.simulated import SimulatedMarket
+from activities.market_data.vendors.adapters.simulated import SimulatedMarket
+from activities.market_data.vendors.errors import ProviderRefused
+from activities.market_data.vendors.provider import BarRequest
 from domain.timeframe import Timeframe
 
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)

@@ -10,8 +10,9 @@ import pytest
 
 from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput, Freshness
-from activities.market_data.provider import BarRequest, FetchedBars, ProviderUnavailable
-from activities.market_data.service import MarketData
+from activities.market_data.failover import MarketData
+from activities.market_data.vendors.errors import ProviderUnavailable
+from activities.market_data.vendors.provider import BarRequest, FetchedBars
 from domain.bar import Bar
 from domain.timeframe import Timeframe
 from storage.database import Database
@@ -428,4 +429,4 @@ async def test_series_nobody_asks_for_are_let_go() -> None:
     for _ in range(20):
         clock.now += timedelta(minutes=10)
         await evaluation.evaluate(EvaluateInput("S0", Timeframe("1m"), ("close",), clock.now))
-    assert [key[1] for key in market.keeper.series] == ["S0"]
+    assert [symbol for symbol, _ in market.groups] == ["S0"]

@@ -14,7 +14,7 @@ import pytest
 
 from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput, EvaluateResult, Freshness
-from activities.market_data.service import MarketData
+from activities.market_data.failover import MarketData
 from domain.alert import Alert, AlertState, EventKind
 from domain.rearm import step
 from domain.timeframe import Timeframe
@@ -25,7 +25,7 @@ from tests.stand_ins.polygon import PolygonStandIn
 from tests.stand_ins.server import PATIENT, Asked, StandIn
 from tests.stand_ins.vendor import KEY
 from tests.stand_ins.vendors import EVERY_FAULT
-from worker.wiring import VENDOR_CLASSES
+from worker.provider_settings import VENDORS
 
 ALERTS, SYMBOLS = 1000, 50
 OPENED = datetime(2026, 11, 19, 14, 30, tzinfo=UTC)
@@ -84,7 +84,7 @@ async def test_a_storm_of_every_fault(database: Database, capsys: pytest.Capture
     lateness: list[float] = []
     async with StandIn(first) as one, StandIn(second) as two:
         providers = [
-            VENDOR_CLASSES[vendor.name](server.settings(KEY), clock) for vendor, server in ((first, one), (second, two))
+            VENDORS[vendor.name](server.settings(KEY), clock) for vendor, server in ((first, one), (second, two))
         ]
         storm = Storm(Evaluation(MarketData(providers, database, clock)), now)
         await storm.tick()
@@ -93,7 +93,7 @@ async def test_a_storm_of_every_fault(database: Database, capsys: pytest.Capture
         for fault in EVERY_FAULT:
             first.fault = fault
             providers[0].client.out.timeout = 0.05 if fault == "slow_drip" else PATIENT  # then all of its answers hang
-            for gate in (provider.gate for provider in providers):
+            for gate in (provider.breaker for provider in providers):
                 gate.succeeded()  # each way is met by a vendor that was well before
             before = len(one.asked), len(two.asked)
             now[0] += MINUTE
@@ -146,7 +146,7 @@ async def test_a_late_symbol_holds_up_no_other(database: Database) -> None:
     now = [BEGIN + timedelta(seconds=12)]
     vendor = PolygonStandIn(lambda: now[0])
     async with StandIn(vendor) as server:
-        provider = VENDOR_CLASSES["polygon"](server.settings(KEY), lambda: now[0])
+        provider = VENDORS["polygon"](server.settings(KEY), lambda: now[0])
         storm = Storm(Evaluation(MarketData([provider], database, lambda: now[0])), now)
         await storm.tick()
         now[0] += MINUTE

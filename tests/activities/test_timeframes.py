@@ -8,12 +8,12 @@ import pytest
 
 from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput, Freshness
-from activities.market_data.service import MarketData
+from activities.market_data.failover import MarketData
 from domain.timeframe import Timeframe
 from tests.stand_ins.finnhub import FinnhubStandIn
 from tests.stand_ins.server import StandIn
 from tests.stand_ins.vendor import KEY
-from worker.wiring import VENDOR_CLASSES
+from worker.provider_settings import VENDORS
 
 EARLY = datetime(2026, 11, 27, 18, 0, tzinfo=UTC)  # the session after Thanksgiving ends at 13:00 in New York
 BEFORE = datetime(2026, 11, 25, 21, 0, tzinfo=UTC)
@@ -23,7 +23,7 @@ async def test_the_daily_value_of_an_hourly_bar_is_of_the_last_session_that_had_
     now = [EARLY + timedelta(minutes=10, seconds=12)]
     vendor = FinnhubStandIn(lambda: now[0])
     async with StandIn(vendor) as server:
-        provider = VENDOR_CLASSES["finnhub"](server.settings(KEY), lambda: now[0])
+        provider = VENDORS["finnhub"](server.settings(KEY), lambda: now[0])
         evaluation = Evaluation(MarketData([provider], clock=lambda: now[0]))
         keys = ("close", "close@1d", "sma(5)@1d", "rsi(14)")
         result = await evaluation.evaluate(EvaluateInput("AAPL", Timeframe("1h"), keys, now[0], after=BEFORE))
@@ -53,7 +53,7 @@ async def test_the_last_hour_waits_for_the_day_that_ends_with_it() -> None:
     now = [EARLY - timedelta(minutes=29)]
     vendor = FinnhubStandIn(lambda: now[0])
     async with StandIn(vendor) as server:
-        provider = VENDOR_CLASSES["finnhub"](server.settings(KEY), lambda: now[0])
+        provider = VENDORS["finnhub"](server.settings(KEY), lambda: now[0])
         evaluation = Evaluation(MarketData([provider], clock=lambda: now[0]))
         ask = EvaluateInput("AAPL", Timeframe("1h"), ("close@1d",), now[0])
         assert (await evaluation.evaluate(ask)).freshness is Freshness.FRESH

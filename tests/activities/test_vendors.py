@@ -12,20 +12,19 @@ from pathlib import Path
 import pytest
 
 from activities.csv_bars import read_bars_csv
-from activities.market_data.gate import Circuit
-from activities.market_data.http import VendorSettings
-from activities.market_data.provider import (
-    BarProvider,
-    BarRequest,
+from activities.market_data.vendors.adapters.csv_file import CsvFolder, Replay
+from activities.market_data.vendors.adapters.simulated import SimulatedMarket
+from activities.market_data.vendors.circuit_breaker import Circuit
+from activities.market_data.vendors.errors import (
     ProviderMisconfigured,
     ProviderNoPlan,
     ProviderQuota,
     ProviderRefused,
     ProviderUnavailable,
 )
-from activities.market_data.providers.base import HttpProvider
-from activities.market_data.providers.csv_file import CsvFolder, Replay
-from activities.market_data.providers.simulated import SimulatedMarket
+from activities.market_data.vendors.http import VendorSettings
+from activities.market_data.vendors.http_provider import HttpProvider
+from activities.market_data.vendors.provider import BarRequest, Provider
 from domain.timeframe import Timeframe
 from tests.stand_ins.alpha_vantage import AlphaVantageStandIn
 from tests.stand_ins.interactive_brokers import InteractiveBrokersStandIn
@@ -34,7 +33,7 @@ from tests.stand_ins.polygon import PolygonStandIn
 from tests.stand_ins.server import Asked, Reply, StandIn
 from tests.stand_ins.vendor import KEY, UNKNOWN, Vendor
 from tests.stand_ins.vendors import ALL, EVERY_FAULT
-from worker.wiring import VENDOR_CLASSES
+from worker.provider_settings import VENDORS
 
 NOW = datetime(2026, 11, 19, 15, 47, 20, tzinfo=UTC)  # a Thursday, the market is open
 WAYS = {
@@ -66,7 +65,7 @@ class Pair:
 async def pair(request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
     vendor: Vendor = request.param(lambda: NOW)
     async with StandIn(vendor) as server:
-        provider = VENDOR_CLASSES[vendor.name](server.settings(KEY), lambda: NOW)
+        provider = VENDORS[vendor.name](server.settings(KEY), lambda: NOW)
         yield Pair(vendor, server, provider)
         await provider.close()
 
@@ -105,7 +104,7 @@ async def test_an_hour_whose_second_half_is_not_there_yet_is_not_closed() -> Non
 
     vendor.well = without_tail  # type: ignore[method-assign]
     async with StandIn(vendor) as server:
-        provider = VENDOR_CLASSES["polygon"](server.settings(KEY), lambda: at[0])
+        provider = VENDORS["polygon"](server.settings(KEY), lambda: at[0])
 
         async def newest() -> tuple[str, bool]:
             start, market = at[0] - timedelta(days=2), vendor.market.market
@@ -125,7 +124,7 @@ async def test_an_hour_whose_second_half_is_not_there_yet_is_not_closed() -> Non
 
 
 async def test_polygons_weeks_of_crypto_are_not_ours() -> None:
-    provider = VENDOR_CLASSES["polygon"](VendorSettings("http://127.0.0.1:9", KEY), lambda: NOW)
+    provider = VENDORS["polygon"](VendorSettings("http://127.0.0.1:9", KEY), lambda: NOW)
     with pytest.raises(ProviderRefused, match="begin on Monday"):
         await provider.fetch(BarRequest("BTC-USD", Timeframe("1w"), NOW - timedelta(days=90), NOW, NOW))
     await provider.close()
@@ -135,7 +134,7 @@ async def test_interactive_brokers_says_that_its_feed_is_late() -> None:
     vendor = InteractiveBrokersStandIn(lambda: NOW - timedelta(minutes=15))
     vendor.availability = "D"
     async with StandIn(vendor) as server:
-        provider = VENDOR_CLASSES[vendor.name](server.settings(), lambda: NOW)
+        provider = VENDORS[vendor.name](server.settings(), lambda: NOW)
         start = NOW - timedelta(hours=1)
         bars = (await provider.fetch(BarRequest("AAPL", Timeframe("5m"), start, NOW, NOW, vendor.market.market))).bars
         assert [bar.final for bar in bars] == [
@@ -150,7 +149,7 @@ async def test_alpha_vantages_labels_are_checked_at_the_sessions_edge(sent: str,
     vendor = AlphaVantageStandIn(lambda: NOW)
     vendor.labels = sent
     async with StandIn(vendor) as server:
-        provider = VENDOR_CLASSES[vendor.name](server.settings(KEY, labels=is_set), lambda: NOW)
+        provider = VENDORS[vendor.name](server.settings(KEY, labels=is_set), lambda: NOW)
         start = NOW - timedelta(days=9)
         request = BarRequest("AAPL", Timeframe("5m"), start, NOW, NOW, vendor.market.market)
         if sent == is_set:
@@ -166,7 +165,7 @@ async def test_alpha_vantages_labels_are_checked_at_the_sessions_edge(sent: str,
 async def test_alpha_vantage_does_not_take_the_windows_edge_for_historys_beginning() -> None:
     vendor = AlphaVantageStandIn(lambda: NOW)
     async with StandIn(vendor) as server:
-        provider = VENDOR_CLASSES[vendor.name](server.settings(KEY), lambda: NOW)
+        provider = VENDORS[vendor.name](server.settings(KEY), lambda: NOW)
         for frame, days in (("1w", 90), ("1d", 200)):
             request = BarRequest("AAPL", Timeframe(frame), NOW - timedelta(days=days), NOW, NOW, vendor.market.market)
             assert not (await provider.fetch(request)).begins_history
@@ -195,7 +194,7 @@ async def test_every_fault_is_sorted_and_tells_no_secret(pair: Pair, fault: str)
         return
     with pytest.raises(DIFFERENT.get((pair.vendor.name, fault), WAYS[fault])) as caught:
         await pair.provider.fetch(request)
-    said = str(caught.value) + pair.provider.gate.tally.last_error
+    said = str(caught.value) + pair.provider.breaker.tally.last_error
     assert ("did not answer in time" in said) is (fault == "slow_drip")
     assert KEY not in said
     assert "http://" not in said
@@ -203,14 +202,14 @@ async def test_every_fault_is_sorted_and_tells_no_secret(pair: Pair, fault: str)
     waits = {"wait_429": 7, "banned_418": 130, "plain_429": 60}
     if fault in waits:
         assert caught.value.retry_after == timedelta(seconds=waits[fault])  # type: ignore[attr-defined]
-        assert pair.provider.gate.circuit is Circuit.OPEN
+        assert pair.provider.breaker.circuit is Circuit.OPEN
 
 
 async def test_an_unknown_ticker_is_refused_or_empty_and_stops_nothing_else(pair: Pair) -> None:
     request = pair.request("1d", NOW - timedelta(days=30), symbol=UNKNOWN)
     with suppress(ProviderRefused):
         assert (await pair.provider.fetch(request)).bars == ()
-    assert pair.provider.gate.circuit is Circuit.CLOSED
+    assert pair.provider.breaker.circuit is Circuit.CLOSED
     assert (await pair.provider.fetch(pair.request("1d", NOW - timedelta(days=30)))).bars
 
 
@@ -225,10 +224,10 @@ async def test_a_frame_that_is_not_offered_costs_no_request(pair: Pair) -> None:
 
 @pytest.mark.parametrize("name", ["alpha_vantage", "finnhub", "polygon"])
 async def test_without_a_key_nothing_is_asked(name: str) -> None:
-    provider = VENDOR_CLASSES[name](VendorSettings("http://127.0.0.1:9"), lambda: NOW)
+    provider = VENDORS[name](VendorSettings("http://127.0.0.1:9"), lambda: NOW)
     with pytest.raises(ProviderMisconfigured, match=f"set {name.upper()}_API_KEY"):
         await provider.fetch(BarRequest("AAPL", Timeframe("1d"), NOW - timedelta(days=9), NOW, NOW))
-    assert provider.gate.tally.calls == 0
+    assert provider.breaker.limiter.calls == 0
     await provider.close()
 
 
@@ -251,7 +250,7 @@ async def test_alpha_vantages_words_are_told_apart(
     stand_in = next(one for one in ALL if one.name == vendor)(lambda: NOW)
     stand_in.fault = fault
     async with StandIn(stand_in) as server:
-        provider = VENDOR_CLASSES[vendor](server.settings(KEY), lambda: NOW)
+        provider = VENDORS[vendor](server.settings(KEY), lambda: NOW)
         with pytest.raises(kind) as caught:
             await provider.fetch(BarRequest("AAPL", Timeframe("1d"), NOW - timedelta(days=9), NOW, NOW))
         assert getattr(caught.value, "retry_after", None) == wait
@@ -262,7 +261,7 @@ async def test_yahoos_crumb_is_fetched_anew_once() -> None:
     stand_in = next(one for one in ALL if one.name == "yahoo")(lambda: NOW)
     stand_in.fault = "stale_crumb"
     async with StandIn(stand_in) as server:
-        provider = VENDOR_CLASSES["yahoo"](server.settings(), lambda: NOW)
+        provider = VENDORS["yahoo"](server.settings(), lambda: NOW)
         request = BarRequest("AAPL", Timeframe("1d"), NOW - timedelta(days=30), NOW, NOW, stand_in.market.market)
         assert (await provider.fetch(request)).bars
         assert (await provider.fetch(request)).bars
@@ -277,7 +276,7 @@ async def test_files_and_the_simulated_market_keep_the_same_contract(name: str, 
     lines = [f"{opened + timedelta(minutes=n):%Y-%m-%dT%H:%M:%SZ},10,11,9,10.5,{n + 1}" for n in range(320)]
     file = tmp_path / "X_1m.csv"
     file.write_text("time,open,high,low,close,volume\n" + "\n".join(lines) + "\n")
-    provider: BarProvider
+    provider: Provider
     if name == "replay":
         provider = Replay(read_bars_csv(file, "UTC"), "X", 60)
         provider.begin(NOW - timedelta(seconds=299))
@@ -290,7 +289,7 @@ async def test_files_and_the_simulated_market_keep_the_same_contract(name: str, 
     assert [bar.open_time for bar in bars] == sorted({bar.open_time for bar in bars})
     assert all(start <= bar.open_time < NOW and bar.close_time - bar.open_time == timedelta(minutes=1) for bar in bars)
     assert all(bar.final and bar.is_sound for bar in bars[:-1])
-    assert provider.gate is None
+    assert provider.breaker is None
     with pytest.raises(ProviderRefused):
         await provider.fetch(BarRequest("Y", Timeframe("1h"), datetime(2019, 1, 1, tzinfo=UTC), NOW, NOW))
     await provider.close()

@@ -12,7 +12,7 @@ import pytest
 
 from starter import keys
 from starter.api.app import create_app
-from starter.context import now
+from starter.clock import now
 from starter.keys import Scope
 from storage.database import Database
 from worker.settings import Settings

@@ -136,7 +136,7 @@ async def test_keys_and_scopes(api: Api) -> None:
             await api.nobody.get("/api/schedules", headers={"Authorization": f"Bearer {wrong}".encode()})
         ).status_code == 401
     async with api.database.transaction() as work:
-        from starter.context import now
+        from starter.clock import now
 
         await work.keys.revoke(key.id, now())
     assert (await api.ann.get("/api/schedules")).status_code == 401

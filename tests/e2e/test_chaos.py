@@ -19,7 +19,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from domain.reconcile import plan
-from starter.context import now
+from starter.clock import now
 from starter.reconciler import observe
 from starter.reconciler.sweep import installation
 from starter.registration import Ownership

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from activities.market_data.provider import BarRequest
-from activities.market_data.providers.simulated import SimulatedMarket
+from activities.market_data.vendors.adapters.simulated import SimulatedMarket
+from activities.market_data.vendors.provider import BarRequest
 from domain.timeframe import Timeframe
 from storage.database import Database
 from tests.e2e.processes import Home, eventually

@@ -13,14 +13,14 @@ import pytest
 
 from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput
-from activities.market_data.provider import BarRequest
-from activities.market_data.providers.simulated import SimulatedMarket
-from activities.market_data.service import MarketData
+from activities.market_data.failover import MarketData
+from activities.market_data.vendors.adapters.simulated import SimulatedMarket
+from activities.market_data.vendors.provider import BarRequest
 from domain.alert import Alert, AlertEvent, AlertState, EventKind
 from domain.rearm import step
 from domain.timeframe import Timeframe
 from storage.database import Database
-from storage.schedules import StoredSchedule
+from storage.stored_schedule import StoredSchedule
 from tests.e2e.processes import Home, eventually
 
 RULES = [

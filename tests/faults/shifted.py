@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from activities.events import EventStore
-from activities.market_data.providers.base import HttpProvider
-from activities.market_data.service import MarketData
+from activities.market_data.failover import MarketData
+from activities.market_data.vendors.http_provider import HttpProvider
 from activities.notifications.delivery import Notifier
 
 

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from activities.jobs.data_steps import clean
-from activities.market_data.provider import ProviderError
-from activities.market_data.providers.base import DataRequest
+from activities.market_data.vendors.errors import ProviderError
+from activities.market_data.vendors.provider import DataRequest
 from domain.records import RECORDS, Record
 from storage.database import Database
 from tests.activities.test_vendors import ALL, KEY, NOW, Pair
@@ -26,7 +26,7 @@ from tests.hostile.catalogue import BODIES, VALUES
 from tests.hostile.doors import replaced
 from tests.stand_ins.server import Asked, Reply, StandIn
 from tests.stand_ins.vendor import Vendor
-from worker.wiring import VENDOR_CLASSES
+from worker.provider_settings import VENDORS
 
 pytestmark = pytest.mark.timeout(1800)
 SAMPLE = None if os.environ.get("HOSTILE") == "all" else 40
@@ -81,7 +81,7 @@ async def test_any_part_of_an_answer_may_be_anything(kind: Any) -> None:
     vendor: Vendor = kind(lambda: NOW)
     hostile = Hostile(vendor)
     async with StandIn(hostile) as server:
-        first = VENDOR_CLASSES[vendor.name](server.settings(KEY), lambda: NOW)
+        first = VENDORS[vendor.name](server.settings(KEY), lambda: NOW)
         pair = Pair(vendor, server, first)
         request = pair.request("1d", NOW - timedelta(days=30))
         assert (await first.fetch(request)).bars
@@ -108,7 +108,7 @@ async def test_so_may_any_part_of_other_data(vendor_class: Any, tmp_path: Path) 
     await database.upgrade()
     wrong, count = [], 0
     async with StandIn(hostile) as server:
-        for kind in VENDOR_CLASSES[vendor.name](server.settings(KEY), lambda: NOW).sources:
+        for kind in VENDORS[vendor.name](server.settings(KEY), lambda: NOW).sources:
             request = DataRequest(kind, vendor.symbol, NOW.date() - timedelta(days=3), NOW.date(), NOW)
             hostile.place, hostile.raw, hostile.whole = None, None, []
             assert await _records(vendor, server, request) != "none"
@@ -132,7 +132,7 @@ async def _records(vendor: Vendor, server: StandIn, request: DataRequest, databa
     """What is wrong with how the answer was read; ``none`` where it holds nothing."""
     gap = 0.0
     for _ in range(2):
-        provider = VENDOR_CLASSES[vendor.name](server.settings(KEY), lambda: NOW)
+        provider = VENDORS[vendor.name](server.settings(KEY), lambda: NOW)
         records: Sequence[Record] = ()
         try:
             async with gaps() as longest:
@@ -165,7 +165,7 @@ async def _fetched(vendor: Vendor, server: StandIn, pair: Pair, request: Any) ->
     """What is wrong with how the answer was taken; what holds the loop up but once is the machine's."""
     gap = 0.0
     for _ in range(2):
-        provider = VENDOR_CLASSES[vendor.name](server.settings(KEY), lambda: NOW)
+        provider = VENDORS[vendor.name](server.settings(KEY), lambda: NOW)
         try:
             async with gaps() as longest:
                 bars = (await provider.fetch(request)).bars

@@ -12,8 +12,8 @@ from sqlalchemy import text
 from temporalio.client import Client
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from activities.market_data.providers.simulated import SimulatedMarket
-from starter.context import now
+from activities.market_data.vendors.adapters.simulated import SimulatedMarket
+from starter.clock import now
 from starter.reconciler.sweep import Reconciler, installation
 from storage.database import Database
 from worker.runner import running_workers

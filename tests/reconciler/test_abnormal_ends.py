@@ -11,7 +11,7 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from starter.context import now
+from starter.clock import now
 from starter.gateway import Gateway
 from starter.health import Examiner, Health, Level
 from starter.reconciler.endings import FIRST_WAIT, LONGEST_WAIT, wait

@@ -13,7 +13,7 @@ from domain.alert import Alert
 from starter import alerts, registration
 from starter.context import Context
 from starter.writing import Who
-from storage.schedules import DuplicateAlert
+from storage.stored_schedule import DuplicateAlert
 from tests.conftest import make_alert
 from tests.reconciler.support import Installation
 from worker.settings import Settings

@@ -8,7 +8,7 @@ from pathlib import Path
 from temporalio.testing import WorkflowEnvironment
 
 from domain.run import RunStatus
-from starter.context import now
+from starter.clock import now
 from storage.database import Database
 from storage.runs import RunFilter
 from tests.reconciler.support import Installation, end_all, installed

@@ -181,7 +181,7 @@ async def test_a_job_is_a_schedule_that_runs_once_a_slot(home: Installation) -> 
 
 async def test_runs_that_were_lost_are_found(home: Installation) -> None:
     from domain.run import RunStatus
-    from starter.context import now
+    from starter.clock import now
     from tests.storage.test_contract import make_run
 
     old = now() - timedelta(hours=2)

@@ -10,7 +10,7 @@ from activities.interface import ReconcileReport, TaskQueue
 from activities.jobs.executor import Done, Task
 from domain.job import JobType
 from domain.run import RunStatus
-from starter.context import now
+from starter.clock import now
 from starter.reconciler.runs import RunKeeper
 from storage.database import Database
 from storage.runs import RunFilter

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from activities.market_data.calendars import Calendars
+from activities.market_data.calendars.calendars import Calendars
 from domain.timeframe import Timeframe
 
 NEW_YORK = ZoneInfo("America/New_York")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from activities.market_data.http import VendorSettings
+from activities.market_data.vendors.http import VendorSettings
 
 CHUNK = 65_536
 PATIENT = 600.0  # longer than pytest lets a test run: nothing fails because the machine is slow

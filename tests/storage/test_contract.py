@@ -22,7 +22,7 @@ from storage.access import Answer, ApiKey
 from storage.audit import AuditEntry
 from storage.database import Database, async_url, migrate
 from storage.runs import RunFilter
-from storage.schedules import DefinitionConflict, DuplicateAlert, Filter
+from storage.stored_schedule import DefinitionConflict, DuplicateAlert, Filter
 from storage.tables import Base
 from tests.conftest import START, closes, make_alert
 from tests.postgres import Cluster

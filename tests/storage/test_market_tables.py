@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from activities.market_data.quality.adjustment import is_readjusted
 from domain.bar import Bar
 from storage.bars import Gap, Saved
 from storage.database import Database, async_url, migrate
@@ -135,8 +136,8 @@ async def test_a_split_is_told_from_mended_bars(store: Database, factors: list[f
     old = [Bar(NOON + n * minute, NOON + (n + 1) * minute, 100, 101, 99, 100 + n / 7, 5) for n in range(len(factors))]
     new = [replace(bar, close=round(bar.close * factor, 4)) for bar, factor in zip(old, factors, strict=True)]
     async with store.transaction() as work:
-        assert not (await work.bars.save(*KEY, old, "v")).is_readjusted
-        assert (await work.bars.save(*KEY, new, "v")).is_readjusted is is_split
+        assert not is_readjusted((await work.bars.save(*KEY, old, "v")).closes, old)
+        assert is_readjusted((await work.bars.save(*KEY, new, "v")).closes, new) is is_split
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

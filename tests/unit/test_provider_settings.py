@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from activities.market_data.http import VendorSettings
+from activities.market_data.vendors.http import VendorSettings
 from domain.errors import InvalidInput
 from worker.settings import effective, load_settings
 from worker.wiring import build_providers
@@ -36,7 +36,7 @@ async def test_everything_of_a_vendor_is_set_by_its_variables(monkeypatch: pytes
     assert settings.in_order == ["polygon", "yahoo", "finnhub", "interactive_brokers", "csv", "simulated"]
     made = build_providers(settings)
     assert [one.name for one in made] == settings.in_order
-    assert [bucket.calls for bucket in made[0].gate.rates] == [100, 9]  # type: ignore[union-attr]
+    assert [bucket.calls for bucket in made[0].breaker.limiter.rates] == [100, 9]  # type: ignore[union-attr]
     assert settings.alerts_markets == {"SAP.F": "XFRA", "GOLD": "CMES"}
     assert "hush" not in str(effective(settings)) + repr(settings)
     for one in made:

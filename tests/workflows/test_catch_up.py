@@ -16,8 +16,8 @@ from temporalio.worker import Worker
 from activities.evaluation import Evaluation
 from activities.events import EventStore
 from activities.interface import TaskQueue
-from activities.market_data.providers.simulated import SimulatedMarket
-from activities.market_data.service import MarketData
+from activities.market_data.failover import MarketData
+from activities.market_data.vendors.adapters.simulated import SimulatedMarket
 from domain.alert import AlertState
 from storage.database import Database
 from tests.conftest import make_alert

@@ -13,7 +13,7 @@ from domain.alert import Alert, AlertState, Reason, Status
 from domain.definition import edited
 from domain.judgement import Side
 from starter import registration
-from storage.schedules import StoredSchedule
+from storage.stored_schedule import StoredSchedule
 from storage.tables import ScheduleRow
 from tests.conftest import START, make_alert
 from tests.workflows.support import World, serving

@@ -15,21 +15,11 @@ from domain.bar import FIELDS
 from domain.definition import edited, read_definition
 from starter import alerts, quotas, writing
 from starter.api.access import context_of, needs, owner_wanted, whose
+from starter.api.answers import AlertOut, AlertPage, EventOut, Events
 from starter.api.heavy import Heavy
-from starter.api.models import (
-    EXAMPLE_PREVIEW,
-    AlertFields,
-    AlertOut,
-    AlertPage,
-    EventOut,
-    Events,
-    NewAlert,
-    Params,
-    PauseIn,
-    PreviewIn,
-)
 from starter.api.paging import Cursor, Limit, after_row, cursor_of, page_of, read_time_cursor
 from starter.api.previews import previewed, read_preview
+from starter.api.requests import EXAMPLE_PREVIEW, AlertFields, NewAlert, Params, PauseIn, PreviewIn
 from starter.api.routes.schedules import (
     ETAG,
     LOCATION,
@@ -44,11 +34,13 @@ from starter.api.routes.schedules import (
     made,
 )
 from starter.api.writes import Outcome, etag, expected_version, perform
-from starter.context import NoAnswer, now
+from starter.clock import now
+from starter.context import NoAnswer
 from starter.keys import Scope
 from starter.schemas import SchemaFolder
 from storage.database import UnitOfWork
-from storage.schedules import ALERT, DefinitionConflict, Filter
+from storage.schedules import ALERT
+from storage.stored_schedule import DefinitionConflict, Filter
 from worker.client import TemporalUnreachable
 
 router = APIRouter(prefix="/alerts", tags=["alerts"])

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 import starter.health as checks
 from starter.api.access import context_of, needs
-from starter.context import now
+from starter.clock import now
 from starter.keys import Scope
 
 router = APIRouter(tags=["health"])

@@ -16,8 +16,9 @@ from domain.errors import Fault, InvalidInput
 from domain.job import JobType, ReportParams, ScreenerParams, read_job
 from starter import quotas, runs
 from starter.api.access import context_of, needs, whose
-from starter.api.models import JobName, Params, RunCountOut, RunOut, RunPage, RunStatistics
+from starter.api.answers import RunCountOut, RunOut, RunPage, RunStatistics
 from starter.api.paging import Cursor, Limit, cursor_of, page_of, read_row_cursor
+from starter.api.requests import JobName, Params
 from starter.api.routes.schedules import LOCATION, IdempotencyKey, ordered
 from starter.api.writes import Outcome, perform
 from starter.context import Context

@@ -15,18 +15,20 @@ from domain.job import Job, JobDefinition, JobType
 from domain.run import Run
 from starter import quotas, writing
 from starter.api.access import context_of, needs, owner_wanted, whose
-from starter.api.models import AuditOut, AuditPage, JobName, NewSchedule, RunOut, ScheduleIn, ScheduleOut, SchedulePage
+from starter.api.answers import AuditOut, AuditPage, RunOut, ScheduleOut, SchedulePage
 from starter.api.paging import Cursor, Limit, after_row, cursor_of, page_of, read_row_cursor, read_time_cursor
 from starter.api.problems import ProblemError
+from starter.api.requests import JobName, NewSchedule, ScheduleIn
 from starter.api.writes import Outcome, etag, expected_version, perform
-from starter.context import Context, now
+from starter.clock import now
+from starter.context import Context
 from starter.keys import Scope
 from starter.names import MOST_CHOSEN
 from starter.runs import order
 from starter.schemas import SchemaFolder
 from storage.database import UnitOfWork
 from storage.reading import read_row
-from storage.schedules import Filter
+from storage.stored_schedule import Filter
 from storage.tables import ScheduleRow
 from worker.settings import Settings
 

@@ -1,0 +1,55 @@
+"""The feeds of one ticker and timeframe, one a provider, in the order in which they are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from activities.market_data.feeds.feed import Feed, FeedContext
+from activities.market_data.feeds.jumps import Jumps
+from activities.market_data.feeds.series import BEGINNING
+from activities.market_data.vendors.provider import Provider
+from domain.timeframe import Timeframe
+
+UNUSED_FOR = timedelta(hours=2)  # longer than most ticks are apart; SQL still has it then
+ASKED_AGAIN, MOST_ASKED = timedelta(minutes=15), 3  # of a bar that no vendor has
+
+
+class FeedGroup:
+    """To forget a ticker's timeframe is to drop this object."""
+
+    def __init__(self, symbol: str, frame: Timeframe, providers: Sequence[Provider], context: FeedContext) -> None:
+        self.symbol, self.timeframe = symbol, frame
+        self.providers, self.context = providers, context
+        self.jumps = Jumps()
+        self.feeds: dict[str, Feed] = {}
+        self._absent: datetime | None = None  # the close of a bar that no vendor has
+        self._absent_looks = 0
+        self._absent_until = BEGINNING
+
+    def feed(self, provider: Provider) -> Feed:
+        """The provider's feed, made when it is first asked for."""
+        found = self.feeds.get(provider.name)
+        if found is None:
+            found = Feed(provider, self.symbol, self.timeframe, self.context, self.jumps)
+            self.feeds[provider.name] = found
+        return found
+
+    def drop_unused(self, now: datetime) -> bool:
+        """Forgets feeds that nobody has asked for in hours: a screener's tickers, deleted alerts. Whether none is left."""
+        for name, feed in list(self.feeds.items()):
+            if now - feed.used_at > UNUSED_FOR and feed.flight is None and not feed.listeners:
+                del self.feeds[name]
+        return not self.feeds
+
+    def nobody_has(self, expected: datetime) -> None:
+        """Every vendor lacks a bar: the others are asked again in a quarter of an hour, then ever later, then no more."""
+        looks = self._absent_looks if self._absent == expected else 0
+        self._absent, self._absent_looks = expected, looks + 1
+        self._absent_until = self.context.clock() + ASKED_AGAIN * 2**looks
+
+    def is_known_absent(self, expected: datetime) -> bool:
+        """Whether it is known for now that no vendor has that bar."""
+        if self._absent != expected:
+            return False
+        return self._absent_looks >= MOST_ASKED or self.context.clock() < self._absent_until

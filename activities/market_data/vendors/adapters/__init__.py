@@ -1,0 +1,1 @@
+"""One module a vendor. Each declares itself; see ``registry``."""

@@ -1,0 +1,48 @@
+"""What is told of the providers: their circuits, calls, quotas and last troubles (R-302)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from activities.market_data.vendors.circuit_breaker import Circuit
+from activities.market_data.vendors.provider import Provider
+
+NOTE = "providers:"
+
+
+def states(providers: Iterable[Provider]) -> list[dict[str, Any]]:
+    """One object a provider, times as ISO text; plain values for SQL and JSON."""
+    return [state(provider) for provider in providers]
+
+
+def state(provider: Provider) -> dict[str, Any]:
+    """``circuit`` is closed, open or half-open; ``none`` where nothing can be asked too much."""
+    breaker = provider.breaker
+    if breaker is None:
+        return {"name": provider.name, "circuit": "none", "calls": 0, "failures": 0}
+    tally = breaker.tally
+    return {
+        "name": provider.name,
+        "circuit": breaker.circuit.value,
+        "open_until": _text(breaker.open_until if breaker.circuit is Circuit.OPEN else None),
+        "quota_until": _text(breaker.quota_until),
+        "calls": breaker.limiter.calls,
+        "failures": tally.failures,
+        "last_ok_at": _text(tally.last_ok_at),
+        "last_error": tally.last_error,
+        "last_error_at": _text(tally.last_error_at),
+        "tokens": [
+            {
+                "calls": bucket.calls,
+                "seconds": bucket.period.total_seconds(),
+                "left": round(bucket.level(breaker.clock()), 1),
+            }
+            for bucket in breaker.limiter.rates
+        ],
+    }
+
+
+def _text(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None

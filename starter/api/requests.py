@@ -1,0 +1,172 @@
+"""What the REST API takes: shapes that keep exactly what was sent; the domain says what is wrong with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+from pydantic.config import JsonDict
+
+ID = r"^[a-z0-9][a-z0-9_.-]{0,62}$"
+JobName = Literal["alert", "report", "screener", "notification", "data_processing", "backup"]
+Params = dict[str, Any]
+EXAMPLE_ALERT: JsonDict = {"symbol": "AAPL", "rule": "rsi(14) > 70 and close > 150", "timeframe": "1h"}
+
+
+def _whole(value: Any) -> Any:
+    """``3.0`` is an integer in JSON Schema."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _few(most: int) -> Callable[[Any], Any]:
+    """Counts a list before its items are looked at: each of them could be a fault."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, list) and len(value) > most:
+            raise ValueError(f"expected at most {most:,} items, not {len(value):,}")
+        return value
+
+    return check
+
+
+def printable(value: Any) -> Any:
+    """What another program wrote, as an answer can hold it."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {printable(str(key)): printable(item) for key, item in value.items()}
+    return [printable(item) for item in value] if isinstance(value, list) else value
+
+
+class In(BaseModel):
+    """Requests: an unknown key is a fault, and no value is bent to fit."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class ScheduleIn(In):
+    """A schedule as its owner writes it; an alert is the schedule whose ``job_type`` is ``alert``."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"job_type": "alert", "name": "AAPL is hot", "task_params": EXAMPLE_ALERT},
+                {
+                    "job_type": "report",
+                    "name": "closing report",
+                    "task_params": {"report_type": "daily_summary", "symbols": ["AAPL", "MSFT"]},
+                    "cron": "0 30 16 * * 1-5",
+                    "timezone": "America/New_York",
+                },
+            ]
+        }
+    )
+
+    job_type: JobName
+    name: str = Field(default="", max_length=200)
+    target: str | None = Field(default=None, max_length=64, description="The ticker of an alert.")
+    task_params: Params = Field(description="What is to be done; its schema depends on job_type.")
+    cron: str = Field(
+        default="", max_length=256, description="5 fields, or 6 with seconds first. Alerts have a default."
+    )
+    timezone: str | None = Field(
+        default=None, max_length=64, description="IANA zone; the server's default when left out."
+    )
+    enabled: StrictBool = True
+
+
+class NewSchedule(ScheduleIn):
+    """A schedule to be made."""
+
+    id: str | None = Field(default=None, pattern=ID, description="Made from the ticker or job type when left out.")
+    user_id: str | None = Field(default=None, min_length=1, max_length=64, description="For admin keys: whose it is.")
+
+
+class AlertFields(In):
+    """The fields of an alert's definition; each may be left out where it has a default or is not to change."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"rule": "AAPL > 160", "tags": ["tech"]}]})
+
+    name: str | None = Field(default=None, max_length=200)
+    description: str | None = Field(default=None, max_length=2000)
+    symbol: str | None = Field(default=None, max_length=32)
+    timeframe: str | None = Field(default=None, max_length=8)
+    rule: str | Params | None = Field(default=None, description="An expression, or a rule tree.")
+    expression: str | None = Field(default=None, max_length=4000, description="The rule as text.")
+    condition: str | None = Field(default=None, max_length=4000, description="A short form such as price_above.")
+    threshold: float | None = None
+    rearm: str | Params | None = None
+    options: Params | None = None
+    cron: str | None = Field(default=None, max_length=256)
+    timezone: str | None = Field(default=None, max_length=64)
+    notification_channels: Annotated[list[str], BeforeValidator(_few(10))] | None = Field(default=None, max_length=10)
+    tags: Annotated[list[str], BeforeValidator(_few(20))] | None = Field(default=None, max_length=20)
+
+    def given(self) -> dict[str, Any]:
+        """What the request named, ``null`` included."""
+        own = set(AlertFields.model_fields)
+        return {name: getattr(self, name) for name in self.model_fields_set & own}
+
+    def named(self) -> dict[str, Any]:
+        """What the request gave a value."""
+        return {name: value for name, value in self.given().items() if value is not None}
+
+
+class NewAlert(AlertFields):
+    """An alert to be made: from an expression, a short form or a whole definition."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"expression": "AAPL > 150"},
+                {"symbol": "AAPL", "condition": "price_above", "threshold": 150, "notification_channels": ["log"]},
+                EXAMPLE_ALERT,
+            ]
+        }
+    )
+
+    id: str | None = Field(default=None, pattern=ID)
+    user_id: str | None = Field(default=None, min_length=1, max_length=64, description="For admin keys: whose it is.")
+    enabled: StrictBool = True
+
+
+class PauseIn(In):
+    """Why, and until when; without an end it is until resumed."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "earnings"}, {"seconds": 3600}]})
+
+    reason: str = Field(default="", max_length=500)
+    seconds: Annotated[int | None, Field(ge=1, le=366 * 86_400), BeforeValidator(_whole)] = None
+
+
+class Bar(In):
+    """One candle; ``time`` is its open, ISO with an offset."""
+
+    time: str = Field(max_length=40, examples=["2026-01-05T14:30:00Z"])
+    open: float | None = None
+    high: float | None = None
+    low: float | None = None
+    close: float | None = None
+    volume: float | None = None
+
+
+EXAMPLE_PREVIEW: JsonDict = {
+    "definition": {"expression": "AAPL > 150"},
+    "bars": [
+        {"time": "2026-01-05T14:30:00Z", "close": 149.0},
+        {"time": "2026-01-05T14:31:00Z", "close": 151.0},
+    ],
+}
+
+
+class PreviewIn(In):
+    """A definition and the bars to try it on; without bars, the newest stored ones of its ticker."""
+
+    definition: AlertFields
+    bars: Annotated[list[Bar], BeforeValidator(_few(5_000))] | None = Field(
+        default=None, min_length=1, max_length=5_000
+    )

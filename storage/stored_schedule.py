@@ -1,0 +1,103 @@
+"""A row of ``job_schedules`` as it was read, and what lists of them want."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from domain.alert import Alert, AlertState
+from domain.errors import Fault, InvalidInput
+from domain.job import Job
+from storage.tables import ScheduleRow
+
+STATE = TypeAdapter(AlertState)
+
+
+class DefinitionConflict(Exception):
+    """The row has another version than the one the change was made from."""
+
+    def __init__(self, schedule_id: str, expected: int, found: int | None) -> None:
+        self.found = found
+        now = "gone" if found is None else f"at version {found}"
+        super().__init__(f"{schedule_id} was changed meanwhile: expected version {expected}, it is {now}")
+
+
+class DuplicateAlert(Exception):
+    """A schedule with this id exists already."""
+
+    def __init__(self, schedule_id: str) -> None:
+        super().__init__(f"an alert or job with id '{schedule_id}' exists already; choose another with --id")
+
+
+@dataclass(frozen=True)
+class StoredSchedule:
+    """One row. ``schedule`` is None, and ``faults`` says why, when another program wrote what cannot be read."""
+
+    row: ScheduleRow
+    schedule: Alert | Job | None
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self.row.id
+
+    @property
+    def alert(self) -> Alert:
+        """The alert.
+
+        Raises:
+            InvalidInput: when the row is none that can be read.
+        """
+        if not isinstance(self.schedule, Alert):
+            raise InvalidInput(f"alert {self.row.id}", self.faults or [Fault("$.job_type", "is no alert")])
+        return self.schedule
+
+    @property
+    def job(self) -> Job:
+        """The job.
+
+        Raises:
+            InvalidInput: when the row is none that can be read.
+        """
+        if not isinstance(self.schedule, Job):
+            raise InvalidInput(f"schedule {self.row.id}", self.faults or [Fault("$.job_type", "is an alert")])
+        return self.schedule
+
+    def state_under(self, alert: Alert) -> AlertState | None:
+        """The alert's memory as last projected; None when there is none that is valid under its definition."""
+        kept = self.row.state
+        if not isinstance(kept, dict) or kept.get("of") != alert.definition.memory_key:
+            return None
+        try:
+            return STATE.validate_python(kept.get("memory"))
+        except ValidationError:
+            return None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.row, name)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which rows a list wants; None wants all. ``invalid`` wants only those that cannot be read, ``is_job`` no alerts."""
+
+    user_id: str | None = None
+    job_type: str | None = None
+    enabled: bool | None = None
+    status: str | None = None
+    target: str | None = None
+    invalid: bool | None = None
+    is_job: bool = False
+
+
+@dataclass(frozen=True)
+class Use:
+    """How many rows of a type a user has on one cron."""
+
+    job_type: str
+    cron: str
+    enabled: bool
+    count: int
