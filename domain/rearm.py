@@ -13,10 +13,10 @@ from domain.bar import BarSnapshot
 from domain.judgement import Truth
 
 STALE_AFTER = 3
-Step = tuple[AlertState, list[AlertEvent]]
+Transition = tuple[AlertState, list[AlertEvent]]
 
 
-def step(alert: Alert, state: AlertState, snapshot: BarSnapshot) -> Step:
+def step(alert: Alert, state: AlertState, snapshot: BarSnapshot) -> Transition:
     """The state after one closed bar, and what happened on it. A bar that is not newer changes nothing."""
     if state.status is Status.INACTIVE:
         return state, []
@@ -44,7 +44,7 @@ def step(alert: Alert, state: AlertState, snapshot: BarSnapshot) -> Step:
     return _move(alert, seen, snapshot, truth, may_fire=not fired_while_forming)
 
 
-def _move(alert: Alert, state: AlertState, snapshot: BarSnapshot, truth: bool, *, may_fire: bool) -> Step:
+def _move(alert: Alert, state: AlertState, snapshot: BarSnapshot, truth: bool, *, may_fire: bool) -> Transition:
     """One known bar through the machine; ``state`` already holds what was seen."""
     ready = truth and may_fire and state.persistence_count >= alert.definition.rearm.persistence
     if state.status is Status.ARMED:
@@ -86,7 +86,7 @@ def _released(alert: Alert, state: AlertState, snapshot: BarSnapshot, truth: Tru
     return rearm.always_released or truth is False
 
 
-def _fire(alert: Alert, state: AlertState, snapshot: BarSnapshot) -> Step:
+def _fire(alert: Alert, state: AlertState, snapshot: BarSnapshot) -> Transition:
     definition = alert.definition
     rearm, count = definition.rearm, state.trigger_count + 1
     limit = definition.options.max_triggers
@@ -113,7 +113,7 @@ def _fire(alert: Alert, state: AlertState, snapshot: BarSnapshot) -> Step:
     return fired, [new_event(alert, fired, EventKind.TRIGGERED, snapshot.bar_close, snapshot=snapshot)]
 
 
-def step_forming(alert: Alert, state: AlertState, snapshot: BarSnapshot) -> Step:
+def step_forming(alert: Alert, state: AlertState, snapshot: BarSnapshot) -> Transition:
     """The forming bar under ``evaluate_on: tick``: it may fire an ARMED alert once, and changes nothing else."""
     if state.status is not Status.ARMED or state.triggered_at == snapshot.bar_close:
         return state, []
@@ -130,7 +130,7 @@ def step_forming(alert: Alert, state: AlertState, snapshot: BarSnapshot) -> Step
     return _fire(alert, state, snapshot)
 
 
-def unknown(alert: Alert, state: AlertState, at: datetime, snapshot: BarSnapshot | None = None) -> Step:
+def unknown(alert: Alert, state: AlertState, at: datetime, snapshot: BarSnapshot | None = None) -> Transition:
     """One more judgement without data; the third in a row is told once."""
     state = replace(state, unknown_count=state.unknown_count + 1)
     if state.unknown_count != STALE_AFTER:
@@ -138,7 +138,7 @@ def unknown(alert: Alert, state: AlertState, at: datetime, snapshot: BarSnapshot
     return state, [new_event(alert, state, EventKind.DATA_STALE, at, snapshot=snapshot)]
 
 
-def expire(alert: Alert, state: AlertState, snapshot: BarSnapshot | None = None) -> Step:
+def expire(alert: Alert, state: AlertState, snapshot: BarSnapshot | None = None) -> Transition:
     """The end by the definition's ``expires_at``."""
     at = alert.definition.options.expires_at
     assert at is not None, "only an alert that expires can expire"
@@ -146,7 +146,7 @@ def expire(alert: Alert, state: AlertState, snapshot: BarSnapshot | None = None)
     return ended, [new_event(alert, ended, EventKind.EXPIRED, at, snapshot=snapshot)]
 
 
-def pause(alert: Alert, state: AlertState, at: datetime, reason: str = Reason.PAUSED, detail: str = "") -> Step:
+def pause(alert: Alert, state: AlertState, at: datetime, reason: str = Reason.PAUSED, detail: str = "") -> Transition:
     """INACTIVE until resumed. Persistence and sides are dropped; a second pause only changes the reason."""
     if state.is_over:
         return state, []
@@ -158,7 +158,7 @@ def pause(alert: Alert, state: AlertState, at: datetime, reason: str = Reason.PA
     return paused, [new_event(alert, paused, EventKind.PAUSED, at, detail=detail)]
 
 
-def resume(alert: Alert, state: AlertState, at: datetime, market_time: datetime | None = None) -> Step:
+def resume(alert: Alert, state: AlertState, at: datetime, market_time: datetime | None = None) -> Transition:
     """Back to the status before the pause; bars that closed meanwhile, by the market's time, are not evaluated."""
     if not state.is_paused:
         return state, []
@@ -169,7 +169,7 @@ def resume(alert: Alert, state: AlertState, at: datetime, market_time: datetime 
     return resumed, [new_event(alert, resumed, EventKind.RESUMED, at)]
 
 
-def updated(earlier: Alert, alert: Alert, state: AlertState, at: datetime) -> Step:
+def updated(earlier: Alert, alert: Alert, state: AlertState, at: datetime) -> Transition:
     """The state under an edited definition: fresh when the rule, ticker, timeframe or rearm changed, else kept."""
     if not alert.definition.keeps_state_of(earlier.definition):
         paused = state.is_paused

@@ -17,6 +17,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.interface import TaskQueue
 from domain import rearm
 from domain.alert import Alert, AlertEvent, AlertState, Reason, Status
+from domain.alert_memory import AlertMemory, DueTimes
+from domain.outbox import Outbox
 from domain.text import markdown
 from storage.stored_schedule import StoredSchedule
 from workflows import search_attributes
@@ -69,13 +71,8 @@ def restored(stored: StoredSchedule, now: datetime) -> AlertInput:
     snoozed = state.reason == Reason.SNOOZED and snoozed_until is not None
     if state.is_paused and not snoozed:  # its row is enabled, or it would not be started
         state, events = rearm.resume(alert, state, now)
-    return AlertInput(
-        alert=alert,
-        state=state,
-        pending=tuple(events),
-        snoozed_until=snoozed_until if snoozed else None,
-        settle_at=now,
-    )
+    due = DueTimes(look_again=now, snoozed_until=snoozed_until if snoozed else None)
+    return AlertInput(alert, AlertMemory(state=state, due=due, outbox=Outbox(events=tuple(events))))
 
 
 class TakenByOthers(Exception):
@@ -146,7 +143,7 @@ async def start_afresh(
     Raises:
         TakenByOthers: what runs under its id is not ours.
     """
-    given = AlertInput(alert=alert, state=state or AlertState())
+    given = AlertInput(alert, AlertMemory(state=state or AlertState()))
     try:
         return await _start(client, given, ours, WorkflowIDConflictPolicy.FAIL)
     except WorkflowAlreadyStartedError:
@@ -168,12 +165,12 @@ async def _start(
     stamp = (alert.version, alert.definition.digest, True)
     return await client.start_workflow(
         AlertWorkflow.run,
-        replace(given, remembered=stamp),
+        replace(given, memory=replace(given.memory, row=replace(given.memory.row, stamp=stamp))),
         id=workflow_id(alert.id),
         task_queue=TaskQueue.ALERTS,
         id_conflict_policy=conflict,
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        search_attributes=search_attributes.initial(alert, given.state.status.value),
+        search_attributes=search_attributes.initial(alert, given.memory.state.status.value),
         static_summary=summary(alert),
         static_details=static_details(alert),
         memo={**memo_of(*stamp), INSTALLATION: ours.installation, SUMMARY: summary(alert)},

@@ -4,11 +4,11 @@ Annotations are real objects, not text, here and wherever payloads are defined: 
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from domain.alert import Alert, AlertEvent, AlertState
-from domain.outbox import EvaluationRun, LateFires
+from domain.alert_memory import AlertMemory
 from domain.text import said
 
 MOST_TIME = 64
@@ -16,39 +16,14 @@ MOST_TIME = 64
 
 @dataclass(frozen=True)
 class AlertInput:
-    """Start of a run: the alert, and all that was carried over from the run before.
+    """Start of a run: the alert, and all that it remembers from the runs before.
 
-    ``pending`` events are not in SQL yet. ``unsaved_from`` is the row's version an unwritten edit was made from.
-    ``shown`` is the (status, version, last trigger) the search attributes say. ``history_limit`` is the number of
-    history events after which the workflow continues as new. ``market_lag`` is how far the market's time is behind ours.
-    ``enabled`` is the row's, and ``remembered`` the (version, hash, enabled) that the memo says. ``runs`` are not in SQL yet.
-    ``late`` fires are not told yet while the alert is ``catching_up``; ``lost`` counts what SQL will never have.
+    ``history_limit`` is the number of history events after which the workflow continues as new.
     """
 
     alert: Alert
-    state: AlertState = AlertState()
-    previous: AlertState | None = None
-    pending: tuple[AlertEvent, ...] = ()
-    recent: tuple[AlertEvent, ...] = ()
-    unsaved_from: int | None = None
-    snoozed_until: datetime | None = None
-    shown: tuple[str, int, datetime | None] | None = None
-    problem: str = ""
-    due: datetime | None = None
-    settle_at: datetime | None = None
-    settled: int = 0
-    market_lag: timedelta = timedelta(0)
-    next_close: datetime | None = None
-    reload: bool = False
+    memory: AlertMemory = field(default_factory=AlertMemory)
     history_limit: int = 1000
-    enabled: bool = True
-    remembered: tuple[int, str, bool] | None = None
-    runs: tuple[EvaluationRun, ...] = ()
-    late: LateFires | None = None
-    catching_up: bool = False
-    lost: int = 0
-    unsaved_why: str = ""
-    pause_reason: str = ""
 
 
 SUMMARY = "summary"  # in the memo, which goes along when a workflow continues as new: its static summary does not

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from temporalio.common import (
     SearchAttributeKey,
     SearchAttributePair,
@@ -12,6 +10,7 @@ from temporalio.common import (
 )
 
 from domain.alert import Alert, AlertState
+from domain.alert_memory import Shown
 
 ALERT_STATUS = SearchAttributeKey.for_keyword("AlertStatus")
 ALERT_SYMBOL = SearchAttributeKey.for_keyword("AlertSymbol")
@@ -47,15 +46,14 @@ def initial(alert: Alert, status: str) -> TypedSearchAttributes:
     )
 
 
-def changed(alert: Alert, state: AlertState, shown: tuple[str, int, datetime | None]) -> list[SearchAttributeUpdate]:  # type: ignore[type-arg]
-    """Updates for what differs from ``shown``, the (status, version, last trigger) published last."""
-    status, version, triggered_at = shown
+def changed(alert: Alert, state: AlertState, shown: Shown) -> list[SearchAttributeUpdate]:  # type: ignore[type-arg]
+    """Updates for what differs from ``shown``, which was published last."""
     updates: list[SearchAttributeUpdate] = []  # type: ignore[type-arg]
-    if state.status.value != status:
+    if state.status.value != shown.status:
         updates.append(ALERT_STATUS.value_set(state.status.value))
-    if state.triggered_at is not None and state.triggered_at != triggered_at:
+    if state.triggered_at is not None and state.triggered_at != shown.triggered_at:
         updates.append(ALERT_LAST_TRIGGERED_AT.value_set(state.triggered_at))
-    if alert.version != version:
+    if alert.version != shown.version:
         definition = alert.definition
         updates.append(ALERT_SYMBOL.value_set(definition.symbol))
         updates.append(ALERT_TIMEFRAME.value_set(definition.timeframe))

@@ -23,6 +23,7 @@ from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 
 from activities.interface import Freshness
 from domain.alert import Alert, AlertState
+from domain.alert_memory import AlertMemory
 from tests.conftest import make_alert, start_dev_server
 from tests.histories.jobs import OFFICES, history_of
 from tests.workflows.support import World, serving, start
@@ -266,7 +267,7 @@ async def record(client: Client, scenario: Scenario) -> None:
     alert = make_alert(scenario.definition, id=scenario.name)
     scenario.world.rows[alert.id] = alert
     async with serving(client, scenario.world):
-        given = AlertInput(alert=alert, state=scenario.state, history_limit=scenario.history_limit)
+        given = AlertInput(alert, AlertMemory(state=scenario.state), scenario.history_limit)
         handle = await start(client, given)
         await scenario.drive(handle, scenario.world)
         history = await client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id).fetch_history()

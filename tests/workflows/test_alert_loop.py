@@ -9,13 +9,13 @@ import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from activities.interface import Freshness
-from domain.alert import AlertEvent, AlertState, EventKind, Status
+from domain.alert import Alert, AlertEvent, AlertState, EventKind, Reason, Status
 from domain.bar import BarSnapshot
 from domain.rearm import step
 from tests.conftest import make_alert
 from tests.workflows.support import World, serving, start
 from workflows.alert import AlertWorkflow
-from workflows.messages import AlertInput
+from workflows.messages import AlertInput, DefinitionChanged, SnoozeRequest
 
 # This server stops skipping time when a parent ends or continues as new while its abandoned child runs.
 SILENT: dict[str, object] = {"notification_channels": []}
@@ -187,3 +187,47 @@ async def test_a_silent_move_reaches_the_lists_too(time_skipping: WorkflowEnviro
 def test_status_names_are_the_contract() -> None:
     assert [status.value for status in Status] == ["ARMED", "TRIGGERED", "COOLDOWN", "INACTIVE"]
     assert AlertEvent.__dataclass_fields__
+
+
+async def test_a_move_without_an_event_reaches_sql_when_the_database_is_back(
+    time_skipping: WorkflowEnvironment,
+) -> None:
+    """Of an alert that is snoozed, disabling the row makes no event; SQL must not show it as snoozed for that."""
+    world = World(price=lambda at: 99.0)
+    alert = make_alert({"symbol": "X", "rule": "close > 100", **SILENT}, id="silent")
+    world.rows[alert.id] = alert
+    async with serving(time_skipping.client, world):
+        handle = await start(time_skipping.client, alert)
+        await handle.signal(AlertWorkflow.snooze, SnoozeRequest(seconds=86_400))
+        while world.projection is None or world.projection.reason != Reason.SNOOZED:
+            await time_skipping.sleep(timedelta(seconds=5))
+        world.database_down = True
+        newer = world.rows[alert.id].version + 1
+        world.rows[alert.id] = Alert(id=alert.id, version=newer, definition=alert.definition)
+        world.disabled.add(alert.id)
+        await handle.signal(AlertWorkflow.definition_changed, DefinitionChanged(newer))
+        await time_skipping.sleep(timedelta(minutes=5))
+        assert (await handle.query(AlertWorkflow.state_query)).state.reason == Reason.PAUSED
+        world.database_down = False
+        await time_skipping.sleep(timedelta(minutes=2))
+        await handle.cancel()
+    assert world.projection.reason == Reason.PAUSED
+
+
+async def test_a_pauses_reason_is_kept_until_its_row_can_be_read(time_skipping: WorkflowEnvironment) -> None:
+    """Over any number of runs of the workflow."""
+    world = World(price=lambda at: 99.0)
+    alert = make_alert({"symbol": "X", "rule": "close > 100", **SILENT}, id="why")
+    world.rows[alert.id] = Alert(id=alert.id, version=2, definition=alert.definition)
+    world.disabled.add(alert.id)
+    world.store_down = True
+    async with serving(time_skipping.client, world):
+        handle = await start(time_skipping.client, AlertInput(alert=alert, history_limit=15))
+        await handle.signal(AlertWorkflow.definition_changed, DefinitionChanged(2, "earnings today"))
+        await time_skipping.sleep(timedelta(minutes=8))
+        assert (await handle.describe()).run_id != handle.first_execution_run_id
+        world.store_down = False
+        await time_skipping.sleep(timedelta(minutes=3))
+        await handle.cancel()
+    (paused,) = [event for event in world.events.values() if event.kind is EventKind.PAUSED]
+    assert paused.detail == "earnings today"

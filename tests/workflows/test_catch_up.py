@@ -19,6 +19,7 @@ from activities.interface import TaskQueue
 from activities.market_data.failover import MarketData
 from activities.market_data.vendors.adapters.simulated import SimulatedMarket
 from domain.alert import AlertState
+from domain.alert_memory import AlertMemory
 from storage.database import Database
 from tests.conftest import make_alert
 from tests.workflows.support import World, serving, start
@@ -98,7 +99,7 @@ async def test_a_long_catch_up_is_bounded_in_bytes(
         await work.schedules.add(alert, NOW)
     async with really_serving(client, database):
         state = AlertState(last_bar_close=NOW - timedelta(seconds=bars))
-        handle = await start(client, AlertInput(alert=alert, state=state))
+        handle = await start(client, AlertInput(alert, AlertMemory(state=state)))
 
         async def caught_up() -> bool:
             running = client.get_workflow_handle(handle.id)
@@ -122,7 +123,7 @@ async def test_every_bar_of_a_catch_up_has_its_run_and_one_notice_tells_of_all_f
     definition = {"symbol": "X", "timeframe": "1s", "rule": "close > 100", "cron": "0 0 1 1 *", "rearm": "simple"}
     alert = make_alert({**definition, "options": {"record": "all"}}, id="every-bar")
     async with serving(dev_server.client, world):
-        handle = await start(dev_server.client, AlertInput(alert=alert, state=AlertState(last_bar_close=away)))
+        handle = await start(dev_server.client, AlertInput(alert, AlertMemory(state=AlertState(last_bar_close=away))))
         await handle.execute_update(AlertWorkflow.evaluate_now)  # a slice is enough for the answer
         await eventually(lambda: _is(lambda: world.recorded.count("late") > 0), 60)
         await handle.cancel()
@@ -142,7 +143,7 @@ async def test_what_the_database_lacks_for_long_is_bounded_and_told(dev_server: 
     alert = make_alert({**definition, "notification_channels": []}, id="without-database")
     world.rows[alert.id] = alert
     async with serving(dev_server.client, world):
-        handle = await start(dev_server.client, AlertInput(alert=alert, state=AlertState(last_bar_close=away)))
+        handle = await start(dev_server.client, AlertInput(alert, AlertMemory(state=AlertState(last_bar_close=away))))
         await handle.execute_update(AlertWorkflow.evaluate_now)
 
         async def is_through() -> bool:

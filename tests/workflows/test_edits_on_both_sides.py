@@ -12,6 +12,7 @@ from temporalio.testing import WorkflowEnvironment
 from activities.events import EventStore
 from activities.interface import Freshness, SaveInput
 from domain.alert import Alert, AlertState, EventKind
+from domain.alert_memory import AlertMemory
 from domain.definition import edited
 from starter.registration import restored
 from storage.database import Database
@@ -162,7 +163,7 @@ async def test_a_worker_whose_clock_is_behind_looks_again_in_seconds(dev_server:
     async with serving(dev_server.client, world):
         world.clock_behind = timedelta(seconds=1.5)
         memory = AlertState(last_bar_close=datetime.now(UTC).replace(microsecond=0))
-        handle = await start(dev_server.client, AlertInput(alert=alert, state=memory))
+        handle = await start(dev_server.client, AlertInput(alert, AlertMemory(state=memory)))
         await handle.execute_update(AlertWorkflow.evaluate_now)
         assert not world.recorded
         await eventually(lambda: _is(lambda: "triggered" in world.recorded))

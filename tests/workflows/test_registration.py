@@ -79,22 +79,25 @@ def test_what_sql_remembers_is_restored() -> None:
         sides={"0": Side.ABOVE},
         persistence_count=2,
     )
-    assert registration.restored(stored(alert, cooling), START).state == cooling
+    assert registration.restored(stored(alert, cooling), START).memory.state == cooling
     renamed = Alert(id=alert.id, version=2, definition=edited(alert.definition, {"name": "other"}))
-    assert registration.restored(stored(renamed, cooling), START).state == cooling
+    assert registration.restored(stored(renamed, cooling), START).memory.state == cooling
     other = make_alert("X > 2")
-    assert registration.restored(StoredSchedule(stored(alert, cooling).row, other), START).state == AlertState()
+    assert registration.restored(StoredSchedule(stored(alert, cooling).row, other), START).memory.state == AlertState()
 
 
 def test_a_pause_is_over_when_its_row_is_enabled_and_a_snooze_goes_on() -> None:
     alert, until = make_alert("X > 1"), START + timedelta(hours=1)
     paused = AlertState(status=Status.INACTIVE, reason=Reason.PAUSED, before_pause=Status.TRIGGERED)
     given = registration.restored(stored(alert, paused), START)
-    assert (given.state.status, [event.kind.value for event in given.pending]) == (Status.TRIGGERED, ["resumed"])
+    assert (given.memory.state.status, [event.kind.value for event in given.memory.outbox.events]) == (
+        Status.TRIGGERED,
+        ["resumed"],
+    )
     snoozed = replace(paused, reason=Reason.SNOOZED)
     given = registration.restored(stored(alert, snoozed, snoozed_until=until), START)
-    assert (given.state, given.snoozed_until) == (snoozed, until)
-    assert registration.restored(stored(alert, snoozed), START).state.status is Status.TRIGGERED
+    assert (given.memory.state, given.memory.due.snoozed_until) == (snoozed, until)
+    assert registration.restored(stored(alert, snoozed), START).memory.state.status is Status.TRIGGERED
 
 
 def test_what_is_over_stays_so_unless_an_edit_ended_that() -> None:
@@ -102,4 +105,6 @@ def test_what_is_over_stays_so_unless_an_edit_ended_that() -> None:
     spent = {"symbol": "X", "rule": "close > 1", "options": {"max_triggers": 2}}
     raised = {**spent, "options": {"max_triggers": 5}}
     for definition, status in ((spent, Status.INACTIVE), (raised, Status.ARMED)):
-        assert registration.restored(stored(make_alert(definition, version=2), done), START).state.status is status
+        assert (
+            registration.restored(stored(make_alert(definition, version=2), done), START).memory.state.status is status
+        )

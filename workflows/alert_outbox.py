@@ -1,0 +1,95 @@
+"""What an alert tells: people through deliveries, SQL of events, evaluations and its state.
+
+What cannot be written now stays in the outbox, bounded, and is tried again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities import interface
+    from activities.interface import DeliveryInput, RecordInput
+    from domain.alert_memory import Shown
+    from domain.live_alert import LiveAlert
+    from workflows import search_attributes
+    from workflows.delivery import start_delivery
+    from workflows.details import show_details
+    from workflows.failures import ACTIVITY_FAILED, let_cancellation_pass
+    from workflows.inbox import Inbox
+    from workflows.messages import SUMMARY, memo_of
+
+MOST_AT_ONCE = 500  # rows in one transaction, so that others may write in between
+MOMENT = timedelta(milliseconds=1)
+
+
+async def publish(live: LiveAlert, inbox: Inbox) -> None:
+    """Deliveries for what must be told, SQL for all of it, search attributes and details for onlookers."""
+    memory = live.memory
+    live.tell_late()
+    told, memory.to_tell = memory.to_tell, ()
+    if live.definition.notification_channels:
+        for event in told:
+            await start_delivery(DeliveryInput(live.alert, event), f"{live.definition.symbol} {event.kind.value}")
+    elif told:
+        # what SQL is told must be in the history: a worker that dies in between would forget it, and fire anew
+        await workflow.sleep(MOMENT)
+    live.next_tick(workflow.now())
+    if memory.outbox.is_behind(live.projection):
+        await _record(live)
+        inbox.woken = live.tell_lost(workflow.now()) or inbox.woken
+    _show(live)
+
+
+def _show(live: LiveAlert) -> None:
+    memory, state = live.memory, live.state
+    assert memory.shown is not None
+    updates = search_attributes.changed(live.alert, state, memory.shown)
+    if updates:
+        workflow.upsert_search_attributes(updates)
+        memory.shown = Shown(state.status.value, live.alert.version, state.triggered_at)
+    stamp = (live.alert.version, live.definition.digest, memory.row.enabled)
+    if stamp != memory.row.stamp:
+        workflow.upsert_memo({**memo_of(*stamp), SUMMARY: live.definition.name})
+        memory.row = replace(memory.row, stamp=stamp)
+    show_details(live)
+
+
+async def _record(live: LiveAlert) -> None:
+    """Writes what is pending, in batches, and what lists show of the state."""
+    while await _record_batch(live):
+        if not live.memory.outbox.is_waiting:
+            return
+
+
+async def _record_batch(live: LiveAlert) -> bool:
+    memory, state, alert, projection = live.memory, live.state, live.alert, live.projection
+    given = RecordInput(
+        alert.id,
+        alert.version,
+        memory.outbox.events[:MOST_AT_ONCE],
+        state,
+        memory.due.tick,
+        memory.outbox.runs[:MOST_AT_ONCE],
+        memory.due.snoozed_until,
+        alert.definition.memory_key,
+    )
+    try:
+        await workflow.execute_local_activity(
+            interface.RECORD,
+            given,
+            schedule_to_close_timeout=interface.LOCAL_TIMEOUT,
+            retry_policy=interface.LOCAL_RETRY,
+            summary="record",
+        )
+    except ACTIVITY_FAILED as error:
+        let_cancellation_pass(error)
+        waiting = len(memory.outbox.events)
+        workflow.logger.warning("events not recorded", extra={"action": "record", "count": waiting})
+        memory.outbox = memory.outbox.bounded()
+        return False
+    memory.outbox = memory.outbox.written(len(given.events), len(given.runs), projection)
+    return True
