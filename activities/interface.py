@@ -17,7 +17,7 @@ from domain.timeframe import Timeframe
 
 
 class TaskQueue(StrEnum):
-    """DESIGN 9: one queue for each kind of work, so that slow work never delays an alert."""
+    """One queue for each kind of work, so that slow work never delays an alert."""
 
     ALERTS = "alerts"
     MARKET_DATA = "market-data"

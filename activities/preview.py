@@ -1,4 +1,4 @@
-"""A definition over historical bars through the same ``step`` as live (R-112), fast enough for a year of minutes.
+"""A definition over historical bars through the same ``step`` as live, fast enough for a year of minutes.
 
 The rule's truth is computed over whole columns to find the bars on which anything can happen; on each of those the
 real ``step`` runs. In between only counters move, and they are set from the columns.
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from activities import indicators
 from activities.bar_table import BarTable
 from activities.market_data.calendars.calendars import Calendars
-from activities.market_data.vendors.resample import resample
-from activities.vector_judge import FALSE, TRUE, UNKNOWN, VectorJudge
+from activities.market_data.vendors.resample_table import resample
+from activities.vectorized_rule import FALSE, TRUE, UNKNOWN, VectorizedRule
 from domain.alert import Alert, AlertEvent, AlertState, Status
 from domain.bar import BarSnapshot
-from domain.judgement import Side
+from domain.compiled_rule import Side
 from domain.operand import FieldOperand, IndicatorOperand, SeriesOperand
 from domain.rearm import STALE_AFTER, step
 from domain.timeframe import Timeframe
@@ -57,7 +57,7 @@ def preview(
 
 
 def as_json(result: Preview) -> dict[str, Any]:
-    """``{"bars", "events", "final"}`` (DESIGN 9); times are datetimes."""
+    """``{"bars", "events", "final"}``; times are datetimes."""
     table, final = result.table, result.final
     return {
         "bars": len(table),
@@ -131,11 +131,10 @@ def _last_closed(values: Array, source: BarTable, table: BarTable) -> Array:
 class _Run:
     def __init__(self, alert: Alert, table: BarTable, columns: dict[str, Array], progress: Progress) -> None:
         self.alert, self.table, self.columns, self.progress = alert, table, columns, progress
-        judge = VectorJudge(alert.definition, columns)
-        self.truth = judge.truth()
-        self.sides = judge.sides
-        hysteresis = alert.definition.rearm.type == "hysteresis"
-        relaxed = judge.relaxed_truth() if hysteresis else self.truth
+        rule = VectorizedRule(alert.definition, columns)
+        self.truth = rule.truth()
+        self.sides = rule.sides
+        relaxed = rule.relaxed_truth() if alert.definition.rearm.policy.relaxed else self.truth
         self.releasing = (relaxed == FALSE) & (self.truth != UNKNOWN)
         index = np.arange(len(self.truth))
         known = self.truth != UNKNOWN
@@ -196,10 +195,10 @@ class _Run:
         return min(found)
 
     def _releases(self, state: AlertState) -> NDArray[np.int64]:
-        rearm = self.alert.definition.rearm
-        if rearm.always_released and state.status is Status.COOLDOWN:
+        policy = self.alert.definition.rearm.policy
+        if policy.always_released and state.status is Status.COOLDOWN:
             return self.known_at
-        return self.release_at if rearm.type == "hysteresis" else self.false_at
+        return self.release_at if policy.relaxed else self.false_at
 
     def _forward(self, state: AlertState, row: int, until: int) -> AlertState:
         """The state after rows in (row, until] on which only counters moved."""

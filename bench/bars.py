@@ -18,7 +18,7 @@ from typing import Any
 from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput, Freshness
 from activities.market_data.failover import MarketData
-from activities.market_data.vendors.adapters.simulated import SimulatedMarket
+from activities.market_data.vendors.local.simulated import SimulatedMarket
 from activities.market_data.vendors.provider import BarRequest, FetchedBars
 from domain.bar import Bar
 from storage.database import Database

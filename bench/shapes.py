@@ -8,7 +8,7 @@ from temporalio import activity, workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.indicators import compute
-    from activities.market_data.vendors.adapters.simulated import SimulatedMarket
+    from activities.market_data.vendors.local.simulated import SimulatedMarket
     from activities.market_data.vendors.provider import BarRequest
     from domain.expression import parse
     from domain.operand import IndicatorOperand

@@ -53,7 +53,7 @@ async def serve(shape: str) -> None:
     from temporalio.worker import UnsandboxedWorkflowRunner, Worker
     from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-    from activities.market_data.vendors.adapters.simulated import SimulatedMarket
+    from activities.market_data.vendors.local.simulated import SimulatedMarket
     from bench import shapes
     from worker.client import connect
     from worker.runner import CACHED_WORKFLOWS, build_workers, settle_memory, stop_on_signal
@@ -92,7 +92,7 @@ async def start(client: Client, shape: str, count: int) -> list[WorkflowHandle[A
     from bench import shapes
     from domain.alert import Alert
     from domain.definition import read_definition
-    from starter.registration import ensure_running
+    from starter.alert_workflows import ensure_running
 
     async def one(number: int) -> WorkflowHandle[Any, Any]:
         symbol = f"SYM{number % SYMBOLS}"

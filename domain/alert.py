@@ -7,8 +7,8 @@ from enum import StrEnum
 from functools import cached_property
 
 from domain.bar import BarSnapshot
+from domain.compiled_rule import CompiledRule, Side
 from domain.definition import AlertDefinition
-from domain.judgement import Judge, Side
 from domain.operand import Model
 from domain.text import said
 
@@ -16,7 +16,7 @@ STATE_VERSION = 1
 
 
 class Status(StrEnum):
-    """R-106."""
+    """Whether an alert may fire, has fired, rests, or is switched off."""
 
     ARMED = "ARMED"
     TRIGGERED = "TRIGGERED"
@@ -40,7 +40,7 @@ class Reason(StrEnum):
 
 
 class EventKind(StrEnum):
-    """R-113."""
+    """What may happen to an alert."""
 
     TRIGGERED = "triggered"
     REARMED = "rearmed"
@@ -63,14 +63,14 @@ class Alert(Model):
     definition: AlertDefinition
 
     @cached_property
-    def judge(self) -> Judge:
+    def compiled(self) -> CompiledRule:
         """The rule, compiled."""
-        return Judge(self.definition)
+        return CompiledRule(self.definition)
 
 
 @dataclass(frozen=True, slots=True)
 class AlertState:
-    """All that an alert remembers (DESIGN 4). Times are aware UTC.
+    """All that an alert remembers. Times are aware UTC.
 
     ``sides`` maps the number of a comparison in the rule (as text) to the side it was last seen on.
     ``unknown_count`` counts judgements without data in a row. ``before_pause`` is the status to return to.

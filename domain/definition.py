@@ -46,7 +46,7 @@ def _derived_name(symbol: str, frame: Timeframe, rule: Node) -> str:
 
 
 class Options(Model):
-    """R-109. ``lookback`` is in bars, ``jitter`` in seconds; ``expires_at`` needs an offset.
+    """What may be set beside the rule. ``lookback`` is in bars, ``jitter`` in seconds; ``expires_at`` needs an offset.
 
     ``lookback`` left out means as many bars as the rule's indicators need, at least 250.
     """

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from math import isfinite
-from typing import Any
+from typing import Any, ClassVar
 
 from domain.text import cut, printable
 
@@ -75,8 +76,30 @@ def more_than(found: int, told: int = MOST_FAULTS) -> list[Fault]:
     return [MoreFaults("$", "more faults", count=found - told)] if found > told else []
 
 
-class InvalidInput(ValueError):
+class ErrorKind(StrEnum):
+    """What sort of failure it is: command line and REST API answer by it."""
+
+    INVALID = "invalid"  # what was written cannot be used
+    NOT_FOUND = "not found"
+    DUPLICATE = "duplicate"  # the id is taken
+    STALE = "stale"  # it was changed meanwhile
+    STATE = "state"  # it is in a state in which this cannot be done
+    NOT_RUNNING = "not running"  # it is there, but its workflow is not
+    OVER_QUOTA = "over quota"
+    BUSY = "busy"  # there is too much under way; later there will be less
+    UNAVAILABLE = "unavailable"  # the database or Temporal cannot be reached now
+
+
+class ExpectedError(Exception):
+    """A failure that whoever asked can understand, and mostly mend; its text says how."""
+
+    kind: ClassVar[ErrorKind]
+
+
+class InvalidInput(ExpectedError, ValueError):
     """Something a person wrote cannot be used; ``faults`` holds the reasons in reading order, at most the first hundred."""
+
+    kind = ErrorKind.INVALID
 
     def __init__(self, what: str, faults: Iterable[Fault]) -> None:
         self.what = cut(printable(what), MOST_PATH)

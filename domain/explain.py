@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.alert import Alert, AlertEvent, AlertState, Status
-from domain.judgement import Leaf, leaf_json, truth_text
+from domain.compiled_rule import Leaf, leaf_json, truth_text
 from domain.text import markdown
 
 
@@ -24,8 +24,8 @@ def explain(alert: Alert, before: AlertState, state: AlertState) -> dict[str, An
     if snapshot is None:
         return {**answer, "truth": "UNKNOWN", "why": "no bar has been evaluated yet", "conditions": []}
     sides = dict(before.sides)
-    truth = alert.judge.truth(snapshot.values, sides)
-    leaves = alert.judge.explain(snapshot.values, before.sides)
+    truth = alert.compiled.truth(snapshot.values, sides)
+    leaves = alert.compiled.explain(snapshot.values, before.sides)
     return {
         **answer,
         "bar_close": snapshot.bar_close,

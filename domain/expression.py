@@ -1,4 +1,4 @@
-"""The text form of a rule: ``AAPL > 150``, ``rsi(14) > 70 and close > sma(50)`` (R-104).
+"""The text form of a rule: ``AAPL > 150``, ``rsi(14) > 70 and close > sma(50)``.
 
 Grammar, loosest first: ``or``, ``and``, ``not``, comparison. An operand is a number, a bar field, an indicator with
 its arguments, or a ticker (its close); ``.output``, ``@timeframe``, ``[bars back]`` and ``number *`` may be added.

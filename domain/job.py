@@ -1,4 +1,4 @@
-"""Definitions of the jobs that are no alerts: reports, screeners, data processing, notifications, backups (R-204)."""
+"""Definitions of the jobs that are no alerts: reports, screeners, data processing, notifications, backups."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from domain.cron import parse as parse_cron
 from domain.definition import CHANNEL, CHANNEL_HINT, SYMBOL, faults_of
 from domain.errors import Fault, InvalidInput
 from domain.operand import Model
-from domain.records import EVERYWHERE, Kind
 from domain.text import Line, Lines
 from domain.timeframe import Timeframe
+from domain.vendor_data import EVERYWHERE, Kind
 from domain.zones import zone
 
 
@@ -36,7 +36,7 @@ class JobType(StrEnum):
 
 
 class Limits(Model):
-    """How long a run may take and how often it is tried (R-505). ``apart`` is the pause between tries."""
+    """How long a run may take and how often it is tried. ``apart`` is the pause between tries."""
 
     timeout: timedelta
     tries: int = 1
@@ -86,7 +86,7 @@ class WithFrame(Model):
 
 
 class ReportParams(Told, WithFrame):
-    """R-502."""
+    """A report on tickers."""
 
     report_type: Literal["daily_summary", "portfolio_analysis", "performance_report"] = "daily_summary"
     symbols: Symbols
@@ -115,7 +115,7 @@ class FilterCriteria(Model):
 
 
 class ScreenerParams(Told, WithFrame):
-    """R-503. ``symbols`` are the tickers of a ``custom`` set."""
+    """A screener. ``symbols`` are the tickers of a ``custom`` set."""
 
     screener_set: Literal["custom"] = "custom"
     symbols: tuple[Symbol, ...] = Field(min_length=1, max_length=5000)
@@ -133,7 +133,7 @@ class Step(StrEnum):
 
 
 class DataProcessingParams(WithFrame):
-    """R-305, R-306. ``operation`` is the last step that is taken; nothing is stored before ``cache``."""
+    """A data job. ``operation`` is the last step that is taken; nothing is stored before ``cache``."""
 
     kind: Kind = Kind.HISTORICAL_PRICES
     operation: Literal["fetch", "normalize", "cache", "indicators"] = "cache"
@@ -184,7 +184,7 @@ class NotificationParams(Told):
 
 
 class BackupParams(Model):
-    """R-504. ``keep`` is how many backups stay."""
+    """A backup of the database. ``keep`` is how many backups stay."""
 
     keep: int = Field(default=7, ge=1, le=1000)
 

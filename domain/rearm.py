@@ -1,4 +1,4 @@
-"""The rearm machine: ``step`` is the whole of what a bar does to an alert, live and in preview (DESIGN 4).
+"""The rearm machine: ``step`` is the whole of what a bar does to an alert, live and in preview.
 
 Pure: (alert, state, snapshot) in, (state, events) out; no clock but the bar's close.
 """
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from domain.alert import Alert, AlertEvent, AlertState, EventKind, Reason, Status, new_event
 from domain.bar import BarSnapshot
-from domain.judgement import Truth
+from domain.compiled_rule import Truth
 
 STALE_AFTER = 3
 Transition = tuple[AlertState, list[AlertEvent]]
@@ -29,7 +29,7 @@ def step(alert: Alert, state: AlertState, snapshot: BarSnapshot) -> Transition:
 
     first_bar = state.last_snapshot is None
     sides = dict(state.sides)
-    truth = alert.judge.truth(snapshot.values, sides)
+    truth = alert.compiled.truth(snapshot.values, sides)
     seen = replace(state, last_bar_close=snapshot.bar_close, last_snapshot=snapshot, sides=sides)
     if truth is None:
         if first_bar:
@@ -67,7 +67,7 @@ def _move(alert: Alert, state: AlertState, snapshot: BarSnapshot, truth: bool, *
         return replace(state, status=Status.TRIGGERED, reason=Reason.COOLED_DOWN, cooldown_until=None), []
     state = replace(state, status=Status.ARMED, reason=Reason.COOLED_DOWN, cooldown_until=None, released=False)
     events = []
-    if not alert.definition.rearm.always_released:
+    if not alert.definition.rearm.policy.always_released:
         events.append(new_event(alert, state, EventKind.REARMED, snapshot.bar_close, snapshot=snapshot))
     if ready:
         state, fired = _fire(alert, state, snapshot)
@@ -77,13 +77,13 @@ def _move(alert: Alert, state: AlertState, snapshot: BarSnapshot, truth: bool, *
 
 def _released(alert: Alert, state: AlertState, snapshot: BarSnapshot, truth: Truth) -> bool:
     rearm = alert.definition.rearm
-    if rearm.type == "hysteresis":
-        return alert.judge.relaxed_truth(snapshot.values) is False
+    if rearm.policy.relaxed:
+        return alert.compiled.relaxed_truth(snapshot.values) is False
     if state.reason == Reason.ALREADY_TRUE:
         return truth is False
-    if rearm.type == "once":
+    if rearm.policy.single_shot:
         return False
-    return rearm.always_released or truth is False
+    return rearm.policy.always_released or truth is False
 
 
 def _fire(alert: Alert, state: AlertState, snapshot: BarSnapshot) -> Transition:
@@ -92,13 +92,13 @@ def _fire(alert: Alert, state: AlertState, snapshot: BarSnapshot) -> Transition:
     limit = definition.options.max_triggers
     cooldown_until = None
     reason = Reason.FIRED
-    if rearm.type == "once" or (limit is not None and count >= limit):
+    if rearm.policy.single_shot or (limit is not None and count >= limit):
         status, reason = Status.INACTIVE, Reason.DONE
     elif rearm.cooldown > 0:
         status = Status.COOLDOWN
         cooldown_until = snapshot.bar_close + timedelta(seconds=rearm.cooldown)
     else:
-        status = Status.ARMED if rearm.always_released else Status.TRIGGERED
+        status = Status.ARMED if rearm.policy.always_released else Status.TRIGGERED
     fired = replace(
         state,
         status=status,
@@ -124,7 +124,7 @@ def step_forming(alert: Alert, state: AlertState, snapshot: BarSnapshot) -> Tran
         return state, []
     if options.expires_at is not None and snapshot.bar_close >= options.expires_at:
         return state, []
-    truth = alert.judge.truth(snapshot.values, dict(state.sides))
+    truth = alert.compiled.truth(snapshot.values, dict(state.sides))
     if truth is not True or state.persistence_count + 1 < alert.definition.rearm.persistence:
         return state, []
     return _fire(alert, state, snapshot)
@@ -189,4 +189,4 @@ def still_over(alert: Alert, state: AlertState, at: datetime) -> bool:
     options = alert.definition.options
     expired = options.expires_at is not None and at >= options.expires_at
     spent = options.max_triggers is not None and state.trigger_count >= options.max_triggers
-    return expired or spent or (alert.definition.rearm.type == "once" and state.trigger_count > 0)
+    return expired or spent or (alert.definition.rearm.policy.single_shot and state.trigger_count > 0)

@@ -1,7 +1,8 @@
-"""When an alert that has fired may fire again: the ``rearm`` object of a definition (R-106)."""
+"""When an alert that has fired may fire again: the ``rearm`` object of a definition."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -10,8 +11,33 @@ from domain.operand import Model
 from domain.rule import CROSSINGS, ORDERINGS, And, Comparison, Node, Not, Or, comparisons
 
 RearmType = Literal["simple", "edge", "hysteresis", "cooldown", "persistence", "crossing", "once"]
-ALWAYS_RELEASED = ("simple", "cooldown", "crossing")
 YEAR = 366 * 86400
+
+
+@dataclass(frozen=True)
+class RearmPolicy:
+    """How a type of rearm works; the machine, the compiled rule and the preview read it, so that a new type is one row.
+
+    ``relaxed``: it is released when the rule made easier by a margin is false, else when the rule is. ``by_sides``: each
+    comparison is true only on the bar on which its two sides cross. ``always_released``: nothing has to happen before the
+    next fire but time. ``single_shot``: it fires once.
+    """
+
+    relaxed: bool = False
+    by_sides: bool = False
+    always_released: bool = False
+    single_shot: bool = False
+
+
+POLICIES: dict[RearmType, RearmPolicy] = {
+    "simple": RearmPolicy(always_released=True),
+    "edge": RearmPolicy(),
+    "hysteresis": RearmPolicy(relaxed=True),
+    "cooldown": RearmPolicy(always_released=True),
+    "persistence": RearmPolicy(),
+    "crossing": RearmPolicy(by_sides=True, always_released=True),
+    "once": RearmPolicy(single_shot=True),
+}
 
 
 class Rearm(Model):
@@ -48,18 +74,18 @@ class Rearm(Model):
         return self
 
     @property
-    def always_released(self) -> bool:
-        """Nothing has to happen before the next fire but time."""
-        return self.type in ALWAYS_RELEASED
+    def policy(self) -> RearmPolicy:
+        """How its type works."""
+        return POLICIES[self.type]
 
 
 def misfits(rearm: Rearm, rule: Node) -> list[str]:
     """Why this rearm cannot go with this rule; empty when it can."""
     leaves = comparisons(rule)
-    if rearm.type == "crossing":
+    if rearm.policy.by_sides:
         bad = [str(leaf) for leaf in leaves if leaf.op not in (*ORDERINGS, *CROSSINGS)]
         return [f"crossing reads each comparison by its two sides; '{text}' has none" for text in bad]
-    if rearm.type != "hysteresis":
+    if not rearm.policy.relaxed:
         return []
     faults = [
         f"hysteresis cannot relax '{leaf}', which is already a crossing" for leaf in leaves if leaf.op in CROSSINGS

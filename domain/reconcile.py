@@ -1,4 +1,4 @@
-"""What is to be done so that Temporal runs what the rows of ``job_schedules`` say: a pure function (DESIGN 3)."""
+"""What is to be done so that Temporal runs what the rows of ``job_schedules`` say: a pure function."""
 
 from __future__ import annotations
 

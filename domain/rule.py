@@ -1,4 +1,4 @@
-"""The rule tree: ``and`` / ``or`` / ``not`` over comparisons (R-103), and its text."""
+"""The rule tree: ``and`` / ``or`` / ``not`` over comparisons, and its text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One execution of a schedule: what was to run, when, and what came of it (R-203)."""
+"""One execution of a schedule: what was to run, when, and what came of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class RunStatus(StrEnum):
-    """R-203. MISSED is a slot outside the catch-up window."""
+    """Where a run is. MISSED is a slot outside the catch-up window."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"

@@ -1,4 +1,4 @@
-"""The use cases of alerts: written by ``starter.writing``, asked and steered through their workflows."""
+"""The use cases of alerts: written by ``starter.definition_writes``, asked and steered through their workflows."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from domain.alert import Alert, AlertEvent
 from domain.definition import edited
-from starter import writing
+from domain.errors import ErrorKind, ExpectedError
+from starter import definition_writes
 from starter.clock import now
 from starter.context import Context, NoAnswer, NotFound, answered
+from starter.definition_writes import Refused, Written
 from starter.schemas import SchemaFolder
-from starter.writing import Refused, Written
 from storage.audit import AuditEntry
 from storage.schedules import ALERT
 from storage.stored_schedule import DuplicateAlert, StoredSchedule
@@ -38,8 +39,10 @@ class Placed:
     problem: str = ""
 
 
-class AlertGone(Exception):
+class AlertGone(ExpectedError):
     """The alert's workflow is not running."""
+
+    kind = ErrorKind.NOT_RUNNING
 
     def __init__(self, alert_id: str) -> None:
         super().__init__(f"alert '{alert_id}' is not running; start it with 'alerts up'")
@@ -71,7 +74,7 @@ async def add(
     for start in range(0, len(alerts), BATCH):
         try:
             async with context.database.transaction() as work:
-                written = await writing.create(work, context.who, alerts[start : start + BATCH], now())
+                written = await definition_writes.create(work, context.who, alerts[start : start + BATCH], now())
         except (SQLAlchemyError, OSError, DuplicateAlert) as error:
             if not placed:
                 raise
@@ -106,7 +109,7 @@ async def update(context: Context, alert_id: str, changes: dict[str, Any]) -> Pl
         stored = await context.find(work, alert_id, ALERT)
         definition = edited(stored.alert.definition, changes)
         SchemaFolder(context.settings.alert_schema_dir).check_definition(definition)
-        written = await writing.edit(work, context.who, stored, definition, now())
+        written = await definition_writes.edit(work, context.who, stored, definition, now())
     if written is None:
         return Placed(stored.alert, running=True, problem="nothing changed")
     return await _placed(context, written)
@@ -126,7 +129,7 @@ async def enable(context: Context, alert_id: str, enabled: bool, reason: str = "
     """
     async with context.database.transaction() as work:
         stored = await context.find(work, alert_id, ALERT)
-        written = await writing.enable(work, context.who, stored, enabled, now(), reason)
+        written = await definition_writes.enable(work, context.who, stored, enabled, now(), reason)
     if enabled and written is None:  # enabled already, but it may be snoozed
         return await send(context, alert_id, "resume")
     problem = await context.gateway.tell(written) if written else ""
@@ -144,13 +147,13 @@ async def delete(context: Context, alert_id: str) -> bool:
     """
     async with context.database.transaction() as work:
         stored = await context.find(work, alert_id, ALERT)
-        written = await writing.remove(work, context.who, stored, now())
+        written = await definition_writes.remove(work, context.who, stored, now())
     return not await context.gateway.tell(written)
 
 
 async def _handle(context: Context, alert_id: str, *, ended: bool = False) -> WorkflowHandle[Any, Any]:
     """The workflow of an alert that has a row; raises ``NotFound``, ``AlertGone``, ``NoAnswer`` or ``TemporalUnreachable``."""
-    from starter.registration import TakenByOthers, running
+    from starter.alert_workflows import TakenByOthers, running
 
     alert_id = (await context.alert(alert_id)).id
     client = await context.gateway.client()
@@ -202,7 +205,7 @@ async def snooze(context: Context, alert_id: str, until: str, reason: str = "") 
     Raises:
         NotFound, AlertGone, NoAnswer, TemporalUnreachable.
     """
-    from starter.registration import PREFIX
+    from starter.alert_workflows import PREFIX
     from workflows.messages import SnoozeRequest
 
     handle = await _handle(context, alert_id)

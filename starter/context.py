@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from domain.errors import ErrorKind, ExpectedError
 from domain.text import cut, printable
+from starter.definition_writes import Who
 from starter.names import marked
-from starter.writing import Who
 from storage.database import Database, UnitOfWork
 from storage.stored_schedule import StoredSchedule
 from worker.settings import Settings, load_settings
@@ -25,22 +26,28 @@ MOST_NAME = 100
 T = TypeVar("T")
 
 
-class NotFound(Exception):
+class NotFound(ExpectedError):
     """Nothing has that id."""
+
+    kind = ErrorKind.NOT_FOUND
 
     def __init__(self, name: str, kind: str = "alert", see: str = "alerts list") -> None:
         super().__init__(f"there is no {kind} '{cut(printable(name[:MOST_NAME]), MOST_NAME)}'; see '{see}'")
 
 
-class NoAnswer(Exception):
+class NoAnswer(ExpectedError):
     """Temporal has the alert, but no worker answered in time."""
+
+    kind = ErrorKind.UNAVAILABLE
 
     def __init__(self, alert_id: str) -> None:
         super().__init__(f"no worker answered for alert '{alert_id}'; is 'alerts up' or 'alerts worker' running?")
 
 
-class DatabaseUnavailable(Exception):
+class DatabaseUnavailable(ExpectedError):
     """The database cannot be used."""
+
+    kind = ErrorKind.UNAVAILABLE
 
 
 class Context:

@@ -12,7 +12,7 @@ import structlog
 from domain.alert import Alert
 from domain.reconcile import Action, ActionKind
 from domain.run import Run
-from starter.writing import Written
+from starter.definition_writes import Written
 from storage.database import Database
 from worker.client import TemporalUnreachable, connect
 from worker.settings import Settings
@@ -20,7 +20,7 @@ from worker.settings import Settings
 if TYPE_CHECKING:
     from temporalio.client import Client
 
-    from starter.registration import Ownership
+    from starter.alert_workflows import Ownership
 
 TELL_SECONDS = 5.0
 CONNECT_SECONDS = 3.0
@@ -58,9 +58,9 @@ class Gateway:
 
     async def ours(self) -> Ownership:
         """What in Temporal is this database's."""
+        from starter.alert_workflows import Ownership
         from starter.clock import now
         from starter.reconciler.sweep import installation
-        from starter.registration import Ownership
 
         if self._ours is None:
             mark = await installation(self.database, now())
@@ -82,8 +82,8 @@ class Gateway:
 
     async def cancel(self, run: Run) -> str:
         """Cancels a run's workflow; empty when it was told, else why not."""
+        from starter.alert_workflows import reached
         from starter.reconciler.runs import run_workflow_id
-        from starter.registration import reached
 
         async def cancel() -> None:
             name = str(run.job_snapshot.get("workflow_id") or run_workflow_id(run.run_id))
@@ -107,14 +107,14 @@ class Gateway:
         return ""
 
     async def _tell(self, written: Written) -> None:
-        from starter import registration
+        from starter import alert_workflows
         from starter.clock import now
         from starter.reconciler.apply import Applier
 
         client = await self.client()
         if written.kind is ActionKind.CREATE and isinstance(written.schedule, Alert):
             if written.enabled:
-                await registration.start_afresh(client, written.schedule, ours=await self.ours())
+                await alert_workflows.start_afresh(client, written.schedule, ours=await self.ours())
             return
         action = Action(written.kind, written.id, written.job_type, "written", written.reason)
         await Applier(client, self.database, await self.ours(), now).apply(action)

@@ -1,4 +1,4 @@
-"""How the installation is: healthy, degraded or unhealthy, every issue with how to mend it (R-603)."""
+"""How the installation is: healthy, degraded or unhealthy, every issue with how to mend it."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ class Examiner:
             counts = await work.schedules.counts()
             invalid = await work.schedules.invalid()
             waiting = len(await work.schedules.changes(1000))
-            swept = await work.notes.get("reconciler")
+            swept = await work.reports.get("reconciler")
             stuck = len(await work.runs.running(now - timedelta(hours=1)))
             dead = await work.deliveries.dead_since(now - DAY)
             failed = await work.runs.statistics(RunFilter(status=RunStatus.FAILED, since=now - timedelta(hours=1)))

@@ -1,4 +1,4 @@
-"""Bearer API keys: made once, kept as a hash, and recognisable when they leak (R-703)."""
+"""Bearer API keys: made once, kept as a hash, and recognisable when they leak."""
 
 from __future__ import annotations
 

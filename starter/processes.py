@@ -11,9 +11,9 @@ from typing import Any
 
 from activities.market_data.vendors.provider import Provider
 from domain.alert import Alert, AlertState
+from starter.alert_workflows import start_afresh
 from starter.clock import now
 from starter.reconciler.sweep import Reconciler, ensure_schedule, installation, keep_schedule
-from starter.registration import start_afresh
 from starter.schemas import SchemaFolder
 from storage.private import make_private
 from worker.client import connect

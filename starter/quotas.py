@@ -7,6 +7,7 @@ from functools import lru_cache
 from domain.alert import Alert
 from domain.cron import CronError
 from domain.cron import parse as parse_cron
+from domain.errors import ErrorKind, ExpectedError
 from domain.job import Job
 from starter.context import Context
 from storage.database import UnitOfWork
@@ -15,12 +16,16 @@ from storage.stored_schedule import Use
 from worker.wiring import has_bars_of_seconds
 
 
-class OverQuota(Exception):
+class OverQuota(ExpectedError):
     """The user has, or asks for, more than one user may; the message says which bound it is and what sets it."""
+
+    kind = ErrorKind.OVER_QUOTA
 
 
 class TooManyRuns(OverQuota):
     """Too many runs are under way; later there will be fewer."""
+
+    kind = ErrorKind.BUSY
 
 
 async def check(work: UnitOfWork, context: Context, one: Alert | Job, *, enabled: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from domain.run import OPEN, Run, RunStatus
 from starter.clock import now
 from starter.context import Context, NotFound
-from starter.writing import Refused
+from starter.definition_writes import Refused
 from storage.audit import AuditEntry
 from storage.database import UnitOfWork
 from storage.stored_schedule import StoredSchedule

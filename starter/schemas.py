@@ -1,4 +1,4 @@
-"""Further JSON Schemas of an operator's own: ``<job_type>.v<N>.json`` in ``ALERT_SCHEMA_DIR`` (R-208).
+"""Further JSON Schemas of an operator's own: ``<job_type>.v<N>.json`` in ``ALERT_SCHEMA_DIR``.
 
 What people write must meet the product's models and, where there are such files, the newest version of theirs.
 """

@@ -1,4 +1,4 @@
-"""The default data schedules: the eight kinds with their cadence and market hours (R-305)."""
+"""The default data schedules: the eight kinds with their cadence and market hours."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.job import Job, read_job
-from domain.records import Kind
+from domain.vendor_data import Kind
 
 NEW_YORK = "America/New_York"
 

@@ -70,7 +70,7 @@ def _key(row: KeyRow) -> ApiKey:
 
 
 @dataclass(frozen=True)
-class Answer:
+class KeptAnswer:
     """What a POST was answered with. ``request_hash`` tells whether a repeat is the same request."""
 
     user_id: str
@@ -88,14 +88,14 @@ class Answers:
     def __init__(self, session: AsyncSession) -> None:
         self.session = session
 
-    async def get(self, user_id: str, key: str, since: datetime) -> Answer | None:
+    async def get(self, user_id: str, key: str, since: datetime) -> KeptAnswer | None:
         """The answer given under a key since a moment, if any."""
         row = await self.session.get(AnswerRow, (user_id, key))
         if row is None or row.created_at < since:
             return None
-        return Answer(row.user_id, row.key, row.request_hash, row.status, row.headers, row.body, row.created_at)
+        return KeptAnswer(row.user_id, row.key, row.request_hash, row.status, row.headers, row.body, row.created_at)
 
-    async def keep(self, answer: Answer) -> bool:
+    async def keep(self, answer: KeptAnswer) -> bool:
         """Keeps an answer in this transaction; False when somebody else kept one first, and then nothing can be committed."""
         self.session.add(AnswerRow(**vars(answer)))
         try:

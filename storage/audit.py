@@ -1,4 +1,4 @@
-"""Who changed what, when, from which client (R-209)."""
+"""Who changed what, when, from which client."""
 
 from __future__ import annotations
 

@@ -20,12 +20,12 @@ from storage.audit import AuditLog
 from storage.bars import Bars
 from storage.deliveries import Deliveries
 from storage.events import Events
-from storage.notes import Notes
 from storage.private import private_file, private_folder
-from storage.records import Records
+from storage.process_reports import ProcessReports
 from storage.runs import Runs
 from storage.schedules import Schedules
 from storage.types import read_json
+from storage.vendor_data import Records
 
 HEAD = "0005"
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -49,7 +49,7 @@ class UnitOfWork:
         self.audit = AuditLog(session)
         self.keys = ApiKeys(session)
         self.answers = Answers(session)
-        self.notes = Notes(session)
+        self.reports = ProcessReports(session)
         self.records = Records(session)
 
     async def never_before(self, these: Sequence[Alert | Job]) -> list[Alert | Job]:

@@ -133,7 +133,7 @@ class Runs:
         return int(await self.session.scalar(statement) or 0)
 
     async def statistics(self, wanted: RunFilter) -> list[RunCount]:
-        """Counts and mean durations by job type and status (R-207)."""
+        """Counts and mean durations by job type and status."""
         if self.session.get_bind().dialect.name == "postgresql":
             seconds: Any = func.extract("epoch", RunRow.finished_at - RunRow.started_at)
         else:

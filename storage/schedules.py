@@ -17,7 +17,7 @@ from domain.alert import Alert, AlertState, Reason, Status
 from domain.errors import Fault, InvalidInput
 from domain.job import Job, JobType
 from domain.reconcile import Row
-from storage.reading import columns, job_type, read_row
+from storage.row_mapping import columns, job_type, read_row
 from storage.stored_schedule import STATE, DefinitionConflict, DuplicateAlert, Filter, StoredSchedule, Use
 from storage.tables import ChangeRow, ScheduleRow
 from storage.types import OddNumber

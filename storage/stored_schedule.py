@@ -8,15 +8,17 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from domain.alert import Alert, AlertState
-from domain.errors import Fault, InvalidInput
+from domain.errors import ErrorKind, ExpectedError, Fault, InvalidInput
 from domain.job import Job
 from storage.tables import ScheduleRow
 
 STATE = TypeAdapter(AlertState)
 
 
-class DefinitionConflict(Exception):
+class DefinitionConflict(ExpectedError):
     """The row has another version than the one the change was made from."""
+
+    kind = ErrorKind.STALE
 
     def __init__(self, schedule_id: str, expected: int, found: int | None) -> None:
         self.found = found
@@ -24,8 +26,10 @@ class DefinitionConflict(Exception):
         super().__init__(f"{schedule_id} was changed meanwhile: expected version {expected}, it is {now}")
 
 
-class DuplicateAlert(Exception):
+class DuplicateAlert(ExpectedError):
     """A schedule with this id exists already."""
+
+    kind = ErrorKind.DUPLICATE
 
     def __init__(self, schedule_id: str) -> None:
         super().__init__(f"an alert or job with id '{schedule_id}' exists already; choose another with --id")

@@ -32,7 +32,7 @@ class Base(DeclarativeBase):
 
 
 class ScheduleRow(Base):
-    """``job_schedules``: one definition a row (R-202). Any program may write the first group; triggers see to the rest.
+    """``job_schedules``: one definition a row. Any program may write the first group; triggers see to the rest.
 
     ``definition_hash`` is NULL while a row another program wrote waits to be read; ``errors`` says why one cannot be. The last
     group is a projection of the workflow's state.
@@ -85,7 +85,7 @@ class ChangeRow(Base):
 
 
 class RunRow(Base):
-    """``job_schedule_runs``: one execution a row (R-203), one for each (schedule, slot)."""
+    """``job_schedule_runs``: one execution a row, one for each (schedule, slot)."""
 
     __tablename__ = "job_schedule_runs"
     __table_args__ = (
@@ -115,7 +115,7 @@ class RunRow(Base):
 
 
 class AuditRow(Base):
-    """``audit_log``: who changed what, when, from which client (R-209)."""
+    """``audit_log``: who changed what, when, from which client."""
 
     __tablename__ = "audit_log"
     __table_args__ = (Index("ix_audit_log_object", "object_id", "id"), Index("ix_audit_log_at", "at"))
@@ -132,7 +132,7 @@ class AuditRow(Base):
 
 
 class KeyRow(Base):
-    """``api_keys``: bearer keys, only their hash (R-703)."""
+    """``api_keys``: bearer keys, only their hash."""
 
     __tablename__ = "api_keys"
     __table_args__ = (Index("ix_api_keys_user", "user_id"),)
@@ -173,7 +173,7 @@ class NoteRow(Base):
 
 
 class EventRow(Base):
-    """``alert_events``: what happened to alerts (R-113). The id is the event's hash, so a repeat is no second row."""
+    """``alert_events``: what happened to alerts. The id is the event's hash, so a repeat is no second row."""
 
     __tablename__ = "alert_events"
     __table_args__ = (Index("ix_alert_events_alert_at", "alert_id", "at"), Index("ix_alert_events_at", "at"))
@@ -197,7 +197,7 @@ class EventRow(Base):
 
 
 class BarRow(Base):
-    """``bars``: closed candles as vendors gave them (R-303). Prices are NULL where the vendor had none."""
+    """``bars``: closed candles as vendors gave them. Prices are NULL where the vendor had none."""
 
     __tablename__ = "bars"
 
@@ -215,7 +215,7 @@ class BarRow(Base):
 
 
 class DeliveryRow(Base):
-    """``deliveries``: one row an (event or run, channel), its rendered text, and how its attempts went (R-402)."""
+    """``deliveries``: one row an (event or run, channel), its rendered text, and how its attempts went."""
 
     __tablename__ = "deliveries"
     __table_args__ = (

@@ -9,12 +9,15 @@ from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
+from domain.errors import ErrorKind, ExpectedError
 from worker.converter import DATA_CONVERTER
 from worker.settings import Settings
 
 
-class TemporalUnreachable(Exception):
+class TemporalUnreachable(ExpectedError):
     """No Temporal server answers."""
+
+    kind = ErrorKind.UNAVAILABLE
 
     def __init__(self, target: str) -> None:
         self.target = target

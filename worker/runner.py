@@ -112,8 +112,8 @@ async def tell_of_providers(services: Services) -> None:
         note = {"providers": states(services.market.providers)}
         try:
             async with services.database.transaction() as work:
-                await work.notes.put(f"{NOTE}{services.identity}"[:64], now, note)
-                await work.notes.forget(NOTE, now - timedelta(days=1))
+                await work.reports.put(f"{NOTE}{services.identity}"[:64], now, note)
+                await work.reports.forget(NOTE, now - timedelta(days=1))
         except Exception as error:  # the database may be away; alerts go on
             log.debug("providers not told of", action="tell_of_providers", error=type(error).__name__)
         await asyncio.sleep(TELL_SECONDS)

@@ -19,8 +19,8 @@ from activities.jobs.on_bars import OnBars
 from activities.jobs.runner import JobRunner
 from activities.market_data.calendars.calendars import Calendars
 from activities.market_data.failover import MarketData
-from activities.market_data.vendors.adapters.csv_file import CsvFolder
-from activities.market_data.vendors.adapters.simulated import SimulatedMarket
+from activities.market_data.vendors.local.csv_file import CsvFolder
+from activities.market_data.vendors.local.simulated import SimulatedMarket
 from activities.market_data.vendors.provider import Provider
 from activities.notifications.channel import Channel
 from activities.notifications.delivery import Notifier

@@ -1,4 +1,4 @@
-"""DeliveryWorkflow: an event or a run's result told by every channel, each with its own retries (R-402)."""
+"""DeliveryWorkflow: an event or a run's result told by every channel, each with its own retries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The workflows of jobs: one run from its slot to its end, with the limits of its type (R-501, R-505)."""
+"""The workflows of jobs: one run from its slot to its end, with the limits of its type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people and programs may send to an alert workflow, and what it answers: flat JSON (R-110).
+"""What people and programs may send to an alert workflow, and what it answers: flat JSON.
 
 Annotations are real objects, not text, here and wherever payloads are defined: the sandbox could not resolve them.
 """
@@ -30,7 +30,7 @@ SUMMARY = "summary"  # in the memo, which goes along when a workflow continues a
 
 
 def memo_of(version: int, digest: str, enabled: bool) -> dict[str, Any]:
-    """What the memo says of the definition a workflow has, for the reconciler to compare with the row (DESIGN 3)."""
+    """What the memo says of the definition a workflow has, for the reconciler to compare with the row."""
     return {"definition": {"version": version, "hash": digest, "enabled": enabled}}
 
 

@@ -1,4 +1,4 @@
-"""The search attributes of R-111, by which the Web UI and the ``temporal`` CLI find alerts."""
+"""The search attributes, by which the Web UI and the ``temporal`` CLI find alerts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A verified copy of the database, and no more copies than are wanted (R-504)."""
+"""A verified copy of the database, and no more copies than are wanted."""
 
 from __future__ import annotations
 

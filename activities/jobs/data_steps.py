@@ -1,4 +1,4 @@
-"""Data jobs (R-305, R-306): fetch, normalize, cache and indicators, one step after the other, each ticker on its own.
+"""Data jobs: fetch, normalize, cache and indicators, one step after the other, each ticker on its own.
 
 What a step has made of a ticker stands in ``data_stage`` until the run ends: a repeated step goes on where it was cut off, one
 ticker's failure stops no other, and no market data goes through Temporal's history.
@@ -27,10 +27,10 @@ from activities.market_data.vendors.errors import ProviderError, ProviderRefused
 from activities.market_data.vendors.provider import BarRequest, DataRequest, Provider
 from domain.bar import FIELDS, Bar
 from domain.job import LIMITS, DataProcessingParams, JobType, Step
-from domain.records import RECORDS, Kind, Quote, Record
 from domain.timeframe import DAILY
+from domain.vendor_data import RECORDS, Kind, Quote, Record
 from storage.database import Database
-from storage.records import Staged
+from storage.vendor_data import Staged
 
 LOOKBACK = 250
 PATIENCE = timedelta(minutes=2)
@@ -193,7 +193,7 @@ class DataSteps:
         raise min([one for one in problems if not isinstance(one, ProviderRefused)] or problems, key=_wait)
 
     async def _with_retries(self, provider: Provider, params: DataProcessingParams, symbol: str, now: datetime) -> Any:
-        """Two retries (R-302). A vendor whose circuit will close within the step's time is waited for."""
+        """Two retries. A vendor whose circuit will close within the step's time is waited for."""
         for attempt in range(self.market.retries + 1):
             try:
                 return await self._ask(provider, params, symbol, now)

@@ -31,7 +31,7 @@ class OnBars:
         self.clock = clock
 
     async def report(self, task: Task) -> Done:
-        """R-502: the newest closed bar of each ticker and its changes over several periods, told by the job's channels."""
+        """The newest closed bar of each ticker and its changes over several periods, told by the job's channels."""
         params: ReportParams = task.job.params
         keys = ("open", "high", "low", "close", "volume", *PERIODS.values())
         rows, failed = await self._each(params.symbols, params.timeframe, keys)
@@ -45,7 +45,7 @@ class OnBars:
         return Done(result, Notice(params.notification_channels, title, text, "report"))
 
     async def screen(self, task: Task) -> Done:
-        """R-503: the tickers that meet every criterion, those with most volume first."""
+        """The tickers that meet every criterion, those with most volume first."""
         params: ScreenerParams = task.job.params
         criteria = params.filter_criteria
         conditions = [f"({text})" for text in criteria.conditions]
@@ -60,7 +60,7 @@ class OnBars:
         found = [
             {"symbol": symbol, "values": values}
             for symbol, values in rows.items()
-            if alert.judge.truth(values, {}) is True
+            if alert.compiled.truth(values, {}) is True
         ]
         found.sort(key=lambda one: one["values"].get("volume") or 0.0, reverse=True)  # type: ignore[attr-defined]
         result: dict[str, Any] = {

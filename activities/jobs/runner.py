@@ -1,4 +1,4 @@
-"""The life of a run: opened once for its slot, worked on by the executor of its type, and brought to an end (R-203)."""
+"""The life of a run: opened once for its slot, worked on by the executor of its type, and brought to an end."""
 
 from __future__ import annotations
 

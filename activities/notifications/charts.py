@@ -88,7 +88,7 @@ def _line(axes: Axes, values: np.ndarray, label: str, color: str | None = None, 
 
 def _levels(alert: Alert, price: Axes, panels: dict[str, Axes]) -> None:
     """The numbers a rule compares with, as dashed lines where they belong."""
-    for leaf in alert.judge.comparisons:
+    for leaf in alert.compiled.comparisons:
         left, *right = leaf.operands()
         if isinstance(left, int | float) or leaf.op == "change_pct":
             continue

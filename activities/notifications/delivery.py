@@ -1,4 +1,4 @@
-"""The delivery activities: open the rows, make one attempt, bury what cannot be told (DESIGN 7)."""
+"""The delivery activities: open the rows, make one attempt, bury what cannot be told."""
 
 from __future__ import annotations
 

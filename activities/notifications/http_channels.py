@@ -26,7 +26,7 @@ def utc_now() -> datetime:
 
 
 async def post(out: Outgoing, url: str, body: bytes, headers: dict[str, str]) -> None:
-    """One POST, its answer sorted: 2xx is told, 429 and 5xx may be later, any other 4xx never (R-402)."""
+    """One POST, its answer sorted: 2xx is told, 429 and 5xx may be later, any other 4xx never."""
     sent = {"Content-Type": "application/json", **headers}
     try:
         answer = await out.request("POST", url, content=body, headers=sent, only_status=True)
@@ -72,7 +72,7 @@ class WebhookChannel:
 
 
 class NotificationService:
-    """The notification service (R-401); ``via`` names the channel it should use in turn."""
+    """The notification service; ``via`` names the channel it should use in turn."""
 
     def __init__(self, base_url: str, timeout: float = 10.0, via: str | None = None) -> None:
         self.url = base_url.rstrip("/") + "/api/notify"

@@ -1,4 +1,4 @@
-"""Our cron as a union of plain calendars, the only form in which a Temporal Schedule reads it as we do (DESIGN 8).
+"""Our cron as a union of plain calendars, the only form in which a Temporal Schedule reads it as we do.
 
 Temporal ANDs the two day fields and knows no ``L``, ``W`` or ``#``; each term here is an AND, the list of them an OR. Its
 calendars skip wall times that a clock change swallows, so those that our rule makes up for are added by date.

@@ -1,1 +1,1 @@
-"""The REST API: authenticated, versioned writes on the same use cases as the command line (R-601)."""
+"""The REST API: authenticated, versioned writes on the same use cases as the command line."""

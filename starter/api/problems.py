@@ -17,13 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from domain.definition import json_path
-from domain.errors import MOST_FAULTS, Fault, InvalidInput, first, more_than
-from starter.alerts import AlertGone
-from starter.context import NoAnswer, NotFound
-from starter.quotas import OverQuota, TooManyRuns
-from starter.writing import Refused
-from storage.stored_schedule import DefinitionConflict, DuplicateAlert
-from worker.client import TemporalUnreachable
+from domain.errors import MOST_FAULTS, ErrorKind, ExpectedError, Fault, InvalidInput, first, more_than
 
 MEDIA_TYPE = "application/problem+json"
 log = structlog.get_logger(__name__)
@@ -102,26 +96,30 @@ def respond(error: ProblemError, instance: str | None = None) -> JSONResponse:
     )
 
 
+ANSWERS: dict[ErrorKind, tuple[int, str, dict[str, str]]] = {  # status, problem, headers
+    ErrorKind.INVALID: (422, "invalid-input", {}),
+    ErrorKind.NOT_FOUND: (404, "not-found", {}),
+    ErrorKind.DUPLICATE: (409, "duplicate", {}),
+    ErrorKind.STALE: (412, "precondition-failed", {}),
+    ErrorKind.STATE: (409, "conflict", {}),
+    ErrorKind.NOT_RUNNING: (409, "conflict", {}),
+    ErrorKind.OVER_QUOTA: (403, "over-quota", {}),
+    ErrorKind.BUSY: (429, "over-quota", {"Retry-After": "10"}),
+    ErrorKind.UNAVAILABLE: (503, "unavailable", {"Retry-After": "5"}),
+}
+WHOLE = (ErrorKind.OVER_QUOTA, ErrorKind.BUSY, ErrorKind.STALE)  # the others' texts name commands after a semicolon
+
+
 def translate(error: Exception) -> ProblemError | None:
     """A failure of the use cases as an answer; None for what we did not foresee."""
     if isinstance(error, ProblemError):
         return error
-    if isinstance(error, InvalidInput):
-        return ProblemError(422, "invalid-input", f"{error.what} cannot be used", error.faults)
-    if isinstance(error, NotFound):
-        return ProblemError(404, "not-found", str(error).partition(";")[0])
-    if isinstance(error, TooManyRuns):
-        return ProblemError(429, "over-quota", str(error), headers={"Retry-After": "10"})
-    if isinstance(error, OverQuota):
-        return ProblemError(403, "over-quota", str(error))
-    if isinstance(error, DuplicateAlert):
-        return ProblemError(409, "duplicate", str(error).partition(";")[0])
-    if isinstance(error, DefinitionConflict):
-        return ProblemError(412, "precondition-failed", str(error))
-    if isinstance(error, Refused | AlertGone):
-        return ProblemError(409, "conflict", str(error).partition(";")[0])
-    if isinstance(error, NoAnswer | TemporalUnreachable):
-        return ProblemError(503, "unavailable", str(error).partition(";")[0], headers={"Retry-After": "5"})
+    if isinstance(error, ExpectedError):
+        status, kind, headers = ANSWERS[error.kind]
+        if isinstance(error, InvalidInput):
+            return ProblemError(status, kind, f"{error.what} cannot be used", error.faults)
+        text = str(error) if error.kind in WHOLE else str(error).partition(";")[0]
+        return ProblemError(status, kind, text, headers=headers)
     if isinstance(error, DBAPIError) and isinstance(getattr(error.orig, "__cause__", error.orig), UnicodeError):
         return ProblemError(422, "invalid-input", "a text cannot be stored")
     if isinstance(error, PoolTimeout | SQLAlchemyError | OSError):
@@ -159,8 +157,7 @@ def install(app: FastAPI) -> None:
 
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
-    for kind in (ProblemError, InvalidInput, NotFound, DuplicateAlert, DefinitionConflict, Refused, AlertGone, NoAnswer,
-                 OverQuota, TemporalUnreachable, SQLAlchemyError, OSError):  # fmt: skip
+    for kind in (ProblemError, ExpectedError, SQLAlchemyError, OSError):
         app.add_exception_handler(kind, known)
     app.add_exception_handler(Exception, known)
 

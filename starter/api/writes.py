@@ -16,8 +16,8 @@ from domain.run import Run
 from starter.api.problems import ProblemError
 from starter.clock import now
 from starter.context import Context
-from starter.writing import Written
-from storage.access import Answer
+from starter.definition_writes import Written
+from storage.access import KeptAnswer
 from storage.database import UnitOfWork
 from storage.stored_schedule import DuplicateAlert, StoredSchedule
 
@@ -91,7 +91,7 @@ async def _once(
             outcome.cancelled,
         )
         if key is not None:
-            answer = Answer(user_id, key, digest, outcome.status, outcome.headers, outcome.body, at)
+            answer = KeptAnswer(user_id, key, digest, outcome.status, outcome.headers, outcome.body, at)
             if not await work.answers.keep(answer):
                 raise _SomebodyWasFirst
         return outcome, False

@@ -69,7 +69,7 @@ def add(
     from domain.alert import Alert
     from domain.definition import read_definition
     from starter import alerts
-    from starter.writing import new_id
+    from starter.definition_writes import new_id
 
     overrides = _fields(symbol, timeframe, name, cron, timezone, rearm, cooldown, persistence, channel, tag)
     from_file = inputs.is_file(what)

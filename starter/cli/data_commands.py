@@ -41,7 +41,7 @@ def providers(as_json: Json = False) -> None:
         made = build_providers(context.settings)
         try:
             async with context.database.transaction() as unit:
-                notes = await unit.notes.under(NOTE, now() - SEEN)
+                notes = await unit.reports.under(NOTE, now() - SEEN)
             return [_provider(context.settings, one, notes) for one in made]
         finally:
             for one in made:
@@ -282,8 +282,8 @@ def seed(
     Example: alerts schedules seed --symbols AAPL,MSFT
     """
     from starter.clock import now
+    from starter.definition_writes import Refused, create
     from starter.seeds import seeds
-    from starter.writing import Refused, create
     from worker.wiring import build_providers
 
     names = tuple(dict.fromkeys(name.strip() for name in symbols.split(",") if name.strip()))

@@ -101,8 +101,7 @@ def read_schedule(data: Any, folder: Any, timezone: str = "UTC") -> Any:
     Raises:
         InvalidInput: with every fault.
     """
-    from storage.reading import read_row
-    from storage.tables import ScheduleRow
+    from domain.schedule_draft import ScheduleDraft
 
     known = {"id", "user_id", "job_type", "name", "target", "task_params", "cron", "timezone", "enabled"}
     if not isinstance(data, dict):
@@ -118,19 +117,15 @@ def read_schedule(data: Any, folder: Any, timezone: str = "UTC") -> Any:
         faults.append(Fault("$.user_id", f"expected at most {MOST_USER} characters", data["user_id"]))
     if faults:
         raise InvalidInput("schedule", faults)
-    row = ScheduleRow(
-        id="new",
-        user_id="new",
-        job_type=data.get("job_type", ""),
-        name=data.get("name", ""),
-        target=data.get("target"),
-        task_params=data.get("task_params"),
-        cron=data.get("cron", ""),
-        timezone=data.get("timezone") or timezone,
-        version=1,
-        state_version=0,
+    draft = ScheduleDraft(
+        data.get("job_type", ""),
+        data.get("task_params"),
+        data.get("name", ""),
+        data.get("target"),
+        data.get("cron", ""),
+        data.get("timezone") or timezone,
     )
-    definition = read_row(row).definition
+    definition = draft.definition()
     folder.check_definition(definition)
     return definition
 

@@ -41,8 +41,8 @@ def demo(
     """
     if (definitions or symbol) and bars is None:
         raise InvalidInput("options", [Fault("--bars", "is needed with --symbol or definition files")])
-    from activities.market_data.vendors.adapters.csv_file import Replay
-    from activities.market_data.vendors.adapters.simulated import SimulatedMarket
+    from activities.market_data.vendors.local.csv_file import Replay
+    from activities.market_data.vendors.local.simulated import SimulatedMarket
     from starter import demo as examples
     from worker.settings import load_settings
 
@@ -76,7 +76,7 @@ def _recorded(bars: Path, timezone: str, files: list[str]) -> tuple[Any, str, li
 
 
 async def _demo(settings: Any, provider: Any, alerts: list[Any], seconds: float, as_json: bool) -> None:
-    from activities.market_data.vendors.adapters.csv_file import Replay
+    from activities.market_data.vendors.local.csv_file import Replay
     from starter.clock import now
     from starter.demo import Teller
     from starter.processes import Stack, fresh_alerts

@@ -98,8 +98,8 @@ def add(
     from domain.definition import AlertDefinition
     from domain.job import Job
     from starter.clock import now
+    from starter.definition_writes import create, new_id
     from starter.schemas import SchemaFolder
-    from starter.writing import create, new_id
 
     given = inputs.definitions_in(file)
     if id is not None and len(given) > 1:
@@ -160,8 +160,8 @@ def update(
     Example: alerts schedules update closing-report new.json
     """
     from starter.clock import now
+    from starter.definition_writes import Refused, edit
     from starter.schemas import SchemaFolder
-    from starter.writing import Refused, edit
 
     given = inputs.definitions_in(file)
     if len(given) != 1:
@@ -201,13 +201,13 @@ def disable(
 
 
 def _enable(id: str, enabled: bool, reason: str, as_json: bool) -> None:
-    from starter import writing
+    from starter import definition_writes
     from starter.clock import now
 
     async def work(context: Any) -> Any:
         async with context.database.transaction() as unit:
             stored = await context.find(unit, id)
-            written = await writing.enable(unit, context.who, stored, enabled, now(), reason)
+            written = await definition_writes.enable(unit, context.who, stored, enabled, now(), reason)
         return stored.version + (written is not None), await context.gateway.tell(written) if written else ""
 
     version, problem = run_command(work)
@@ -220,7 +220,7 @@ def delete(id: ScheduleId, as_json: Json = False) -> None:
     Example: alerts schedules delete closing-report
     """
     from starter.clock import now
-    from starter.writing import remove
+    from starter.definition_writes import remove
 
     async def work(context: Any) -> Any:
         async with context.database.transaction() as unit:

@@ -7,8 +7,19 @@ import sys
 from collections.abc import Coroutine
 from typing import Any
 
-from domain.errors import Fault, InvalidInput
-from starter.cli.output import CONFLICT, FAILED, NOT_FOUND, Failure, say
+from domain.errors import ErrorKind, ExpectedError, Fault, InvalidInput
+from starter.cli.output import CONFLICT, FAILED, NOT_ALLOWED, NOT_FOUND, Failure, say
+
+CODES = {  # invalid input has an answer of its own: every fault is printed
+    ErrorKind.NOT_FOUND: NOT_FOUND,
+    ErrorKind.DUPLICATE: CONFLICT,
+    ErrorKind.STALE: CONFLICT,
+    ErrorKind.STATE: CONFLICT,
+    ErrorKind.NOT_RUNNING: FAILED,
+    ErrorKind.OVER_QUOTA: NOT_ALLOWED,
+    ErrorKind.BUSY: NOT_ALLOWED,
+    ErrorKind.UNAVAILABLE: FAILED,
+}
 
 
 def among(value: str, known: list[Any], option: str) -> None:
@@ -55,14 +66,4 @@ def is_known(error: Exception) -> bool:
 
 def code_of(error: Exception) -> int | None:
     """The exit code of a failure that people can mend; None for any other."""
-    codes = {
-        "NotFound": NOT_FOUND,
-        "DuplicateAlert": CONFLICT,
-        "DefinitionConflict": CONFLICT,
-        "Refused": CONFLICT,
-        "AlertGone": FAILED,
-        "NoAnswer": FAILED,
-        "TemporalUnreachable": FAILED,
-        "DatabaseUnavailable": FAILED,
-    }
-    return codes.get(type(error).__name__)
+    return CODES.get(error.kind) if isinstance(error, ExpectedError) else None

@@ -21,10 +21,10 @@ from domain.alert import AlertState
 from domain.cron import next_fire
 from domain.job import Job, JobType
 from domain.reconcile import Action, ActionKind
-from starter import registration
+from starter import alert_workflows
+from starter.alert_workflows import Ownership
 from starter.reconciler.endings import may_return
 from starter.reconciler.schedules import build, running_described, schedule_id
-from starter.registration import Ownership
 from storage.audit import AuditEntry
 from storage.database import Database
 from storage.stored_schedule import DefinitionConflict, StoredSchedule
@@ -65,14 +65,14 @@ class Applier:
             await self._job(stored)
 
     async def _alert(self, action: Action, stored: StoredSchedule) -> None:
-        if action.kind is not ActionKind.CREATE and await registration.tell(
+        if action.kind is not ActionKind.CREATE and await alert_workflows.tell(
             self.client, action.id, self.ours, reason=action.note
         ):
             return
         if not stored.enabled:
             await self._remember_pause(stored)
         elif stored.state is None or await may_return(self.client, self.database, stored.id, self.clock()):
-            await registration.ensure_running(self.client, registration.restored(stored, self.clock()), self.ours)
+            await alert_workflows.ensure_running(self.client, alert_workflows.restored(stored, self.clock()), self.ours)
 
     async def _remember_pause(self, stored: StoredSchedule) -> None:
         """An alert that is disabled while nothing runs of it: the bars that close until it is enabled are not its own."""
@@ -87,7 +87,9 @@ class Applier:
         name = schedule_id(stored.job_type, job.id)
         try:
             await self.client.create_schedule(
-                name, made, memo={registration.INSTALLATION: self.ours.installation} if self.ours.installation else None
+                name,
+                made,
+                memo={alert_workflows.INSTALLATION: self.ours.installation} if self.ours.installation else None,
             )
         except ScheduleAlreadyRunningError:
             handle, _ = await self._schedule(stored.job_type, job.id)
@@ -101,7 +103,7 @@ class Applier:
         found = await handle.describe()
         made = running_described(job_type, row_id, found)
         if made is None:
-            raise registration.TakenByOthers(name, "")
+            raise alert_workflows.TakenByOthers(name, "")
         self.ours.check(name, made[1])
         return handle, found
 
@@ -142,7 +144,7 @@ class Applier:
             if await work.schedules.get(action.id, action.job_type) is not None:
                 return  # written anew meanwhile
         if action.job_type == JobType.ALERT:
-            await registration.stop_running(self.client, action.id, self.ours)
+            await alert_workflows.stop_running(self.client, action.id, self.ours)
             return
         try:
             handle, _ = await self._schedule(action.job_type, action.id)

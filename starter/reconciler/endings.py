@@ -17,7 +17,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
-from starter.registration import described
+from starter.alert_workflows import described
 from storage.audit import ENDED, AuditEntry
 from storage.database import Database
 

@@ -11,8 +11,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain.job import JobType
 from domain.reconcile import Row, Running
+from starter.alert_workflows import PREFIX, Ownership, mark_of, memo_fields, workflow_id
 from starter.reconciler.schedules import JOBS, running_described, running_of, schedule_id
-from starter.registration import PREFIX, Ownership, mark_of, memo_fields, workflow_id
 
 AT_ONCE = 20
 PAGE = 1000

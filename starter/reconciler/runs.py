@@ -1,4 +1,4 @@
-"""Care for runs: those Temporal was not told of are started, stuck ones are closed, missed slots are written down (R-207)."""
+"""Care for runs: those Temporal was not told of are started, stuck ones are closed, missed slots are written down."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def start_run(client: Client, run: Run) -> None:
         return
 
 
-class RunKeeper:
+class RunSupervisor:
     """One look at all runs that may need help."""
 
     def __init__(self, client: Client, database: Database, clock: Callable[[], datetime]) -> None:
@@ -133,7 +133,7 @@ class RunKeeper:
         """Writes a MISSED row for each slot that no run began for in time, since this was done last; a day at most."""
         now, written, after = self.clock(), 0, None
         async with self.database.transaction() as work:
-            last = await work.notes.get(MISSED_NOTE)
+            last = await work.reports.get(MISSED_NOTE)
         looked_until = max(last[0] if last else now - LOOK_BACK, now - LOOK_BACK)
         while True:
             async with self.database.transaction() as work:
@@ -149,7 +149,7 @@ class RunKeeper:
                 break
             after = (page[-1].created_at, page[-1].id)
         async with self.database.transaction() as work:
-            await work.notes.put(MISSED_NOTE, now, {"written": written})
+            await work.reports.put(MISSED_NOTE, now, {"written": written})
         return written
 
     async def _write_missed(self, stored: StoredSchedule, looked_until: datetime, now: datetime) -> int:

@@ -1,4 +1,4 @@
-"""A job's row as a Temporal Schedule: structured calendars, explicit policies, and a stamp of the definition (DESIGN 8)."""
+"""A job's row as a Temporal Schedule: structured calendars, explicit policies, and a stamp of the definition."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from domain.cron import Calendar, calendars, describe
 from domain.job import Job, JobType
 from domain.reconcile import Running
 from domain.text import markdown
-from starter.registration import mark_of, memo_fields
+from starter.alert_workflows import mark_of, memo_fields
 from workflows.search_attributes import ALERT_USER_ID, JOB_TYPE
 
 REFRESH = timedelta(days=365)  # the calendars reach two years ahead
@@ -41,7 +41,7 @@ OVERLAP = {
 
 
 def schedule_id(job_type: str, row_id: str) -> str:
-    """``<job_type>-<id>`` (DESIGN 8)."""
+    """``<job_type>-<id>``."""
     return f"{job_type}-{row_id}"
 
 

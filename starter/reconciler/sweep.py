@@ -27,10 +27,10 @@ from temporalio.service import RPCError
 from activities.interface import RECONCILE, ReconcileReport, TaskQueue
 from domain.errors import Fault, InvalidInput
 from domain.reconcile import Action, plan, summary
+from starter.alert_workflows import Ownership, TakenByOthers
 from starter.reconciler import observe
 from starter.reconciler.apply import Applier
-from starter.reconciler.runs import RunKeeper
-from starter.registration import Ownership, TakenByOthers
+from starter.reconciler.runs import RunSupervisor
 from storage.audit import AuditEntry
 from storage.database import Database, UnitOfWork
 from storage.stored_schedule import StoredSchedule
@@ -72,7 +72,7 @@ class Read:
 async def installation(database: Database, now: datetime) -> str:
     """This database's own mark on what it runs, so that another's work in the same namespace is not taken for an orphan."""
     async with database.transaction() as work:
-        return str((await work.notes.first(INSTALLATION, now, {"id": uuid.uuid4().hex[:12]}))["id"])
+        return str((await work.reports.first(INSTALLATION, now, {"id": uuid.uuid4().hex[:12]}))["id"])
 
 
 class Reconciler:
@@ -93,7 +93,7 @@ class Reconciler:
         self.ours = Ownership(mark, unmarked)
         self.check, self.clock, self.full_every = check, clock, full_every
         self.applier = Applier(client, database, self.ours, clock)
-        self.runs = RunKeeper(client, database, clock)
+        self.runs = RunSupervisor(client, database, clock)
         self._one_at_a_time = asyncio.Lock()
 
     @activity.defn(name=RECONCILE)
@@ -192,7 +192,7 @@ class Reconciler:
 
     async def _full_is_due(self) -> bool:
         async with self.database.transaction() as work:
-            last = await work.notes.get(FULL_NOTE)
+            last = await work.reports.get(FULL_NOTE)
         return last is None or self.clock() - last[0] >= max(self.full_every, FULL_FOR_ROW * int(last[1]["rows"]))
 
     async def _report(self, planned: Plan, failed: dict[str, str]) -> ReconcileReport:
@@ -201,9 +201,9 @@ class Reconciler:
             troubles = dict(list(failed.items())[:MOST_TROUBLES])
             actions = dict(summary(planned.actions))
             report = ReconcileReport(planned.full, planned.rows, actions, invalid, len(failed), troubles)
-            await work.notes.put(NOTE, self.clock(), vars(report))
+            await work.reports.put(NOTE, self.clock(), vars(report))
             if planned.full:
-                await work.notes.put(FULL_NOTE, self.clock(), vars(report))
+                await work.reports.put(FULL_NOTE, self.clock(), vars(report))
         if planned.actions or failed:
             log.info("reconciled", action="reconcile", **vars(report))
         return report

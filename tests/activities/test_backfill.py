@@ -1,4 +1,4 @@
-"""Years of days and of minutes through each vendor's paging, cut off in the middle and gone on with (R-303).
+"""Years of days and of minutes through each vendor's paging, cut off in the middle and gone on with.
 
 ``BACKFILL_DAYS`` is how many days of minutes are brought; a year takes some minutes.
 """

@@ -1,4 +1,4 @@
-"""The eight kinds, step by step, from vendors' true formats into their own tables on both databases (R-305, R-306)."""
+"""The eight kinds, step by step, from vendors' true formats into their own tables on both databases."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from activities.market_data.vendors.http_provider import HttpProvider
 from activities.market_data.vendors.provider import BarRequest, DataRequest
 from domain.errors import InvalidInput
 from domain.job import JobDefinition, JobType, read_job
-from domain.records import Kind
 from domain.run import Run, RunStatus
 from domain.timeframe import Timeframe
+from domain.vendor_data import Kind
 from storage.database import Database
 from tests.stand_ins.alpha_vantage import AlphaVantageStandIn
 from tests.stand_ins.finnhub import FinnhubStandIn

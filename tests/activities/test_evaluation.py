@@ -1,4 +1,4 @@
-"""The cheap path of a tick: every missed bar once and in order, nothing from short windows, one request for all (R-304)."""
+"""The cheap path of a tick: every missed bar once and in order, nothing from short windows, one request for all."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_the_first_look_sees_only_the_newest_closed_bar() -> None:
     assert result.snapshots[0].values == {"close": rising(NOON - timedelta(minutes=1))}
 
 
-async def test_r108_every_missed_bar_comes_once_and_in_order_over_several_batches() -> None:
+async def test_every_missed_bar_comes_once_and_in_order_over_several_batches() -> None:
     clock, after, seen = Clock(), NOON - timedelta(minutes=650), []
     evaluation = Evaluation(MarketData([Vendor()], clock=clock))
     more = True
@@ -104,7 +104,7 @@ async def test_a_flight_begun_for_less_does_not_shorten_the_others() -> None:
     assert all(s.values["rsi(14)"] is not None for s in many.snapshots)
 
 
-async def test_r304_many_alerts_on_one_symbol_cost_one_request_a_bar() -> None:
+async def test_many_alerts_on_one_symbol_cost_one_request_a_bar() -> None:
     clock, vendor = Clock(), Vendor()
     vendor.delay = 0.01
     evaluation = Evaluation(MarketData([vendor], clock=clock))
@@ -167,7 +167,7 @@ async def test_a_bar_waits_for_the_higher_bar_that_closes_with_it() -> None:
     assert result.snapshots[0].values["close@1h"] == rising(NOON - timedelta(hours=1))
 
 
-async def test_r302_the_next_provider_serves_when_the_first_fails() -> None:
+async def test_the_next_provider_serves_when_the_first_fails() -> None:
     clock, first, second = Clock(), Vendor("first"), Vendor("second")
     evaluation = Evaluation(MarketData([first, second], clock=clock))
     for error in (

@@ -1,4 +1,4 @@
-"""Token bucket, circuit breaker and failover, on a clock of their own (R-302)."""
+"""Token bucket, circuit breaker and failover, on a clock of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands between a vendor's bars and a rule: sessions, holes, lost values, jumps, corrections, the database (R-303, R-304)."""
+"""What stands between a vendor's bars and a rule: sessions, holes, lost values, jumps, corrections, the database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput, Freshness
 from activities.market_data.failover import MarketData
-from activities.market_data.vendors.adapters.csv_file import CsvFolder
+from activities.market_data.vendors.local.csv_file import CsvFolder
 from activities.market_data.vendors.provider import BarRequest, FetchedBars, Hours
 from domain.bar import Bar
 from domain.timeframe import Timeframe
@@ -53,7 +53,7 @@ async def test_an_open_market_that_is_silent_is_asked_ever_less_often_and_then_s
     assert 15 < len(vendor.requests) < 120
 
 
-async def test_r109_market_hours_only_leaves_out_bars_of_other_hours() -> None:
+async def test_market_hours_only_leaves_out_bars_of_other_hours() -> None:
     clock = Clock(datetime(2026, 11, 25, 14, 40, tzinfo=UTC))
     evaluation = Evaluation(MarketData([OnExchange()], clock=clock))
     after = datetime(2026, 11, 25, 14, 20, tzinfo=UTC)

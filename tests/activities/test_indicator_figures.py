@@ -1,4 +1,4 @@
-"""Indicators against their textbook formulas in plain Python, on bars made here (R-308)."""
+"""Indicators against their textbook formulas in plain Python, on bars made here."""
 
 from __future__ import annotations
 

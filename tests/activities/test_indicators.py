@@ -1,4 +1,4 @@
-"""Indicators agree with independent figures, and what means nothing is missing (R-105, R-308)."""
+"""Indicators agree with independent figures, and what means nothing is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions, early closes, holidays, breaks and clock changes, on real calendars (R-303, R-307)."""
+"""Sessions, early closes, holidays, breaks and clock changes, on real calendars."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Hours of a market whose vendors fail at random, in many ways at once, with restarts and two processes on one database.
 
-Whatever happens, every bar is judged once and in order, and what a rule sees is true or missing (R-303, R-304). ``MARKET_SEEDS`` is how many
+Whatever happens, every bar is judged once and in order, and what a rule sees is true or missing. ``MARKET_SEEDS`` is how many
 such days are played.
 """
 

@@ -1,4 +1,4 @@
-"""Deliveries over real HTTP on loopback: recorded once, attempts before they are made, keys that never change (R-401, R-402)."""
+"""Deliveries over real HTTP on loopback: recorded once, attempts before they are made, keys that never change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Previews jump from one bar that matters to the next; stepping every bar must give the same (R-112)."""
+"""Previews jump from one bar that matters to the next; stepping every bar must give the same."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def table(prices: list[float | None]) -> BarTable:
         max_size=60,
     ),
 )
-def test_r112_jumping_equals_stepping(
+def test_jumping_equals_stepping(
     rule: str, rearm: dict[str, Any], options: dict[str, Any], prices: list[float | None]
 ) -> None:
     try:

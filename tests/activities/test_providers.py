@@ -1,4 +1,4 @@
-"""Yahoo and Binance against local servers that speak their wire format, faults included (R-301, R-302, R-303)."""
+"""Yahoo and Binance against local servers that speak their wire format, faults included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a vendor does to its rows, the stored bars are the same, or it is said what is wrong (R-303)."""
+"""Whatever a vendor does to its rows, the stored bars are the same, or it is said what is wrong."""
 
 from __future__ import annotations
 

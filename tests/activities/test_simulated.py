@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from activities.market_data.vendors.adapters.simulated import SimulatedMarket
 from activities.market_data.vendors.errors import ProviderRefused
+from activities.market_data.vendors.local.simulated import SimulatedMarket
 from activities.market_data.vendors.provider import BarRequest
 from domain.timeframe import Timeframe
 

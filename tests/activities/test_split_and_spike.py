@@ -1,4 +1,4 @@
-"""Splits, spikes, lost and late bars, over several ticks, vendors and processes: what a rule sees stays on one price level (R-303)."""
+"""Splits, spikes, lost and late bars, over several ticks, vendors and processes: what a rule sees stays on one price level."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""1,000 alerts on 50 tickers while the first vendor fails in every way there is, one after the other (R-302, R-304, R-105).
+"""1,000 alerts on 50 tickers while the first vendor fails in every way there is, one after the other.
 
 Real HTTP on loopback, the product's cache, indicators and rearm machine; the clock is the test's.
 """

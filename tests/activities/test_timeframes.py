@@ -1,4 +1,4 @@
-"""Rules over several timeframes on an exchange: the last higher bar that had closed, early closes included (DESIGN 4)."""
+"""Rules over several timeframes on an exchange: the last higher bar that had closed, early closes included."""
 
 from __future__ import annotations
 

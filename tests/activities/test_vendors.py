@@ -1,4 +1,4 @@
-"""One contract for every vendor, against servers that speak its format: bars, faults, pages (R-301, R-302, R-303)."""
+"""One contract for every vendor, against servers that speak its format: bars, faults, pages."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 
 from activities.csv_bars import read_bars_csv
-from activities.market_data.vendors.adapters.csv_file import CsvFolder, Replay
-from activities.market_data.vendors.adapters.simulated import SimulatedMarket
 from activities.market_data.vendors.circuit_breaker import Circuit
 from activities.market_data.vendors.errors import (
     ProviderMisconfigured,
@@ -24,6 +22,8 @@ from activities.market_data.vendors.errors import (
 )
 from activities.market_data.vendors.http import VendorSettings
 from activities.market_data.vendors.http_provider import HttpProvider
+from activities.market_data.vendors.local.csv_file import CsvFolder, Replay
+from activities.market_data.vendors.local.simulated import SimulatedMarket
 from activities.market_data.vendors.provider import BarRequest, Provider
 from domain.timeframe import Timeframe
 from tests.stand_ins.alpha_vantage import AlphaVantageStandIn

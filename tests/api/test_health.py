@@ -1,4 +1,4 @@
-"""``/health``, ``/stats``, ``/healthz`` and ``/readyz``: real figures, and every issue with how to mend it (R-603)."""
+"""``/health``, ``/stats``, ``/healthz`` and ``/readyz``: real figures, and every issue with how to mend it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schedules over HTTP: every write is versioned, owned, audited, repeatable, and works without Temporal (R-601)."""
+"""Schedules over HTTP: every write is versioned, owned, audited, repeatable, and works without Temporal."""
 
 from __future__ import annotations
 

@@ -19,10 +19,10 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from domain.reconcile import plan
+from starter.alert_workflows import Ownership
 from starter.clock import now
 from starter.reconciler import observe
 from starter.reconciler.sweep import installation
-from starter.registration import Ownership
 from storage.database import Database
 from tests.e2e.processes import Home, eventually
 from tests.postgres import Cluster

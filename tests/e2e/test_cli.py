@@ -1,4 +1,4 @@
-"""The command line as people and programs use it: output, exit codes, every fault at once (DESIGN 9, R-604)."""
+"""The command line as people and programs use it: output, exit codes, every fault at once."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from activities.market_data.vendors.adapters.simulated import SimulatedMarket
+from activities.market_data.vendors.local.simulated import SimulatedMarket
 from activities.market_data.vendors.provider import BarRequest
 from domain.timeframe import Timeframe
 from storage.database import Database

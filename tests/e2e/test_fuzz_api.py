@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from activities.market_data.vendors.adapters.csv_file import CsvFolder
+from activities.market_data.vendors.local.csv_file import CsvFolder
 from starter.api.app import create_app
 from starter.gateway import Gateway
 from starter.keys import Scope

@@ -14,7 +14,7 @@ import pytest
 from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput
 from activities.market_data.failover import MarketData
-from activities.market_data.vendors.adapters.simulated import SimulatedMarket
+from activities.market_data.vendors.local.simulated import SimulatedMarket
 from activities.market_data.vendors.provider import BarRequest
 from domain.alert import Alert, AlertEvent, AlertState, EventKind
 from domain.rearm import step
@@ -68,7 +68,7 @@ async def expected_events(alert: Alert, first: datetime, last: datetime) -> list
 
 @pytest.mark.e2e
 @pytest.mark.timeout(240)
-async def test_r704_kills_lose_and_double_nothing(tmp_path: Path) -> None:
+async def test_kills_lose_and_double_nothing(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     database = Database(f"sqlite:///{home.folder / 'alerts.db'}")
     address = {"TEMPORAL_ADDRESS": f"127.0.0.1:{home.temporal_port}"}

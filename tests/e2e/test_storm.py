@@ -1,4 +1,4 @@
-"""The storm on the real server: many alerts, few tickers, the first vendor failing in another way each minute (R-302, R-304).
+"""The storm on the real server: many alerts, few tickers, the first vendor failing in another way each minute.
 
 ``STORM_ALERTS`` and ``STORM_BARS`` make it as large as one likes; every way to fail has come after 16 bars.
 """

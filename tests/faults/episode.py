@@ -81,7 +81,7 @@ async def _evidence(stack: Stack) -> list[str]:
         )
         async with stack.database.transaction() as work:
             found.append(
-                f"last sweep: {await work.notes.get('reconciler')}; changes {len(await work.schedules.changes())}"
+                f"last sweep: {await work.reports.get('reconciler')}; changes {len(await work.schedules.changes())}"
             )
     except Exception as error:
         found.append(f"no evidence: {error!r}"[:200])

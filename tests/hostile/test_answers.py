@@ -19,7 +19,7 @@ import pytest
 from activities.jobs.data_steps import clean
 from activities.market_data.vendors.errors import ProviderError
 from activities.market_data.vendors.provider import DataRequest
-from domain.records import RECORDS, Record
+from domain.vendor_data import RECORDS, Record
 from storage.database import Database
 from tests.activities.test_vendors import ALL, KEY, NOW, Pair
 from tests.hostile.catalogue import BODIES, VALUES

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from storage.database import Database
-from storage.reading import ID
+from storage.row_mapping import ID
 from storage.tables import ScheduleRow
 from tests.api.conftest import Api
 from tests.hostile.catalogue import MEGABYTE, STEERING, VALUES

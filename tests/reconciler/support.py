@@ -12,7 +12,7 @@ from sqlalchemy import text
 from temporalio.client import Client
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from activities.market_data.vendors.adapters.simulated import SimulatedMarket
+from activities.market_data.vendors.local.simulated import SimulatedMarket
 from starter.clock import now
 from starter.reconciler.sweep import Reconciler, installation
 from storage.database import Database

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from domain.alert import Alert
-from starter import alerts, registration
+from starter import alert_workflows, alerts
 from starter.context import Context
-from starter.writing import Who
+from starter.definition_writes import Who
 from storage.stored_schedule import DuplicateAlert
 from tests.conftest import make_alert
 from tests.reconciler.support import Installation
@@ -76,11 +76,11 @@ async def test_many_are_added_beside_the_reconciler(home: Installation) -> None:
 async def test_what_is_running_already_is_started_afresh_only_when_it_is_older(home: Installation) -> None:
     alert = quick(0, cron="0 0 1 1 *")
     ours = home.reconciler.ours
-    first = await registration.start_afresh(home.client, alert, None, ours)
-    again = await registration.start_afresh(home.client, alert, None, ours)
+    first = await alert_workflows.start_afresh(home.client, alert, None, ours)
+    again = await alert_workflows.start_afresh(home.client, alert, None, ours)
     assert (await again.describe()).run_id == (await first.describe()).run_id
     newer = alert.model_copy(update={"version": 2})
-    await registration.start_afresh(home.client, newer, None, ours)
+    await alert_workflows.start_afresh(home.client, newer, None, ours)
     assert (await home.client.get_workflow_handle("alert-many-0000").describe()).run_id != first.first_execution_run_id
 
 
@@ -98,7 +98,7 @@ async def test_what_comes_between_two_batches_is_told_with_what_was_added(
     home: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(alerts, "BATCH", 2)
-    create, batches = alerts.writing.create, 0
+    create, batches = alerts.definition_writes.create, 0
 
     async def failing(*arguments: Any, **options: Any) -> Any:
         nonlocal batches
@@ -107,7 +107,7 @@ async def test_what_comes_between_two_batches_is_told_with_what_was_added(
             raise OperationalError("INSERT", {}, OSError("the disk is full"))
         return await create(*arguments, **options)
 
-    monkeypatch.setattr(alerts.writing, "create", failing)
+    monkeypatch.setattr(alerts.definition_writes, "create", failing)
     with pytest.raises(alerts.PartlyAdded, match=r"2 of 5 alerts were added, then: the disk is full") as caught:
         await alerts.add(context_of(home), [quick(number, cron="0 0 1 1 *") for number in range(5)])
     assert [one.alert.id for one in caught.value.placed] == ["many-0000", "many-0001"]

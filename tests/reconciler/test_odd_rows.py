@@ -124,7 +124,7 @@ async def test_garbage_in_any_cell_stops_no_sweep(dev_server: WorkflowEnvironmen
         await home.reconciler.sweep(full=True)
         assert (await home.state("good"))["version"] == 1
         async with home.database.transaction() as work:
-            assert await work.notes.get("reconciler-full") is not None
+            assert await work.reports.get("reconciler-full") is not None
             assert await work.schedules.invalid() >= 5
     await end_all(dev_server.client)
 

@@ -1,4 +1,4 @@
-"""Rows and Temporal against a real server: whatever drifts apart is brought together again (R-205, R-206)."""
+"""Rows and Temporal against a real server: whatever drifts apart is brought together again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs that are cancelled while they run, and what the API wrote while Temporal was away (R-207, R-601)."""
+"""Runs that are cancelled while they run, and what the API wrote while Temporal was away."""
 
 from __future__ import annotations
 

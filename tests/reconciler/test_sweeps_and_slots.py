@@ -11,7 +11,7 @@ from activities.jobs.executor import Done, Task
 from domain.job import JobType
 from domain.run import RunStatus
 from starter.clock import now
-from starter.reconciler.runs import RunKeeper
+from starter.reconciler.runs import RunSupervisor
 from storage.database import Database
 from storage.runs import RunFilter
 from tests.reconciler.support import Installation
@@ -59,7 +59,7 @@ async def test_every_missed_slot_is_written(any_database: Database) -> None:
             "INSERT INTO job_schedules (id, job_type, task_params, cron) "
             "VALUES ('often', 'notification', '{\"message\": \"m\"}', '*/10 * * * * *')"
         )
-    keeper = RunKeeper(client, any_database, lambda: at + timedelta(hours=2))  # type: ignore[arg-type]
+    keeper = RunSupervisor(client, any_database, lambda: at + timedelta(hours=2))  # type: ignore[arg-type]
     written = await keeper.write_missed()
     async with any_database.transaction() as work:
         runs = await work.runs.page(RunFilter(job_id="often"), None, 1000)

@@ -21,11 +21,11 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from domain.alert import Alert
 from domain.reconcile import ActionKind
-from starter import registration
+from starter import alert_workflows
+from starter.alert_workflows import Ownership, TakenByOthers
+from starter.definition_writes import Written
 from starter.gateway import Gateway
 from starter.reconciler.apply import Applier
-from starter.registration import Ownership, TakenByOthers
-from starter.writing import Written
 from tests.conftest import START, make_alert
 from tests.reconciler.support import Installation
 from tests.reconciler.test_reconciler import _swept
@@ -131,7 +131,7 @@ async def test_a_memo_that_is_no_json_fails_no_sweep(home: Installation) -> None
     from temporalio.api.common.v1 import Memo, Payload
 
     raw = Memo(fields={"installation": Payload(metadata={"encoding": b"binary/plain"}, data=b"\xff\x00no json")})
-    assert registration.memo_fields(raw) == {}
+    assert alert_workflows.memo_fields(raw) == {}
     alert = await theirs(home, "odd", {"installation": ["a", "list"], "definition": "text"})
     await home.insert("mine")
     for full in (False, True):
@@ -145,10 +145,10 @@ async def test_registration_leaves_others_alone(home: Installation) -> None:
     handle = await theirs(home, "shared", {"installation": THEIRS.installation})
     ours = home.reconciler.ours
     for call in (
-        registration.ensure_running(home.client, alert, ours),
-        registration.start_afresh(home.client, alert, None, ours),
-        registration.tell(home.client, "shared", ours),
-        registration.stop_running(home.client, "shared", ours),
+        alert_workflows.ensure_running(home.client, alert, ours),
+        alert_workflows.start_afresh(home.client, alert, None, ours),
+        alert_workflows.tell(home.client, "shared", ours),
+        alert_workflows.stop_running(home.client, "shared", ours),
         Applier(home.client, home.database, ours, lambda: START)._delete(_deletion("shared")),
     ):
         with pytest.raises(TakenByOthers, match="another installation's"):

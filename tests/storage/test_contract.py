@@ -18,7 +18,7 @@ from domain.errors import Fault
 from domain.job import Job, read_job
 from domain.rearm import step
 from domain.run import Run, RunStatus
-from storage.access import Answer, ApiKey
+from storage.access import ApiKey, KeptAnswer
 from storage.audit import AuditEntry
 from storage.database import Database, async_url, migrate
 from storage.runs import RunFilter
@@ -422,7 +422,7 @@ async def test_runs_move_only_forward(any_database: Database) -> None:
 
 async def test_access_audit_and_notes(any_database: Database) -> None:
     key = ApiKey("k1", "u", "laptop", "0" * 64, ("read", "write"), START)
-    answer = Answer("u", "abc", "h", 201, {"etag": '"1"'}, {"id": 1}, START)
+    answer = KeptAnswer("u", "abc", "h", 201, {"etag": '"1"'}, {"id": 1}, START)
     async with any_database.transaction() as work:
         await work.keys.add(key)
         assert await work.keys.get("k1") == key
@@ -435,8 +435,8 @@ async def test_access_audit_and_notes(any_database: Database) -> None:
             ("u", "created", {"name": "n"})
         ]
         for count in (1, 2):
-            await work.notes.put("sweep", START, {"count": count})
-        assert await work.notes.get("sweep") == (START, {"count": 2})
+            await work.reports.put("sweep", START, {"count": count})
+        assert await work.reports.get("sweep") == (START, {"count": 2})
     async with any_database.transaction() as work:
         assert await work.answers.get("u", "abc", START) == answer
         assert await work.answers.get("u", "abc", START + SECOND) is None

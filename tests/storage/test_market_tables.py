@@ -1,4 +1,4 @@
-"""Bars, corrections, holes, coverage and staged steps behave alike on both databases (R-303, R-306)."""
+"""Bars, corrections, holes, coverage and staged steps behave alike on both databases."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from activities.market_data.quality.adjustment import is_readjusted
 from domain.bar import Bar
 from storage.bars import Gap, Saved
 from storage.database import Database, async_url, migrate
-from storage.records import Staged
+from storage.vendor_data import Staged
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -108,14 +108,14 @@ async def test_what_is_staged_is_found_replaced_and_cleared(store: Database) -> 
 
 async def test_notes_are_found_by_their_beginning_and_forgotten(store: Database) -> None:
     async with store.transaction() as work:
-        await work.notes.put("providers:1", NOON, {"n": 1})
-        await work.notes.put("providers:2", NOON - timedelta(days=2), {"n": 2})
-        await work.notes.put("providers_3", NOON, {"n": 3})
-        assert list(await work.notes.under("providers:", NOON - MINUTE)) == ["providers:1"]
-        await work.notes.forget("providers:", NOON - timedelta(days=1))
+        await work.reports.put("providers:1", NOON, {"n": 1})
+        await work.reports.put("providers:2", NOON - timedelta(days=2), {"n": 2})
+        await work.reports.put("providers_3", NOON, {"n": 3})
+        assert list(await work.reports.under("providers:", NOON - MINUTE)) == ["providers:1"]
+        await work.reports.forget("providers:", NOON - timedelta(days=1))
     async with store.transaction() as work:
-        assert await work.notes.get("providers:2") is None
-        assert await work.notes.get("providers_3") is not None
+        assert await work.reports.get("providers:2") is None
+        assert await work.reports.get("providers_3") is not None
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Random expressions over random zones and years against a brute-force reading of the rule (R-102).
+"""Random expressions over random zones and years against a brute-force reading of the rule.
 
 The brute force walks real time step by step, looks at the wall clock, and applies the two sentences of the rule:
 an interval job fires at each matching wall clock; a fixed job fires at the first showing of a matching wall time, and
@@ -193,13 +193,13 @@ def check(job: Job, zone_name: str, after: datetime, hours: int) -> None:
 
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(jobs, st.sampled_from(ZONES), st.datetimes(datetime(1990, 1, 1), datetime(2037, 1, 1)))
-def test_r102_any_time(job: Job, zone: str, when: datetime) -> None:
+def test_any_time(job: Job, zone: str, when: datetime) -> None:
     check(job, zone, when.replace(microsecond=0, tzinfo=UTC), hours=72)
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(everyday, st.sampled_from(ZONES), st.integers(2005, 2037), st.integers(-7200, 7200), st.integers(0, 1))
-def test_r102_around_clock_changes(job: Job, zone: str, year: int, seconds: int, which: int) -> None:
+def test_around_clock_changes(job: Job, zone: str, year: int, seconds: int, which: int) -> None:
     found = changes(ZoneInfo(zone), year)
     moment = found[which % len(found)] if found else datetime(year, 3, 8, 7, tzinfo=UTC)
     check(job, zone, moment + timedelta(seconds=seconds), hours=5)

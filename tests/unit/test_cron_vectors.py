@@ -1,4 +1,4 @@
-"""The normative cron vectors (R-102): every fire and every refusal, and the known faults of croniter."""
+"""The normative cron vectors: every fire and every refusal, and the known faults of croniter."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ INVALID = rows("cron_invalid.tsv")
 
 
 @pytest.mark.parametrize("row", VALID, ids=[row["id"] for row in VALID])
-def test_r102_fires(row: dict[str, str]) -> None:
+def test_fires(row: dict[str, str]) -> None:
     expected = [datetime.fromisoformat(text) for text in row["expected_utc_list"].split(",")]
     start = datetime.fromisoformat(row["from_utc"])
     assert next_fires(parse(row["expression"]), ZoneInfo(row["timezone"]), start, len(expected)) == expected
 
 
 @pytest.mark.parametrize("row", INVALID, ids=[row["id"] for row in INVALID])
-def test_r102_refuses(row: dict[str, str]) -> None:
+def test_refuses(row: dict[str, str]) -> None:
     expression = row["expression"].replace("\\n", "\n").replace("\\u00a0", "\u00a0")
     with pytest.raises(CronError) as caught:
         parse(expression)

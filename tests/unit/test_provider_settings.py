@@ -1,4 +1,4 @@
-"""Vendors' settings from the environment: all of it, in order, every fault at once, no key in sight (R-301)."""
+"""Vendors' settings from the environment: all of it, in order, every fault at once, no key in sight."""
 
 from __future__ import annotations
 

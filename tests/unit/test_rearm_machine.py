@@ -1,4 +1,4 @@
-"""The parts of DESIGN 4 that the vectors leave out."""
+"""The parts of the rearm rules that the vectors leave out."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from domain.alert import AlertEvent, AlertState, EventKind, Reason, Status
 from domain.bar import BarSnapshot
+from domain.compiled_rule import Side
 from domain.explain import explain
-from domain.judgement import Side
 from domain.rearm import pause, resume, step, step_forming, updated
 from tests.conftest import START, closes, make_alert
 
@@ -41,9 +41,9 @@ def test_a_bar_delivered_twice_changes_nothing() -> None:
 
 
 def test_kleene_tables() -> None:
-    both = make_alert({"symbol": "X", "rule": "close > 100 and open > 100"}).judge
-    either = make_alert({"symbol": "X", "rule": "close > 100 or open > 100"}).judge
-    negated = make_alert({"symbol": "X", "rule": "not close > 100"}).judge
+    both = make_alert({"symbol": "X", "rule": "close > 100 and open > 100"}).compiled
+    either = make_alert({"symbol": "X", "rule": "close > 100 or open > 100"}).compiled
+    negated = make_alert({"symbol": "X", "rule": "not close > 100"}).compiled
     numbers = {True: 101.0, False: 99.0, None: None}
     for a in (True, False, None):
         for b in (True, False, None):
@@ -161,7 +161,7 @@ def test_explain_names_what_is_false_or_missing() -> None:
 
 
 def test_step_is_quick_enough_to_share() -> None:
-    """DESIGN 5 wants ``step`` under 50 µs; here only that it does not grow with what has been."""
+    """``step`` should take less than 50 µs; here only that it does not grow with what has been."""
     alert = make_alert({"symbol": "X", "rule": "close crosses 100"})
     state, _ = run(alert, [99.0, 101.0] * 200)
     assert state.sides == {"0": Side.ABOVE}

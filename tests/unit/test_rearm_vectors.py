@@ -1,4 +1,4 @@
-"""The normative rearm vectors (R-106), stepped bar by bar."""
+"""The normative rearm vectors, stepped bar by bar."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row["id"] for row in ROWS])
-def test_r106(row: dict[str, str]) -> None:
+def test_every_vector(row: dict[str, str]) -> None:
     rule = f"close {row['operator']} {row['level']}"
     definition = read_definition({"symbol": "X", "rule": rule, "rearm": json.loads(row["rearm"])})
     alert, state, triggered = Alert(id="a", definition=definition), AlertState(), []

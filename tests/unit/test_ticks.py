@@ -1,4 +1,4 @@
-"""The tick an alert waits for: the first of its cron that can see a new closed bar (R-101, R-109)."""
+"""The tick an alert waits for: the first of its cron that can see a new closed bar."""
 
 from __future__ import annotations
 

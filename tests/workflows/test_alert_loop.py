@@ -1,4 +1,4 @@
-"""AlertWorkflow over long stretches of skipped time (R-101, R-107, R-108)."""
+"""AlertWorkflow over long stretches of skipped time."""
 
 from __future__ import annotations
 

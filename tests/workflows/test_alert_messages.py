@@ -1,4 +1,4 @@
-"""Signals, updates and queries, as the Web UI and the ``temporal`` CLI send them (R-110, R-206)."""
+"""Signals, updates and queries, as the Web UI and the ``temporal`` CLI send them."""
 
 from __future__ import annotations
 
@@ -252,7 +252,7 @@ async def test_the_temporal_command_steers_an_alert(dev_server: WorkflowEnvironm
 
 
 async def test_history_is_small(dev_server: WorkflowEnvironment) -> None:
-    """A quiet tick costs at most seven events (DESIGN 5 measured 7.5 with two local activities)."""
+    """A quiet tick costs at most seven events (with two local activities it was 7.5)."""
     async with serving(dev_server.client, World(price=lambda at: 1.0)):
         handle = await start(
             dev_server.client,

@@ -17,7 +17,7 @@ from activities.evaluation import Evaluation
 from activities.events import EventStore
 from activities.interface import TaskQueue
 from activities.market_data.failover import MarketData
-from activities.market_data.vendors.adapters.simulated import SimulatedMarket
+from activities.market_data.vendors.local.simulated import SimulatedMarket
 from domain.alert import AlertState
 from domain.alert_memory import AlertMemory
 from storage.database import Database

@@ -14,7 +14,7 @@ from activities.interface import Freshness, SaveInput
 from domain.alert import Alert, AlertState, EventKind
 from domain.alert_memory import AlertMemory
 from domain.definition import edited
-from starter.registration import restored
+from starter.alert_workflows import restored
 from storage.database import Database
 from tests.conftest import START, make_alert
 from tests.workflows.support import World, serving, start

@@ -1,4 +1,4 @@
-"""Bringing definitions to Temporal: started once, told of edits, ended when deleted, and never confused (DESIGN 3)."""
+"""Bringing definitions to Temporal: started once, told of edits, ended when deleted, and never confused."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.testing import WorkflowEnvironment
 
 from domain.alert import Alert, AlertState, Reason, Status
+from domain.compiled_rule import Side
 from domain.definition import edited
-from domain.judgement import Side
-from starter import registration
+from starter import alert_workflows
 from storage.stored_schedule import StoredSchedule
 from storage.tables import ScheduleRow
 from tests.conftest import START, make_alert
@@ -36,12 +36,12 @@ def quiet(id: str, rule: str = "close > 100", version: int = 1) -> Alert:
 async def test_starting_twice_is_one_alert_and_a_newer_row_is_adopted(dev_server: WorkflowEnvironment) -> None:
     world = World(price=lambda at: 101.0)
     async with serving(dev_server.client, world):
-        first = await registration.ensure_running(dev_server.client, quiet("one"))
+        first = await alert_workflows.ensure_running(dev_server.client, quiet("one"))
         await first.execute_update(AlertWorkflow.evaluate_now)
-        again = await registration.ensure_running(dev_server.client, quiet("one"))
+        again = await alert_workflows.ensure_running(dev_server.client, quiet("one"))
         assert (await again.query(AlertWorkflow.state_query)).state.trigger_count == 1
         newer = world.rows["one"] = quiet("one", "close > 200", version=2)
-        await registration.ensure_running(dev_server.client, newer)
+        await alert_workflows.ensure_running(dev_server.client, newer)
         report = await first.execute_update(AlertWorkflow.evaluate_now)
         assert (report.truth, (await first.query(AlertWorkflow.state_query)).version) == ("FALSE", 2)
         await first.cancel()
@@ -49,10 +49,10 @@ async def test_starting_twice_is_one_alert_and_a_newer_row_is_adopted(dev_server
 
 async def test_a_new_alert_never_inherits_the_workflow_of_a_deleted_one(dev_server: WorkflowEnvironment) -> None:
     async with serving(dev_server.client, World(price=lambda at: 101.0)):
-        old = await registration.start_afresh(dev_server.client, quiet("reused"))
+        old = await alert_workflows.start_afresh(dev_server.client, quiet("reused"))
         await old.execute_update(AlertWorkflow.evaluate_now)
-        await registration.stop_running(dev_server.client, "reused")
-        new = await registration.start_afresh(dev_server.client, quiet("reused", "close > 500", version=2))
+        await alert_workflows.stop_running(dev_server.client, "reused")
+        new = await alert_workflows.start_afresh(dev_server.client, quiet("reused", "close > 500", version=2))
         state = await new.query(AlertWorkflow.state_query)
         assert (state.version, state.state.trigger_count) == (2, 0)
         assert (await new.describe()).status is WorkflowExecutionStatus.RUNNING
@@ -61,10 +61,10 @@ async def test_a_new_alert_never_inherits_the_workflow_of_a_deleted_one(dev_serv
 
 async def test_telling_and_ending_say_whether_there_was_anybody(dev_server: WorkflowEnvironment) -> None:
     async with serving(dev_server.client, World()):
-        assert not await registration.stop_running(dev_server.client, "never-was")
-        assert not await registration.tell(dev_server.client, "never-was")
-        handle = await registration.start_afresh(dev_server.client, quiet("told"))
-        assert await registration.tell(dev_server.client, "told")
+        assert not await alert_workflows.stop_running(dev_server.client, "never-was")
+        assert not await alert_workflows.tell(dev_server.client, "never-was")
+        handle = await alert_workflows.start_afresh(dev_server.client, quiet("told"))
+        assert await alert_workflows.tell(dev_server.client, "told")
         await handle.cancel()
 
 
@@ -79,25 +79,27 @@ def test_what_sql_remembers_is_restored() -> None:
         sides={"0": Side.ABOVE},
         persistence_count=2,
     )
-    assert registration.restored(stored(alert, cooling), START).memory.state == cooling
+    assert alert_workflows.restored(stored(alert, cooling), START).memory.state == cooling
     renamed = Alert(id=alert.id, version=2, definition=edited(alert.definition, {"name": "other"}))
-    assert registration.restored(stored(renamed, cooling), START).memory.state == cooling
+    assert alert_workflows.restored(stored(renamed, cooling), START).memory.state == cooling
     other = make_alert("X > 2")
-    assert registration.restored(StoredSchedule(stored(alert, cooling).row, other), START).memory.state == AlertState()
+    assert (
+        alert_workflows.restored(StoredSchedule(stored(alert, cooling).row, other), START).memory.state == AlertState()
+    )
 
 
 def test_a_pause_is_over_when_its_row_is_enabled_and_a_snooze_goes_on() -> None:
     alert, until = make_alert("X > 1"), START + timedelta(hours=1)
     paused = AlertState(status=Status.INACTIVE, reason=Reason.PAUSED, before_pause=Status.TRIGGERED)
-    given = registration.restored(stored(alert, paused), START)
+    given = alert_workflows.restored(stored(alert, paused), START)
     assert (given.memory.state.status, [event.kind.value for event in given.memory.outbox.events]) == (
         Status.TRIGGERED,
         ["resumed"],
     )
     snoozed = replace(paused, reason=Reason.SNOOZED)
-    given = registration.restored(stored(alert, snoozed, snoozed_until=until), START)
+    given = alert_workflows.restored(stored(alert, snoozed, snoozed_until=until), START)
     assert (given.memory.state, given.memory.due.snoozed_until) == (snoozed, until)
-    assert registration.restored(stored(alert, snoozed), START).memory.state.status is Status.TRIGGERED
+    assert alert_workflows.restored(stored(alert, snoozed), START).memory.state.status is Status.TRIGGERED
 
 
 def test_what_is_over_stays_so_unless_an_edit_ended_that() -> None:
@@ -106,5 +108,6 @@ def test_what_is_over_stays_so_unless_an_edit_ended_that() -> None:
     raised = {**spent, "options": {"max_triggers": 5}}
     for definition, status in ((spent, Status.INACTIVE), (raised, Status.ARMED)):
         assert (
-            registration.restored(stored(make_alert(definition, version=2), done), START).memory.state.status is status
+            alert_workflows.restored(stored(make_alert(definition, version=2), done), START).memory.state.status
+            is status
         )

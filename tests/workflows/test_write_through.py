@@ -1,4 +1,4 @@
-"""What is changed through Temporal reaches the row, and what the row says reaches the workflow (R-203, R-206)."""
+"""What is changed through Temporal reaches the row, and what the row says reaches the workflow."""
 
 from __future__ import annotations
 

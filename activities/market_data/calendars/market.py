@@ -1,4 +1,4 @@
-"""When a market trades and when its bars close: one grid for markets that never close, sessions for exchanges (R-307)."""
+"""When a market trades and when its bars close: one grid for markets that never close, sessions for exchanges."""
 
 from __future__ import annotations
 

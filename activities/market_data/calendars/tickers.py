@@ -1,4 +1,4 @@
-"""Which market a ticker trades on, by the way it is written (R-307)."""
+"""Which market a ticker trades on, by the way it is written."""
 
 from __future__ import annotations
 

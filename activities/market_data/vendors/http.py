@@ -1,4 +1,4 @@
-"""One GET to a vendor, with every way it can go wrong sorted by what is to be done about it (R-302)."""
+"""One GET to a vendor, with every way it can go wrong sorted by what is to be done about it."""
 
 from __future__ import annotations
 

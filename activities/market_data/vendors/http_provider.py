@@ -15,8 +15,8 @@ from activities.market_data.vendors.normalize import RawBar, normalize
 from activities.market_data.vendors.provider import BarRequest, DataRequest, FetchedBars, Provider
 from activities.market_data.vendors.rate_limit import RateLimiter, parse_rates
 from activities.market_data.vendors.resample import end_of_parts, merged, part_of
-from domain.records import Kind, Record
 from domain.timeframe import DAILY, Timeframe
+from domain.vendor_data import Kind, Record
 
 Clock = Callable[[], datetime]
 MINUTE = timedelta(minutes=1)

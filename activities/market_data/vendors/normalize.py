@@ -1,4 +1,4 @@
-"""Vendors' rows to bars: mapped to sessions, sorted, without duplicates, validated, marked final (R-303).
+"""Vendors' rows to bars: mapped to sessions, sorted, without duplicates, validated, marked final.
 
 The result does not depend on the order in which a vendor sends its rows, nor on how often it sends one.
 """

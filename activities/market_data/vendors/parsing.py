@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from activities.market_data.vendors.normalize import number
-from domain.records import Record
+from domain.vendor_data import Record
 
 NOTHING = ("", "none", "null", "-", "n/a", "nan")
 AnyRecord = TypeVar("AnyRecord", bound=Record)

@@ -14,8 +14,8 @@ from activities.market_data.vendors.circuit_breaker import CircuitBreaker
 from activities.market_data.vendors.errors import ProviderRefused
 from activities.market_data.vendors.rate_limit import PATIENCE
 from domain.bar import Bar
-from domain.records import Kind, Record
 from domain.timeframe import Timeframe
+from domain.vendor_data import Kind, Record
 
 AUCTION = timedelta(minutes=10)  # a day's close comes out of the closing auction
 LONDON_MIDNIGHT = timedelta(hours=3)  # vendors' days of currencies end so long after 17:00 in New York at the most

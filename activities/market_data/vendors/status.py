@@ -1,4 +1,4 @@
-"""What is told of the providers: their circuits, calls, quotas and last troubles (R-302)."""
+"""What is told of the providers: their circuits, calls, quotas and last troubles."""
 
 from __future__ import annotations
 

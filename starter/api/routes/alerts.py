@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from domain.alert import Alert
 from domain.bar import FIELDS
 from domain.definition import edited, read_definition
-from starter import alerts, quotas, writing
+from starter import alerts, definition_writes, quotas
 from starter.api.access import context_of, needs, owner_wanted, whose
 from starter.api.answers import AlertOut, AlertPage, EventOut, Events
 from starter.api.heavy import Heavy
@@ -67,13 +67,13 @@ async def create(request: Request, body: NewAlert, idempotency_key: IdempotencyK
     definition = await asyncio.to_thread(read_definition, given)
     user_id = owner_wanted(request, body.user_id)
     SchemaFolder(context.settings.alert_schema_dir).check_definition(definition)
-    wanted = body.id or writing.new_id(definition)
+    wanted = body.id or definition_writes.new_id(definition)
 
     async def change(work: UnitOfWork) -> Outcome:
         alert = Alert(id=await free_id(work, context, wanted), user_id=user_id, definition=definition)
         await quotas.check(work, context, alert, enabled=body.enabled)
         disabled = () if body.enabled else (alert.id,)
-        written = await writing.create(work, context.who, [alert], now(), disabled=disabled)
+        written = await definition_writes.create(work, context.who, [alert], now(), disabled=disabled)
         return await created(work, context, alert.id, tuple(written), AlertOut, "alerts")
 
     return await perform(request, context, change, idempotency_key)
@@ -109,7 +109,9 @@ async def preview(request: Request, body: Params) -> Response:
         async with context.database.transaction() as work:
             stored = await work.bars.newest_of_any(definition.symbol, definition.timeframe, STORED_BARS, now())
         if not stored:
-            raise writing.Refused(f"no {definition.timeframe} bars of {definition.symbol} are stored; send some")
+            raise definition_writes.Refused(
+                f"no {definition.timeframe} bars of {definition.symbol} are stored; send some"
+            )
         rows = [{"time": bar.open_time.isoformat(), **{name: getattr(bar, name) for name in FIELDS}} for bar in stored]
     heavy: Heavy = request.app.state.heavy
     told = await heavy.run(context.who.user_id, lambda deadline: previewed(definition, rows, deadline))
@@ -147,7 +149,7 @@ async def update(request: Request, id: Id, body: AlertFields, if_match: IfMatch 
         definition = await asyncio.to_thread(edited, stored.alert.definition, body.given())
         SchemaFolder(context.settings.alert_schema_dir).check_definition(definition)
         await quotas.check(work, context, made(stored.id, stored.user_id, definition), enabled=stored.enabled)
-        written = await writing.edit(work, context.who, stored, definition, now())
+        written = await definition_writes.edit(work, context.who, stored, definition, now())
         return await changed(work, context, id, (written,) if written else (), AlertOut)
 
     return await perform(request, context, change)
@@ -228,7 +230,7 @@ async def _enable(request: Request, id: str, enabled: bool, reason: str, key: st
         stored = await context.find(work, id, ALERT)
         if enabled and not stored.enabled and stored.schedule is not None:
             await quotas.check(work, context, stored.schedule, enabled=True)
-        written = await writing.enable(work, context.who, stored, enabled, now(), reason)
+        written = await definition_writes.enable(work, context.who, stored, enabled, now(), reason)
         return await changed(work, context, id, (written,) if written else (), AlertOut)
 
     for _ in range(TRIES):
@@ -236,4 +238,4 @@ async def _enable(request: Request, id: str, enabled: bool, reason: str, key: st
             return await perform(request, context, change, key)
         except DefinitionConflict:
             continue
-    raise writing.Refused(f"{id} is being edited all the time; try again")
+    raise definition_writes.Refused(f"{id} is being edited all the time; try again")

@@ -1,4 +1,4 @@
-"""``/health``, ``/stats``, ``/healthz``, ``/readyz`` (R-603)."""
+"""``/health``, ``/stats``, ``/healthz``, ``/readyz``."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ from domain.definition import AlertDefinition
 from domain.errors import Fault, InvalidInput
 from domain.job import Job, JobDefinition, JobType
 from domain.run import Run
-from starter import quotas, writing
+from domain.schedule_draft import ScheduleDraft
+from starter import definition_writes, quotas
 from starter.api.access import context_of, needs, owner_wanted, whose
 from starter.api.answers import AuditOut, AuditPage, RunOut, ScheduleOut, SchedulePage
 from starter.api.paging import Cursor, Limit, after_row, cursor_of, page_of, read_row_cursor, read_time_cursor
@@ -27,9 +28,7 @@ from starter.names import MOST_CHOSEN
 from starter.runs import order
 from starter.schemas import SchemaFolder
 from storage.database import UnitOfWork
-from storage.reading import read_row
 from storage.stored_schedule import Filter
-from storage.tables import ScheduleRow
 from worker.settings import Settings
 
 router = APIRouter(tags=["schedules"])
@@ -56,13 +55,15 @@ async def create(request: Request, body: NewSchedule, idempotency_key: Idempoten
     context = context_of(request)
     user_id = owner_wanted(request, body.user_id)
     definition = await asyncio.to_thread(definition_in, body, context.settings)
-    wanted = body.id or writing.new_id(definition)
+    wanted = body.id or definition_writes.new_id(definition)
     for_admins_alone(context, body.job_type)
 
     async def change(work: UnitOfWork) -> Outcome:
         one = made(await free_id(work, context, wanted), user_id, definition)
         await quotas.check(work, context, one, enabled=body.enabled)
-        written = await writing.create(work, context.who, [one], now(), disabled=() if body.enabled else (one.id,))
+        written = await definition_writes.create(
+            work, context.who, [one], now(), disabled=() if body.enabled else (one.id,)
+        )
         return await created(work, context, one.id, tuple(written))
 
     return await perform(request, context, change, idempotency_key)
@@ -128,10 +129,10 @@ async def replace(request: Request, id: Id, body: ScheduleIn, if_match: IfMatch 
         expected_version(if_match, stored)
         for_admins_alone(context, stored.job_type)
         if stored.job_type != body.job_type:
-            raise writing.Refused(f"{id} is of type {stored.job_type}; delete it and make another")
+            raise definition_writes.Refused(f"{id} is of type {stored.job_type}; delete it and make another")
         definition = await asyncio.to_thread(definition_in, body, context.settings)
         await quotas.check(work, context, made(stored.id, stored.user_id, definition), enabled=body.enabled)
-        written = await writing.edit(work, context.who, stored, definition, now(), enabled=body.enabled)
+        written = await definition_writes.edit(work, context.who, stored, definition, now(), enabled=body.enabled)
         return await changed(work, context, id, (written,) if written else ())
 
     return await perform(request, context, change)
@@ -192,19 +193,9 @@ def definition_in(body: ScheduleIn, settings: Settings) -> AlertDefinition | Job
     Raises:
         InvalidInput: with every fault.
     """
-    row = ScheduleRow(
-        id="new",
-        user_id="new",
-        job_type=body.job_type,
-        name=body.name,
-        target=body.target,
-        task_params=body.task_params,
-        cron=body.cron,
-        timezone=body.timezone or str(body.task_params.get("timezone") or settings.scheduler_timezone),
-        version=1,
-        state_version=0,
-    )
-    definition = read_row(row).definition
+    timezone = body.timezone or str(body.task_params.get("timezone") or settings.scheduler_timezone)
+    draft = ScheduleDraft(body.job_type, body.task_params, body.name, body.target, body.cron, timezone)
+    definition = draft.definition()
     SchemaFolder(settings.alert_schema_dir).check_definition(definition)
     return definition
 
@@ -237,7 +228,7 @@ async def created(
     work: UnitOfWork,
     context: Context,
     id: str,
-    written: tuple[writing.Written, ...],
+    written: tuple[definition_writes.Written, ...],
     model: Any = ScheduleOut,
     at: str = "schedules",
 ) -> Outcome:
@@ -248,7 +239,11 @@ async def created(
 
 
 async def changed(
-    work: UnitOfWork, context: Context, id: str, written: tuple[writing.Written, ...], model: Any = ScheduleOut
+    work: UnitOfWork,
+    context: Context,
+    id: str,
+    written: tuple[definition_writes.Written, ...],
+    model: Any = ScheduleOut,
 ) -> Outcome:
     """The answer to a write over a row."""
     stored = await context.find(work, id)
@@ -263,7 +258,7 @@ async def deleted(request: Request, id: str, if_match: str | None, job_type: str
         stored = await context.find(work, id, job_type)
         version = expected_version(if_match, stored)
         for_admins_alone(context, stored.job_type)
-        return Outcome(204, written=(await writing.remove(work, context.who, stored, now(), version),))
+        return Outcome(204, written=(await definition_writes.remove(work, context.who, stored, now(), version),))
 
     answer = await perform(request, context, change)
     return Response(

@@ -22,8 +22,8 @@ from activities.market_data.vendors.http_provider import HttpProvider, Page, Sou
 from activities.market_data.vendors.normalize import RawBar
 from activities.market_data.vendors.parsing import day, figure, mapping, moment, records, rows, text
 from activities.market_data.vendors.provider import BarRequest, DataRequest
-from domain.records import CompanyProfile, EarningsDate, EarningsReport, Kind, NewsItem, Quote, Record, name_of
 from domain.timeframe import Timeframe
+from domain.vendor_data import CompanyProfile, EarningsDate, EarningsReport, Kind, NewsItem, Quote, Record, name_of
 
 NEW_YORK = ZoneInfo("America/New_York")
 FEWEST_EDGES = 2

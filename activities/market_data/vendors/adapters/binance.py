@@ -10,8 +10,8 @@ from activities.market_data.vendors.http_provider import HttpProvider, Page, Sou
 from activities.market_data.vendors.normalize import RawBar, from_seconds, number
 from activities.market_data.vendors.parsing import figure, mapping, records, text
 from activities.market_data.vendors.provider import BarRequest, DataRequest, Hours
-from domain.records import Kind, Quote, Record
 from domain.timeframe import Timeframe
+from domain.vendor_data import Kind, Quote, Record
 
 PAGE = 1000
 WEIGHT = 2

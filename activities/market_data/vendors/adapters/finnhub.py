@@ -15,7 +15,8 @@ from activities.market_data.vendors.http_provider import HttpProvider, Page, Sou
 from activities.market_data.vendors.normalize import RawBar, from_seconds
 from activities.market_data.vendors.parsing import day, figure, mapping, moment, records, rows, text
 from activities.market_data.vendors.provider import BarRequest, DataRequest
-from domain.records import (
+from domain.timeframe import Timeframe
+from domain.vendor_data import (
     CompanyProfile,
     EarningsDate,
     EarningsReport,
@@ -26,7 +27,6 @@ from domain.records import (
     Record,
     name_of,
 )
-from domain.timeframe import Timeframe
 
 HOURS = {"bmo": "before_open", "amc": "after_close", "dmh": "during"}
 MILLION = 1e6

@@ -16,8 +16,8 @@ from activities.market_data.vendors.http_provider import DELAYED, HttpProvider, 
 from activities.market_data.vendors.normalize import RawBar, from_seconds, number
 from activities.market_data.vendors.parsing import day, figure, mapping, moment, records, rows, text
 from activities.market_data.vendors.provider import BarRequest, DataRequest
-from domain.records import CompanyProfile, Kind, NewsItem, OptionContract, Quote, Record, name_of
 from domain.timeframe import Timeframe
+from domain.vendor_data import CompanyProfile, Kind, NewsItem, OptionContract, Quote, Record, name_of
 
 LIMIT = 50_000
 NEWS_LIMIT, CHAIN_LIMIT = 1000, 250

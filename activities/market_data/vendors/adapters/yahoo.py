@@ -25,8 +25,8 @@ from activities.market_data.vendors.http_provider import HttpProvider, Page, Sou
 from activities.market_data.vendors.normalize import RawBar, from_seconds, number
 from activities.market_data.vendors.parsing import items, mapping, rows, text
 from activities.market_data.vendors.provider import BarRequest, DataRequest
-from domain.records import Kind
 from domain.timeframe import Timeframe
+from domain.vendor_data import Kind
 from domain.zones import zone
 
 DAYS = {"1m": 29, "2m": 59, "5m": 59, "15m": 59, "1h": 729}

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from activities.market_data.vendors.normalize import from_seconds
 from activities.market_data.vendors.parsing import figure, items, mapping, records, rows, text
 from activities.market_data.vendors.provider import DataRequest
-from domain.records import (
+from domain.vendor_data import (
     CompanyProfile,
     EarningsDate,
     EarningsReport,

@@ -12,7 +12,7 @@ from storage.tables import NoteRow
 from storage.upsert import insert_new, upsert
 
 
-class Notes:
+class ProcessReports:
     """Repository of notes, one a name."""
 
     def __init__(self, session: AsyncSession) -> None:
@@ -34,7 +34,7 @@ class Notes:
         return (row.at, row.value) if row else None
 
     async def under(self, prefix: str, since: datetime) -> dict[str, tuple[datetime, dict[str, Any]]]:
-        """Notes whose names begin so, written since a time, by name."""
+        """ProcessReports whose names begin so, written since a time, by name."""
         rows = await self.session.scalars(
             select(NoteRow)
             .where(NoteRow.name.startswith(prefix, autoescape=True), NoteRow.at >= since)

@@ -18,6 +18,7 @@ from activities.interface import TaskQueue
 from domain import rearm
 from domain.alert import Alert, AlertEvent, AlertState, Reason, Status
 from domain.alert_memory import AlertMemory, DueTimes
+from domain.errors import ErrorKind, ExpectedError
 from domain.outbox import Outbox
 from domain.text import markdown
 from storage.stored_schedule import StoredSchedule
@@ -30,7 +31,7 @@ INSTALLATION = "installation"
 
 
 def workflow_id(alert_id: str) -> str:
-    """``alert-<id>`` (R-101)."""
+    """``alert-<id>``."""
     return f"{PREFIX}{alert_id}"
 
 
@@ -75,8 +76,10 @@ def restored(stored: StoredSchedule, now: datetime) -> AlertInput:
     return AlertInput(alert, AlertMemory(state=state, due=due, outbox=Outbox(events=tuple(events))))
 
 
-class TakenByOthers(Exception):
+class TakenByOthers(ExpectedError):
     """What runs under an id of ours is not ours: another program's, or another installation's."""
+
+    kind = ErrorKind.DUPLICATE
 
     def __init__(self, name: str, mark: str) -> None:
         whose = f"another installation's ({mark})" if mark else "another program's"

@@ -1,4 +1,4 @@
-"""What data jobs collect: batch upserts into the table of each kind, and what one step hands to the next (R-305)."""
+"""What data jobs collect: batch upserts into the table of each kind, and what one step hands to the next."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.records import Kind, Record
+from domain.vendor_data import Kind, Record
 from storage.data_tables import (
     CompanyRow,
     EarningsDateRow,

@@ -1,4 +1,4 @@
-"""Writes to definitions: row and audit in one transaction, Temporal told after it (DESIGN 3). CLI and REST API share them."""
+"""Writes to definitions: row and audit in one transaction, Temporal told after it. CLI and REST API share them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import Any
 
 from domain.alert import Alert, Reason, Status
 from domain.definition import AlertDefinition
+from domain.errors import ErrorKind, ExpectedError
 from domain.job import Job, JobDefinition
 from domain.reconcile import ActionKind
 from storage.audit import AuditEntry
 from storage.database import UnitOfWork
-from storage.reading import job_type
+from storage.row_mapping import job_type
 from storage.stored_schedule import StoredSchedule
 
 
@@ -39,8 +40,10 @@ class Written:
     reason: str = ""
 
 
-class Refused(Exception):
+class Refused(ExpectedError):
     """The alert or job refused, with its reason."""
+
+    kind = ErrorKind.STATE
 
 
 def new_id(definition: AlertDefinition | JobDefinition) -> str:

@@ -1,4 +1,4 @@
-"""The rule's truth over whole columns at once, for previews: what ``domain.judgement`` says bar by bar.
+"""The rule's truth over whole columns at once, for previews: what ``domain.compiled_rule`` says bar by bar.
 
 A truth is 1, 0 or -1 (UNKNOWN). Used only to find the bars that matter; ``step`` still decides on those.
 """
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.compiled_rule import direction_of
 from domain.definition import AlertDefinition
-from domain.judgement import direction_of
 from domain.operand import SeriesOperand
 from domain.rearm_policy import Rearm
 from domain.rule import CROSSINGS, And, Comparison, Node, Not, Or
@@ -23,7 +23,7 @@ TRUE, FALSE, UNKNOWN = 1, 0, -1
 
 
 @dataclass
-class VectorJudge:
+class VectorizedRule:
     """Truths of a definition's rule over columns of values (by operand key), and each crossing's sides after each bar."""
 
     definition: AlertDefinition
@@ -59,7 +59,7 @@ class VectorJudge:
         self._leaves += 1
         rearm: Rearm = self.definition.rearm
         left, *right = (self._values(operand) for operand in leaf.operands())
-        if leaf.op in CROSSINGS or rearm.type == "crossing":
+        if leaf.op in CROSSINGS or rearm.policy.by_sides:
             return self._crossing(name, left, right[0], direction_of(leaf, rearm))
         if leaf.op in ("between", "outside"):
             low, high = right

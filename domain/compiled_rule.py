@@ -1,4 +1,4 @@
-"""Truth of a rule on one snapshot: three values by Kleene's tables, crossings by remembered sides (R-105).
+"""Truth of a rule on one snapshot: three values by Kleene's tables, crossings by remembered sides.
 
 A truth is ``True``, ``False`` or ``None`` for UNKNOWN. The rule is compiled to closures once per definition, so that
 one judgement costs microseconds.
@@ -43,7 +43,7 @@ class Leaf:
     side: str | None = None
 
 
-class Judge:
+class CompiledRule:
     """A compiled rule with its relaxed twin for hysteresis."""
 
     def __init__(self, definition: AlertDefinition) -> None:
@@ -51,7 +51,7 @@ class Judge:
         self._rule = compiler.compile(definition.rule, 0.0, negated=False)
         self.leaves = compiler.leaves
         self._relaxed: Test | None = None
-        if definition.rearm.type == "hysteresis":
+        if definition.rearm.policy.relaxed:
             self._relaxed = _Compiler(definition.rearm).compile(
                 definition.rule,
                 definition.rearm.threshold or 0.0,
@@ -117,7 +117,7 @@ class _Compiler:
         name = str(len(self.leaves))
         left = _reader(leaf.left)
         right = tuple(_reader(operand) for operand in leaf.operands()[1:])
-        crossing = leaf.op in CROSSINGS or self.rearm.type == "crossing"
+        crossing = leaf.op in CROSSINGS or self.rearm.policy.by_sides
         if crossing:
             test = _crossing(name, left, right[0], direction_of(leaf, self.rearm))
         elif leaf.op in ("between", "outside"):
@@ -216,7 +216,7 @@ def _crossing(name: str, left: Read, right: Read, direction: str) -> Test:
 def direction_of(leaf: Comparison, rearm: Rearm) -> str:
     """What the operator says, unless the rearm names a direction for all."""
     own = {"crosses_above": "up", "crosses_below": "down", "crosses": "both", ">": "up", ">=": "up"}
-    if rearm.type == "crossing" and rearm.direction and leaf.op not in CROSSINGS:
+    if rearm.policy.by_sides and rearm.direction and leaf.op not in CROSSINGS:
         return rearm.direction
     return own.get(leaf.op, "down")
 

@@ -1,4 +1,4 @@
-"""What data jobs collect beside bars: quotes, options, companies, earnings, news, economic events (R-305).
+"""What data jobs collect beside bars: quotes, options, companies, earnings, news, economic events.
 
 Prices are in the quote currency, times aware UTC, percentages in per cent; None where a vendor gave nothing.
 """

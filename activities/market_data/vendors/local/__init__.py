@@ -1,0 +1,1 @@
+"""Sources of bars that are no vendors: files, replays, the simulated market."""

@@ -1,0 +1,69 @@
+"""A schedule as somebody wrote it, before it is known to make sense: in a row, in a request, in a file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from domain.definition import AlertDefinition, read_definition
+from domain.errors import Fault, InvalidInput
+from domain.job import JobDefinition, JobType, read_job
+
+OWN = ("$.name", "$.cron", "$.timezone")
+
+
+@dataclass(frozen=True)
+class ScheduleDraft:
+    """The parts that all schedules have. ``target`` stands for an alert's symbol where the parameters name none."""
+
+    job_type: str
+    params: Any
+    name: str = ""
+    target: str | None = None
+    cron: str = ""
+    timezone: str = ""
+
+    def definition(self) -> AlertDefinition | JobDefinition:
+        """What it means.
+
+        Raises:
+            InvalidInput: with every fault, by JSON path from the schedule.
+        """
+        try:
+            json.dumps([self.params, self.name, self.target], ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise InvalidInput("schedule", [Fault("$.task_params", "holds half of a surrogate pair")]) from None
+        except (TypeError, ValueError):
+            pass  # told by what reads it
+        if self.job_type == JobType.ALERT:
+            return self._alert()
+        return read_job(
+            self.job_type, self.params, name=self.name, target=self.target, cron=self.cron, timezone=self.timezone
+        )
+
+    def _alert(self) -> AlertDefinition:
+        params = {"rule": self.params} if isinstance(self.params, str) else self.params
+        if not isinstance(params, dict):
+            raise InvalidInput("schedule", [Fault("$.task_params", "expected an object or an expression", params)])
+        own = {"name": self.name, "cron": self.cron, "timezone": self.timezone}
+        given = {key: value for key, value in own.items() if value}
+        try:
+            definition = read_definition(self._with_symbol({**params, **given}))
+        except InvalidInput as error:
+            faults = [one if one.path in OWN else one.at("$.task_params" + one.path[1:]) for one in error.faults]
+            raise InvalidInput("schedule", faults) from None
+        if self.target and self.target != definition.symbol:
+            message = f"names another ticker than the rule's {definition.symbol}"
+            raise InvalidInput("schedule", [Fault("$.target", message, self.target)])
+        return definition
+
+    def _with_symbol(self, data: dict[str, Any]) -> dict[str, Any]:
+        """``target`` as the symbol, unless the parameters or the rule's own text name one."""
+        if not self.target or "symbol" in data or "ticker" in data:
+            return data
+        try:
+            read_definition(data)
+        except InvalidInput:
+            return {**data, "symbol": self.target}
+        return data
