@@ -19,7 +19,7 @@ from sqlalchemy import text
 
 from domain.alert import Alert
 from domain.definition import read_definition
-from starter.context import now as real_time
+from starter.clock import now as real_time
 from storage.database import Database
 from tests.e2e.processes import Home, eventually
 from tests.stand_ins.binance import BinanceStandIn

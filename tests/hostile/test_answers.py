@@ -21,7 +21,7 @@ from activities.market_data.vendors.errors import ProviderError
 from activities.market_data.vendors.provider import DataRequest
 from domain.vendor_data import RECORDS, Record
 from storage.database import Database
-from tests.activities.test_vendors import ALL, KEY, NOW, Pair
+from tests.activities.market_data.vendors.test_adapters import ALL, KEY, NOW, Pair
 from tests.hostile.catalogue import BODIES, VALUES
 from tests.hostile.doors import replaced
 from tests.stand_ins.server import Asked, Reply, StandIn

@@ -10,7 +10,7 @@ import pytest
 from activities.notifications.channel import ChannelRefused
 from domain.run import RunStatus
 from storage.runs import RunFilter
-from tests.activities.test_deliveries_under_trouble import Phone
+from tests.activities.notifications.test_deliveries_under_trouble import Phone
 from tests.reconciler.support import Installation
 
 

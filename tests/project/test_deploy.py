@@ -16,10 +16,13 @@ import pytest
 import yaml
 from dockerfile_parse import DockerfileParser
 from jsonschema import Draft202012Validator
+from pydantic import SecretStr
 from typer.main import get_command
 
 from starter.api.document import document
 from starter.cli.main import app
+from worker import provider_docs
+from worker.provider_settings import VENDORS
 from worker.settings import SECRET, Settings
 from worker.temporal_server import _TYPES, TIMER_STEP
 from workflows.search_attributes import ALL
@@ -230,3 +233,15 @@ def test_the_image_is_small_pinned_and_not_root() -> None:
     assert {name for name in names if name.startswith(("ALERT", "API"))} <= {
         field.upper() for field in Settings.model_fields
     }
+
+
+def test_what_vendors_declare_is_what_people_read() -> None:
+    """Adding a vendor is adding a file: its settings, the page and the example follow from that."""
+    assert provider_docs.PAGE.read_text(encoding="utf-8") == provider_docs.page(), "run make generated"
+    assert provider_docs.EXAMPLE.read_text(encoding="utf-8") == provider_docs.example(), "run make generated"
+    told = {line.lstrip("# ").partition("=")[0] for line in provider_docs.example().splitlines() if "=" in line}
+    assert told <= {field.upper() for field in Settings.model_fields}
+    keys = {f"{name}_api_key" for name, one in VENDORS.items() if one.needs_key}
+    assert keys == {"alpha_vantage_api_key", "finnhub_api_key", "polygon_api_key"}
+    assert all(isinstance(getattr(Settings(**{key: "hush"}), key), SecretStr) for key in keys)
+    assert all("vendors.env" in str(PRODUCT[name]["env_file"]) for name in ("worker", "api"))

@@ -11,7 +11,7 @@ import pytest
 
 from domain.cron import CronError, calendars, describe, next_fires, parse
 
-VECTORS = Path(__file__).parents[1] / "vectors"
+VECTORS = Path(__file__).parents[2] / "vectors"
 
 
 def rows(name: str) -> list[dict[str, str]]:

@@ -23,7 +23,7 @@ from domain.timeframe import Timeframe
 from tests.stand_ins.server import PATIENT
 
 NOW = datetime(2026, 1, 5, 15, 0, 30, tzinfo=UTC)
-RECORDED = Path(__file__).parents[2].parent / "shared" / "provider_responses"
+RECORDED = Path(__file__).parents[4].parent / "shared" / "provider_responses"
 
 
 def request(frame: str = "1m", minutes: int = 10, symbol: str = "AAPL") -> BarRequest:

@@ -40,7 +40,7 @@ from tests.stand_ins.yahoo import YahooStandIn
 from worker.provider_settings import VENDORS
 
 NOW = datetime(2026, 11, 19, 15, 47, 20, tzinfo=UTC)
-RECORDED = Path(__file__).parents[2].parent / "shared" / "provider_responses"
+RECORDED = Path(__file__).parents[3].parent / "shared" / "provider_responses"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -23,8 +23,8 @@ from activities.market_data.vendors.provider import BarRequest, FetchedBars
 from domain.bar import Bar
 from domain.timeframe import Timeframe
 from storage.database import Database
+from tests.activities.market_data.feeds.test_honest_bars import OnExchange
 from tests.activities.test_evaluation import Clock
-from tests.activities.test_honest_bars import OnExchange
 
 pytestmark = pytest.mark.timeout(600)
 SEEDS = int(os.environ.get("MARKET_SEEDS", "8"))

@@ -19,7 +19,7 @@ from activities.notifications.delivery import Notifier
 from activities.notifications.http_channels import Unconfigured
 from storage.database import Database
 from storage.deliveries import DeliveryStatus
-from tests.activities.test_notifications import fired
+from tests.activities.notifications.test_notifications import fired
 from workflows.delivery import DeliveryWorkflow
 
 

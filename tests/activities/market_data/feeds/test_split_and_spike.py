@@ -16,8 +16,8 @@ from activities.market_data.vendors.provider import BarRequest, FetchedBars
 from domain.bar import Bar
 from domain.timeframe import Timeframe
 from storage.database import Database
+from tests.activities.market_data.feeds.test_honest_bars import OnExchange, Sessions
 from tests.activities.test_evaluation import NOON, Clock, Price, Vendor, rising, wanted
-from tests.activities.test_honest_bars import OnExchange, Sessions
 
 MONDAY = datetime(2026, 11, 16, 21, 30, tzinfo=UTC)
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
