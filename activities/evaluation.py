@@ -11,7 +11,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 
-import numpy as np
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -31,7 +30,7 @@ from activities.interface import (
 from activities.market_data.failover import MarketData
 from activities.market_data.feeds.query import BarsAnswer, BarsQuery
 from activities.market_data.feeds.series import BarSeries
-from domain.bar import Bar, BarSnapshot, by_close
+from domain.bar import Bar, BarSnapshot, by_close, finite
 from domain.expression import parse
 from domain.operand import FieldOperand, IndicatorOperand, SeriesOperand
 from domain.timeframe import Timeframe
@@ -174,7 +173,7 @@ class Evaluation:
         index: int,
     ) -> BarSnapshot:
         bar = series.bars[index]
-        values: dict[str, float | None] = {"close": _finite(bar.close)}
+        values: dict[str, float | None] = {"close": finite(bar.close)}
         for operand in operands:
             if operand.timeframe and operand.timeframe != wanted.timeframe:
                 chosen = others[operand.timeframe]
@@ -191,7 +190,7 @@ class Evaluation:
         if index < 0 or series.is_broken(at + 1 - _bars_for(operand), at):
             return None
         if isinstance(operand, FieldOperand):
-            return _finite(getattr(series.bars[index], operand.field))
+            return finite(getattr(series.bars[index], operand.field))
         bar = series.bars[index]
         # the bar's own close is part of the name: a readjusted series has other values; bars cut by a session's end look alike
         name = (series.provider, *of, f"{bar.close}", operand.base, bar.close_time)
@@ -202,7 +201,7 @@ class Evaluation:
                 self._values[name] = kept
                 if len(self._values) > KEPT_VALUES:
                     self._values.popitem(last=False)
-        return _finite(kept[operand.output or operand.definition.outputs[0]])
+        return finite(kept[operand.output or operand.definition.outputs[0]])
 
 
 def _compute(operand: IndicatorOperand, series: BarSeries, index: int) -> dict[str, float]:
@@ -256,7 +255,3 @@ def _with_forming(series: BarSeries) -> BarSeries:
 
 def _in_session(series: BarSeries, bar: Bar) -> bool:
     return series.market is None or series.market.is_open(bar.open_time, bar.close_time)
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -79,6 +79,14 @@ TASK_SNAPSHOTS = 1000
 TASK_BYTES = 1024 * 1024
 
 
+ALERT_PREFIX = "alert-"
+
+
+def alert_workflow_id(alert_id: str) -> str:
+    """``alert-<id>``."""
+    return f"{ALERT_PREFIX}{alert_id}"
+
+
 class ErrorType(StrEnum):
     """``ApplicationError.type`` of what activities raise."""
 

@@ -20,7 +20,7 @@ from activities.market_data.calendars.calendars import Calendars
 from activities.market_data.vendors.resample_table import resample
 from activities.vectorized_rule import FALSE, TRUE, UNKNOWN, VectorizedRule
 from domain.alert import Alert, AlertEvent, AlertState, Status
-from domain.bar import BarSnapshot
+from domain.bar import BarSnapshot, finite
 from domain.compiled_rule import Side
 from domain.operand import FieldOperand, IndicatorOperand, SeriesOperand
 from domain.rearm import STALE_AFTER, step
@@ -173,7 +173,7 @@ class _Run:
     def snapshot(self, row: int) -> BarSnapshot:
         """What ``step`` sees of one row."""
         opened = datetime.fromtimestamp(int(self.table.open_time[row]), UTC)
-        values = {key: _finite(column[row]) for key, column in self.columns.items()}
+        values = {key: finite(column[row]) for key, column in self.columns.items()}
         return BarSnapshot(opened, opened + self.table.interval, values)
 
     def _next(self, state: AlertState, row: int) -> int:
@@ -223,7 +223,3 @@ class _Run:
 def _after(rows: NDArray[np.int64], row: int, size: int) -> int:
     at = int(np.searchsorted(rows, row, side="right"))
     return int(rows[at]) if at < len(rows) else size
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -21,6 +21,7 @@ from activities.market_data.failover import MarketData
 from activities.market_data.vendors.local.simulated import SimulatedMarket
 from activities.market_data.vendors.provider import BarRequest, FetchedBars
 from domain.bar import Bar
+from domain.timeframe import Timeframe
 from storage.database import Database
 
 ALERTS, TICKERS, TICKS = 1000, 50, 7
@@ -48,7 +49,7 @@ async def tick_of(asks: Sequence[tuple[str, str]]) -> tuple[float, float]:
     for _ in range(TICKS):
         before, began = vendor.requests, time.perf_counter()
         after = now[0].replace(second=0) - MINUTE if took else None
-        wanted = [EvaluateInput(symbol, "1m", (key,), now[0], after=after) for symbol, key in asks]
+        wanted = [EvaluateInput(symbol, Timeframe("1m"), (key,), now[0], after=after) for symbol, key in asks]
         found = await asyncio.gather(*(evaluation.values(one) for one in wanted))
         took.append(time.perf_counter() - began)
         assert all(one.freshness is Freshness.FRESH and len(one.snapshots) == 1 for one in found)

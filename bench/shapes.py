@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.market_data.vendors.provider import BarRequest
     from domain.expression import parse
     from domain.operand import IndicatorOperand
+    from domain.timeframe import Timeframe
 
 SECOND = timedelta(seconds=1)
 
@@ -58,7 +59,9 @@ RSI = getattr(parse("rsi(14) > 0").rule, "left")  # noqa: B009
 async def plain_fetch(symbol: str) -> list[float]:
     """The last 250 closes, through history as people write it first."""
     now = datetime.now(UTC)
-    return [bar.close for bar in MARKET.bars(BarRequest(symbol, "1s", now - 250 * SECOND, now, now)) if bar.final]
+    return [
+        bar.close for bar in MARKET.bars(BarRequest(symbol, Timeframe("1s"), now - 250 * SECOND, now, now)) if bar.final
+    ]
 
 
 @activity.defn

@@ -73,7 +73,8 @@ class AlertState:
     """All that an alert remembers. Times are aware UTC.
 
     ``sides`` maps the number of a comparison in the rule (as text) to the side it was last seen on.
-    ``unknown_count`` counts judgements without data in a row. ``before_pause`` is the status to return to.
+    ``unknown_count`` counts judgements without data in a row. ``before_pause`` is the status to return to,
+    ``was_already_true`` that its reason was that the rule was true from the start.
     """
 
     status: Status = Status.ARMED
@@ -88,6 +89,7 @@ class AlertState:
     unknown_count: int = 0
     last_snapshot: BarSnapshot | None = None
     before_pause: Status | None = None
+    was_already_true: bool = False
     acknowledged: bool = False
     schema_version: int = STATE_VERSION
 

@@ -10,6 +10,11 @@ SNAPSHOT_BYTES, VALUE_BYTES = 200, 30
 by_open, by_close = attrgetter("open_time"), attrgetter("close_time")  # keys to sort and search bars by
 
 
+def finite(value: float) -> float | None:
+    """The value as a plain float; None for what is missing (NaN) or infinite."""
+    return float(value) if math.isfinite(value) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Bar:
     """One candle. Times are aware UTC; prices in the quote currency, NaN where the vendor gave none.

@@ -153,7 +153,13 @@ def pause(alert: Alert, state: AlertState, at: datetime, reason: str = Reason.PA
     if state.is_paused:
         return replace(state, reason=reason), []
     paused = replace(
-        state, status=Status.INACTIVE, reason=reason, before_pause=state.status, persistence_count=0, sides={}
+        state,
+        status=Status.INACTIVE,
+        reason=reason,
+        before_pause=state.status,
+        was_already_true=state.reason == Reason.ALREADY_TRUE,
+        persistence_count=0,
+        sides={},
     )
     return paused, [new_event(alert, paused, EventKind.PAUSED, at, detail=detail)]
 
@@ -163,9 +169,13 @@ def resume(alert: Alert, state: AlertState, at: datetime, market_time: datetime 
     if not state.is_paused:
         return state, []
     status = state.before_pause or Status.ARMED
-    reason = {Status.ARMED: Reason.RELEASED, Status.COOLDOWN: Reason.FIRED}.get(status, Reason.FIRED)
+    reason = Reason.RELEASED if status is Status.ARMED else Reason.FIRED
+    if state.was_already_true:  # it has not fired, and is released as though it never had to
+        reason = Reason.ALREADY_TRUE
     seen = max(market_time or at, state.last_bar_close) if state.last_bar_close else market_time or at
-    resumed = replace(state, status=status, reason=reason, before_pause=None, last_bar_close=seen)
+    resumed = replace(
+        state, status=status, reason=reason, before_pause=None, was_already_true=False, last_bar_close=seen
+    )
     return resumed, [new_event(alert, resumed, EventKind.RESUMED, at)]
 
 

@@ -14,7 +14,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.interface import TaskQueue
+from activities.interface import TaskQueue, alert_workflow_id
 from domain import rearm
 from domain.alert import Alert, AlertEvent, AlertState, Reason, Status
 from domain.alert_memory import AlertMemory, DueTimes
@@ -26,13 +26,7 @@ from workflows import search_attributes
 from workflows.alert import AlertWorkflow
 from workflows.messages import SUMMARY, AlertInput, DefinitionChanged, memo_of
 
-PREFIX = "alert-"
 INSTALLATION = "installation"
-
-
-def workflow_id(alert_id: str) -> str:
-    """``alert-<id>``."""
-    return f"{PREFIX}{alert_id}"
 
 
 def summary(alert: Alert) -> str:
@@ -135,7 +129,7 @@ async def ensure_running(
         return await _start(client, given, ours, WorkflowIDConflictPolicy.FAIL)
     except WorkflowAlreadyStartedError:
         await tell(client, given.alert.id, ours, given.alert.version)
-        return client.get_workflow_handle(workflow_id(given.alert.id))
+        return client.get_workflow_handle(alert_workflow_id(given.alert.id))
 
 
 async def start_afresh(
@@ -169,7 +163,7 @@ async def _start(
     return await client.start_workflow(
         AlertWorkflow.run,
         replace(given, memory=replace(given.memory, row=replace(given.memory.row, stamp=stamp))),
-        id=workflow_id(alert.id),
+        id=alert_workflow_id(alert.id),
         task_queue=TaskQueue.ALERTS,
         id_conflict_policy=conflict,
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
@@ -198,7 +192,7 @@ async def running(
 async def described(client: Client, alert_id: str) -> WorkflowExecutionDescription | None:
     """What Temporal knows of the newest workflow of that id, running or not, ours or not."""
     try:
-        return await client.get_workflow_handle(workflow_id(alert_id)).describe()
+        return await client.get_workflow_handle(alert_workflow_id(alert_id)).describe()
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return None

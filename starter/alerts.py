@@ -205,7 +205,7 @@ async def snooze(context: Context, alert_id: str, until: str, reason: str = "") 
     Raises:
         NotFound, AlertGone, NoAnswer, TemporalUnreachable.
     """
-    from starter.alert_workflows import PREFIX
+    from activities.interface import ALERT_PREFIX
     from workflows.messages import SnoozeRequest
 
     handle = await _handle(context, alert_id)
@@ -213,7 +213,7 @@ async def snooze(context: Context, alert_id: str, until: str, reason: str = "") 
         await answered(alert_id, handle.signal("snooze", SnoozeRequest(until=until)))
     who, detail = context.who, {"until": until, "reason": reason}
     async with context.database.transaction() as work:
-        alert_id = handle.id.removeprefix(PREFIX)  # as it is kept
+        alert_id = handle.id.removeprefix(ALERT_PREFIX)  # as it is kept
         await work.audit.add(AuditEntry(now(), who.user_id, who.client, "snoozed", "schedule", alert_id, None, detail))
 
 

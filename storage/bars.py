@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.bar import FIELDS, Bar
+from domain.bar import FIELDS, Bar, finite
 from storage.data_tables import CorrectionRow, CoverageRow, GapRow
 from storage.tables import BarRow
 from storage.upsert import upsert
@@ -62,7 +62,7 @@ class Bars:
         closed = [bar for bar in bars if bar.final]
         if not closed:
             return Saved()
-        values = {bar.open_time: {name: _finite(getattr(bar, name)) for name in FIELDS} for bar in closed}
+        values = {bar.open_time: {name: finite(getattr(bar, name)) for name in FIELDS} for bar in closed}
         found = await self.session.scalars(
             select(BarRow).where(
                 *_of(symbol, timeframe, adjustment),
@@ -187,10 +187,6 @@ class Bars:
 
 def _of(symbol: str, timeframe: str, adjustment: str) -> tuple[ColumnElement[bool], ...]:
     return BarRow.symbol == symbol, BarRow.timeframe == timeframe, BarRow.adjustment == adjustment
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _equal(old: float | None, new: float | None) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from domain.alert import Alert
 from domain.bounds import MOST_LEVELS
 from domain.definition import AlertDefinition
 from domain.errors import Fault, InvalidInput
+from domain.ids import may_be_of_a_row
 from domain.job import Job, JobDefinition, JobType
 from domain.schedule_draft import ScheduleDraft
 from domain.text import refuse_steering
@@ -16,7 +16,6 @@ from storage.tables import ScheduleRow
 from storage.types import MOST_JSON, OddNumber, OddText, Unreadable
 
 TEXTS = ("id", "user_id", "name", "job_type", "target", "cron", "timezone", "status", "reason")
-ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 
 
 def read_row(row: ScheduleRow) -> Alert | Job:
@@ -46,7 +45,7 @@ def _odd_cells(row: ScheduleRow) -> list[Fault]:
         for name in TEXTS
         if isinstance(getattr(row, name), OddText)
     ]
-    if not faults and not ID.fullmatch(row.id):
+    if not faults and not may_be_of_a_row(row.id):
         message = "expected letters, digits, '_', '.', ':' and '-', beginning with a letter or digit"
         faults.append(Fault("$.id", message, row.id))
     faults += [

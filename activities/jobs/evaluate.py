@@ -8,12 +8,13 @@ from temporalio import activity
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.interface import alert_workflow_id
 from activities.jobs.executor import Done, JobFailed, JobRefused, Task
 
 
 async def evaluate(task: Task) -> Done:
     """Asks the alert's workflow; its answer is the run's result."""
-    handle = activity.client().get_workflow_handle(f"alert-{task.job_id}")
+    handle = activity.client().get_workflow_handle(alert_workflow_id(str(task.job_id)))
     try:
         said: dict[str, Any] = await handle.execute_update("evaluate_now", result_type=dict)
     except WorkflowUpdateFailedError as error:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,6 +13,7 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.heartbeat import heartbeats
 from activities.interface import (
     CLOSE_RUN,
     JOB_HEARTBEAT,
@@ -141,7 +141,7 @@ class JobRunner:
                 return {}
             await work.runs.begin(given.run_id, self.clock(), self.worker_id)
         try:
-            async with heartbeats():
+            async with heartbeats(JOB_HEARTBEAT):
                 return await self.steps[JobType(run.job_type)](_task(run), given.step)
         except (JobRefused, InvalidInput) as error:
             raise ApplicationError(str(error)[:MOST_ERROR], type=ErrorType.JOB_REFUSED, non_retryable=True) from None
@@ -166,7 +166,7 @@ class JobRunner:
             if executor is None:
                 raise JobRefused(f"this worker has nothing that runs {run.job_type} jobs")
             limit = self.timeouts.get(JobType(run.job_type))
-            async with heartbeats(), asyncio.timeout(limit):
+            async with heartbeats(JOB_HEARTBEAT), asyncio.timeout(limit):
                 done = await executor(task)
         except TimeoutError:
             raise ApplicationError(f"took longer than {limit:g} s") from None
@@ -213,22 +213,6 @@ def _again(error: JobFailed) -> ApplicationError:
     if wait is not None and wait > LONGEST_WAIT:
         return ApplicationError(text, type=ErrorType.JOB_REFUSED, non_retryable=True)
     return ApplicationError(text, next_retry_delay=wait)
-
-
-@asynccontextmanager
-async def heartbeats() -> AsyncIterator[None]:
-    """Tells Temporal that the worker is alive, which is also how a cancellation arrives."""
-
-    async def beat() -> None:
-        while True:
-            activity.heartbeat()
-            await asyncio.sleep(JOB_HEARTBEAT.total_seconds() / 3)
-
-    task = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        task.cancel()
 
 
 def _clocks_change(at: datetime, zone: ZoneInfo) -> bool:

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 from pydantic.config import JsonDict
 
-ID = r"^[a-z0-9][a-z0-9_.-]{0,62}$"
+from domain.ids import CHOSEN
+
 JobName = Literal["alert", "report", "screener", "notification", "data_processing", "backup"]
 Params = dict[str, Any]
 EXAMPLE_ALERT: JsonDict = {"symbol": "AAPL", "rule": "rsi(14) > 70 and close > 150", "timeframe": "1h"}
@@ -82,7 +83,7 @@ class ScheduleIn(In):
 class NewSchedule(ScheduleIn):
     """A schedule to be made."""
 
-    id: str | None = Field(default=None, pattern=ID, description="Made from the ticker or job type when left out.")
+    id: str | None = Field(default=None, pattern=CHOSEN, description="Made from the ticker or job type when left out.")
     user_id: str | None = Field(default=None, min_length=1, max_length=64, description="For admin keys: whose it is.")
 
 
@@ -129,7 +130,7 @@ class NewAlert(AlertFields):
         }
     )
 
-    id: str | None = Field(default=None, pattern=ID)
+    id: str | None = Field(default=None, pattern=CHOSEN)
     user_id: str | None = Field(default=None, min_length=1, max_length=64, description="For admin keys: whose it is.")
     enabled: StrictBool = True
 

@@ -247,12 +247,14 @@ def _answer(said: dict[str, Any], as_json: bool) -> None:
 
 
 def _placed(placed: Any) -> dict[str, Any]:
+    from activities.interface import alert_workflow_id
+
     alert = placed.alert
     return {
         "id": alert.id,
         "version": alert.version,
         "running": placed.running,
-        "workflow": f"alert-{alert.id}",
+        "workflow": alert_workflow_id(alert.id),
         "definition": alert.definition.as_json(),
     }
 

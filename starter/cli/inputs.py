@@ -15,12 +15,12 @@ from activities.files import read_at_most
 from domain import zones
 from domain.definition import AlertDefinition, read_definition
 from domain.errors import Fault, InvalidInput
+from domain.ids import CHOSEN_HINT, may_be_chosen
 from starter.cli.output import INVALID, Failure
 
 MOST_USER = 64
 ENOUGH = 1000  # faults: a file with more is another kind of file
 MOST_BYTES = 64 << 20  # of a file of definitions
-ID = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,62}$")
 
 
 def read_json(path: str) -> Any:
@@ -155,8 +155,8 @@ def alert_id(text: str) -> str:
     Raises:
         Failure: when it is none.
     """
-    if not ID.match(text):
-        raise Failure(f"'{text}' is no id; use lower-case letters, digits, '-', '_' and '.', at most 63", INVALID)
+    if not may_be_chosen(text):
+        raise Failure(f"'{text}' is no id; use {CHOSEN_HINT}", INVALID)
     return text
 
 

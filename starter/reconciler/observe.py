@@ -9,9 +9,10 @@ from typing import Any
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.interface import ALERT_PREFIX, alert_workflow_id
 from domain.job import JobType
 from domain.reconcile import Row, Running
-from starter.alert_workflows import PREFIX, Ownership, mark_of, memo_fields, workflow_id
+from starter.alert_workflows import Ownership, mark_of, memo_fields
 from starter.reconciler.schedules import JOBS, running_described, running_of, schedule_id
 
 AT_ONCE = 20
@@ -24,7 +25,7 @@ async def everything(client: Client, ours: Ownership) -> list[Running]:
     found = []
     async for one in client.list_workflows(RUNNING, page_size=PAGE):
         memo = memo_fields(one.raw_info.memo)
-        if one.id.startswith(PREFIX) and ours.owns(mark_of(memo)):
+        if one.id.startswith(ALERT_PREFIX) and ours.owns(mark_of(memo)):
             found.append(_alert(one, memo))
     async for listed in await client.list_schedules(page_size=PAGE):
         made = running_of(listed)
@@ -50,7 +51,7 @@ async def these(client: Client, rows: Mapping[str, Row | None], ours: Ownership)
 
 async def _describe_alert(client: Client, _kind: str, row_id: str, ours: Ownership) -> Running | None:
     try:
-        found = await client.get_workflow_handle(workflow_id(row_id)).describe()
+        found = await client.get_workflow_handle(alert_workflow_id(row_id)).describe()
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return None
@@ -75,7 +76,7 @@ def _alert(found: WorkflowExecution, memo: dict[str, Any]) -> Running:
     told = memo.get("definition")
     told = told if isinstance(told, dict) else {}
     return Running(
-        id=found.id.removeprefix(PREFIX),
+        id=found.id.removeprefix(ALERT_PREFIX),
         job_type=JobType.ALERT,
         version=told.get("version"),
         hash=told.get("hash"),

@@ -24,7 +24,8 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
-from activities.interface import RECONCILE, ReconcileReport, TaskQueue
+from activities.heartbeat import heartbeats
+from activities.interface import RECONCILE, RECONCILE_HEARTBEAT, ReconcileReport, TaskQueue
 from domain.errors import Fault, InvalidInput
 from domain.reconcile import Action, plan, summary
 from starter.alert_workflows import Ownership, TakenByOthers
@@ -45,7 +46,7 @@ NOTE, FULL_NOTE, INSTALLATION = "reconciler", "reconciler-full", "installation"
 AT_ONCE = 20
 READ_AT_ONCE = 100
 MOST_TROUBLES = 20
-BEAT_SECONDS, KEEP_SECONDS = 5.0, 60.0
+KEEP_SECONDS = 60.0
 Check = Callable[[StoredSchedule], None]
 log = structlog.get_logger(__name__)
 
@@ -99,11 +100,8 @@ class Reconciler:
     @activity.defn(name=RECONCILE)
     async def reconcile(self, full: bool) -> ReconcileReport:
         """One sweep; a full one when asked for, or when the last is long ago."""
-        beating = asyncio.create_task(_beat())
-        try:
+        async with heartbeats(RECONCILE_HEARTBEAT):
             return await self.sweep(full or await self._full_is_due())
-        finally:
-            beating.cancel()
 
     async def sweep(self, full: bool) -> ReconcileReport:
         """Plans and does it, then looks after runs."""
@@ -221,12 +219,6 @@ async def _audit(work: UnitOfWork, marks: Sequence[tuple[StoredSchedule, Sequenc
         actor, row_id = str(stored.user_id)[:120], str(stored.id)[:64]
         entries.append(AuditEntry(now, actor, "sql", "written", "schedule", row_id, version, detail))
     await work.audit.add_all(entries)
-
-
-async def _beat() -> None:
-    while True:
-        activity.heartbeat()
-        await asyncio.sleep(BEAT_SECONDS)
 
 
 async def ensure_schedule(client: Client, *, mend: bool = True) -> None:

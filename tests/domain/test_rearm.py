@@ -175,3 +175,25 @@ def test_inactive_alerts_are_left_alone(rearm: str) -> None:
     assert run(alert, [101, 99, 101], over) == (over, [])
     assert pause(alert, over, START) == (over, [])
     assert resume(alert, over, START) == (over, [])
+
+
+@pytest.mark.parametrize("rearm", ["once", "simple", "edge"])
+def test_a_pause_does_not_make_a_fire_of_a_rule_that_was_true_from_the_start(rearm: str) -> None:
+    """Released by a bar on which the rule is false, as without the pause; ``once`` has not fired yet."""
+    definition = {"symbol": "X", "rule": "close > 100", "rearm": rearm, "options": {"skip_if_already_true": True}}
+    alert = make_alert(definition)
+    states = {}
+    for paused in (False, True):
+        state, _ = step(alert, AlertState(), closes(101.0)[0])
+        assert state.reason == Reason.ALREADY_TRUE
+        if paused:
+            at = state.last_bar_close
+            assert at is not None
+            state, _ = resume(alert, pause(alert, state, at)[0], at)
+        kinds = []
+        for bar in closes(101.0, 102.0, 99.0, 103.0)[1:]:
+            state, events = step(alert, state, bar)
+            kinds += [event.kind.value for event in events]
+        states[paused] = (state.status, kinds)
+    assert states[True] == states[False]
+    assert "triggered" in states[True][1]

@@ -248,6 +248,10 @@ def save(version: str, name: str, text: str) -> None:
     """Writes a history without what says where and by whom it was recorded."""
     folder = FOLDER / version
     folder.mkdir(exist_ok=True)
+    for earlier in folder.glob(
+        f"{name.partition('.')[0]}.*.json"
+    ):  # workflow ids differ from one recording to the next
+        earlier.unlink()
     (folder / f"{name}.json").write_text(json.dumps(anonymous(json.loads(text)), indent=1) + "\n", encoding="utf-8")
 
 

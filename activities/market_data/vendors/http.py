@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -87,7 +87,7 @@ class VendorClient:
             raise ProviderUnavailable(self.name, f"could not be reached ({type(error).__name__})") from None
         status = answer.status_code
         if status in (408, 418, 425, 429):
-            wait = retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
+            wait = retry_after(answer.headers.get("Retry-After"), self.limiter.clock())
             kind = ProviderQuota if status == 418 else ProviderUnavailable
             raise kind(self.name, f"asks to wait (HTTP {status})", wait if wait is not None else WAITS.get(status))
         if status >= 500 or 300 <= status < 400:
