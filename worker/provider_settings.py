@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, SecretStr, create_model, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
-from activities.market_data.calendars.calendars import is_market
+from activities.market_data.calendars.calendars import Calendars, is_market
 from activities.market_data.vendors.http import VendorSettings
 from activities.market_data.vendors.http_provider import HttpProvider
 from activities.market_data.vendors.rate_limit import parse_rates
@@ -79,6 +79,10 @@ class ProviderSettings(_OfVendors):
             priority=self.priority(name),
             labels=getattr(self, f"{name}_labels", "start"),
         )
+
+    def calendars(self) -> Calendars:
+        """Whose sessions a ticker's bars keep."""
+        return Calendars(default=self.alerts_default_market, overrides=self.alerts_markets)
 
     def priority(self, name: str) -> int:
         """As set, else 10, 20, 30 … in the order of ``ALERTS_PROVIDERS``."""

@@ -17,7 +17,6 @@ from activities.jobs.executor import Executor
 from activities.jobs.notice import notify
 from activities.jobs.on_bars import OnBars
 from activities.jobs.runner import JobRunner
-from activities.market_data.calendars.calendars import Calendars
 from activities.market_data.failover import MarketData
 from activities.market_data.vendors.local.csv_file import CsvFolder
 from activities.market_data.vendors.local.simulated import SimulatedMarket
@@ -129,7 +128,7 @@ def build_market(
         providers or build_providers(settings),
         database if settings.data_cache_enabled else None,
         retries=settings.data_max_retries,
-        calendars=Calendars(default=settings.alerts_default_market, overrides=settings.alerts_markets),
+        calendars=settings.calendars(),
         ttl=timedelta(seconds=settings.data_cache_ttl),
     )
 

@@ -122,12 +122,13 @@ def _run_preview(definition: Any, table: Any, chart: Path | None, as_json: bool)
     from activities.preview import as_json as as_json_of
     from activities.preview import preview as run
     from domain.alert import Alert
+    from worker.settings import load_settings
 
     if definition.timeframe.length != table.interval:
         say(f"note: the bars are {table.interval} long; the definition's timeframe {definition.timeframe} is not used")
     alert = Alert(id="preview", definition=definition)
     with progress("evaluating", len(table)) as update:
-        result = run(alert, table, update)
+        result = run(alert, table, update, load_settings().calendars())
     if chart is not None:
         from activities.notifications.charts import draw
 

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from activities.bar_table import BarTable
+from activities.evaluation import Evaluation
+from activities.interface import EvaluateInput
+from activities.market_data.calendars.calendars import Calendars
+from activities.market_data.failover import MarketData
+from activities.market_data.vendors.provider import BarRequest, FetchedBars, Hours, Provider
 from activities.preview import _Run, operand_columns, preview
 from domain.alert import Alert, AlertState
+from domain.bar import Bar
 from domain.definition import read_definition
 from domain.errors import InvalidInput
 from domain.rearm import step
+from domain.timeframe import Timeframe
 
 RULES = [
     "close > 100", "not close > 100", "close < 99 or close > 101", "close between 99 and 101", "close outside 99 and 101",
@@ -76,3 +85,57 @@ def test_jumping_equals_stepping(
     found = preview(alert, bars)
     assert found.events == expected
     assert found.final == state
+
+
+def minutes_of(days: list[int], hours: tuple[float, float]) -> BarTable:
+    """A bar each minute of some days of January 2026, between two hours UTC."""
+    begins = [datetime(2026, 1, day, tzinfo=UTC) + timedelta(hours=hours[0]) for day in days]
+    count = int((hours[1] - hours[0]) * 60)
+    opened = np.array([int((at + timedelta(minutes=n)).timestamp()) for at in begins for n in range(count)])
+    closes = 100 + np.arange(len(opened)) % 37 + np.arange(len(opened)) / 1000
+    names = ("open", "high", "low", "close", "volume")
+    return BarTable(opened, dict.fromkeys(names, closes), timedelta(minutes=1))
+
+
+@pytest.mark.parametrize("operand", ["close@1h", "high@1h", "sma(3)@1h", "close@1d"])
+async def test_higher_timeframes_of_a_stock_lie_on_its_sessions_as_live(operand: str) -> None:
+    """Minutes of five sessions, previewed; and the same minutes live, from a vendor whose hours are the session's own."""
+    table = minutes_of([5, 6, 7, 8, 9], (14.5, 21))
+    alert = Alert(id="p", definition=read_definition({"symbol": "AAPL", "rule": f"{operand} > 0"}))
+    calendars = Calendars(lambda: datetime(2026, 1, 10, tzinfo=UTC))
+    column = operand_columns(alert, table, calendars=calendars)[operand]
+    market, bars = calendars.of("AAPL"), list(table.bars())
+
+    class Minutes(Provider):
+        name, hours = "minutes", Hours.EXCHANGE
+
+        async def fetch(self, request: BarRequest) -> FetchedBars:
+            slots = ((market.slot(request.timeframe, bar.open_time), bar) for bar in bars)
+            if not request.timeframe.is_intraday:
+                slots = ((market.bar(request.timeframe, bar.open_time), bar) for bar in bars)
+            made = []
+            for slot, group in groupby(slots, key=lambda one: one[0]):
+                of = [bar for _, bar in group]
+                if slot is not None and slot[1] <= request.now and request.start <= slot[0] < request.end:
+                    high = max(bar.high for bar in of)
+                    made.append(Bar(*slot, of[0].open, high, min(bar.low for bar in of), of[-1].close, 1.0))
+            return FetchedBars(tuple(made), begins_history=True)
+
+    for row in (45, 89, 90, 389, 390, 700, len(bars) - 1):
+        now = bars[row].close_time
+        live = Evaluation(MarketData([Minutes()], clock=lambda now=now: now, calendars=calendars))  # type: ignore[misc]
+        found = await live.values(EvaluateInput("AAPL", Timeframe("1m"), (operand,), now))
+        if np.isnan(column[row]):
+            assert [one.values[operand] for one in found.snapshots] in ([], [None]), (row, "nothing is known yet")
+            continue
+        (snapshot,) = found.snapshots
+        assert snapshot.bar_close == now
+        assert snapshot.values[operand] == pytest.approx(float(column[row])), (row, now)
+
+
+def test_bars_of_all_hours_lie_on_the_clocks_grid() -> None:
+    """Of a ticker that is traded, or simulated, day and night, whatever it is called."""
+    table = minutes_of([5, 6], (0, 24))
+    alert = Alert(id="p", definition=read_definition({"symbol": "AAPL", "rule": "close@1h > 0"}))
+    with_sessions = operand_columns(alert, table, calendars=Calendars(lambda: datetime(2026, 1, 10, tzinfo=UTC)))
+    np.testing.assert_array_equal(with_sessions["close@1h"], operand_columns(alert, table)["close@1h"])

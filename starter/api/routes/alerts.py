@@ -114,7 +114,9 @@ async def preview(request: Request, body: Params) -> Response:
             )
         rows = [{"time": bar.open_time.isoformat(), **{name: getattr(bar, name) for name in FIELDS}} for bar in stored]
     heavy: Heavy = request.app.state.heavy
-    told = await heavy.run(context.who.user_id, lambda deadline: previewed(definition, rows, deadline))
+    told = await heavy.run(
+        context.who.user_id, lambda deadline: previewed(definition, rows, deadline, context.settings)
+    )
     return Response(told, media_type="application/json")
 
 
