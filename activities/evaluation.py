@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 from bisect import bisect_left, bisect_right
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 
+from cachetools import LRUCache
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -47,7 +47,7 @@ class Evaluation:
     def __init__(self, market: MarketData, lookback: int = 1) -> None:
         self.market = market
         self.lookback = lookback
-        self._values: OrderedDict[tuple[str, str, str, str, str, datetime], dict[str, float]] = OrderedDict()
+        self._values: LRUCache[tuple[str, str, str, str, str, datetime], dict[str, float]] = LRUCache(KEPT_VALUES)
 
     @activity.defn(name=EVALUATE)
     async def evaluate(self, wanted: EvaluateInput) -> EvaluateResult:
@@ -199,8 +199,6 @@ class Evaluation:
             kept = _compute(operand, series, index)
             if bar.final and index + 1 >= indicators.bars_needed(operand):
                 self._values[name] = kept
-                if len(self._values) > KEPT_VALUES:
-                    self._values.popitem(last=False)
         return finite(kept[operand.output or operand.definition.outputs[0]])
 
 

@@ -26,11 +26,11 @@ from activities.market_data.vendors.provider import Provider
 from domain.timeframe import Timeframe
 from storage.database import Database
 
-RETRY_SECONDS = 0.5
-CACHE_TTL = timedelta(minutes=1)
-SWEPT_EVERY = timedelta(minutes=10)
+RETRY_SECONDS = 0.5  # doubled with each try: a hiccup is over within a second
+CACHE_TTL = timedelta(minutes=1)  # a late bar is worth a request a minute
+SWEPT_EVERY = timedelta(minutes=10)  # looking through all groups costs some milliseconds
 SAME_JUMP = 1.25  # two vendors that differ by more have a fault of their own each
-MOST_TOLD = 300
+MOST_TOLD = 300  # characters in a log line
 log = structlog.get_logger(__name__)
 
 

@@ -8,7 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from domain.alert import Alert
+from domain.definition import read_definition
 from domain.errors import Fault, InvalidInput
+from starter import alerts
 from starter.cli import inputs
 from starter.cli.alert_view_commands import evaluate, explain, history, list_alerts, show
 from starter.cli.options import AlertId, Json
@@ -23,6 +26,9 @@ from starter.cli.output import (
     say,
 )
 from starter.cli.session import run_command
+from starter.clock import now
+from starter.context import Context
+from starter.definition_writes import new_id
 
 Symbol = Annotated[str | None, typer.Option(help="Ticker, when the rule does not name it.")]
 Frame = Annotated[str | None, typer.Option("--timeframe", "-t", help="Bar length: 1m, 5m, 1h, 1d …")]
@@ -66,11 +72,6 @@ def add(
 
     Example: alerts add "AAPL > 150 and rsi(14) > 70" --timeframe 1h --channel log
     """
-    from domain.alert import Alert
-    from domain.definition import read_definition
-    from starter import alerts
-    from starter.definition_writes import new_id
-
     overrides = _fields(symbol, timeframe, name, cron, timezone, rearm, cooldown, persistence, channel, tag)
     from_file = inputs.is_file(what)
     definitions = inputs.read_all(what, overrides) if from_file else [read_definition(inputs.merged(what, overrides))]
@@ -82,7 +83,7 @@ def add(
     ]
     interrupted: alerts.PartlyAdded | None = None
 
-    async def work(context: Any) -> list[alerts.Placed]:
+    async def work(context: Context) -> list[alerts.Placed]:
         nonlocal interrupted
         try:
             with progress("adding alerts", len(made)) if len(made) > 1 else nullcontext(lambda done: None) as told:
@@ -113,9 +114,6 @@ def pause(
 
     Example: alerts pause aapl-3f9c2a --reason earnings --for 3600
     """
-    from starter import alerts
-    from starter.clock import now
-
     if seconds or until:
         if seconds and until:
             raise InvalidInput("options", [Fault("--for, --until", "give one of them, not both")])
@@ -140,8 +138,6 @@ def resume(id: AlertId, as_json: Json = False) -> None:
 
     Example: alerts resume aapl-3f9c2a
     """
-    from starter import alerts
-
     _answer(run_command(lambda context: alerts.enable(context, id, True)), as_json)
 
 
@@ -164,15 +160,13 @@ def update(
 
     Example: alerts update aapl-3f9c2a "AAPL > 160" --cooldown 3600
     """
-    from starter import alerts
-
     changes = _fields(symbol, timeframe, name, cron, timezone, rearm, cooldown, persistence, channel, tag)
     if what is not None:
         changes = inputs.merged(inputs.one_definition(what), changes)
     if not changes:
         raise Failure("nothing to change; give an expression, a file or an option", INVALID)
 
-    async def work(context: Any) -> Any:
+    async def work(context: Context) -> Any:
         merged = dict(changes) if isinstance(changes, dict) else changes
         if isinstance(merged, dict) and isinstance(merged.get("rearm"), dict) and "type" not in merged["rearm"]:
             stored = await context.alert(id)
@@ -196,8 +190,6 @@ def delete(id: AlertId, as_json: Json = False) -> None:
 
     Example: alerts delete aapl-3f9c2a
     """
-    from starter import alerts
-
     told = run_command(lambda context: alerts.delete(context, id))
     if as_json:
         print_json({"alert": id, "deleted": True, "workflow_told": told})

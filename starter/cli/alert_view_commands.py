@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from domain.alert import EventKind, Status
+from starter import alerts
 from starter.cli.options import AlertId, Json
 from starter.cli.output import (
     number,
@@ -15,6 +17,7 @@ from starter.cli.output import (
     short,
 )
 from starter.cli.session import among, is_known, run_command
+from starter.context import Context
 
 
 def list_alerts(
@@ -27,9 +30,6 @@ def list_alerts(
 
     Example: alerts list --status TRIGGERED
     """
-    from domain.alert import Status
-    from starter import alerts
-
     among(status.upper(), [*Status, ""], "--status")
     found = run_command(lambda context: alerts.all_alerts(context, status=status, symbol=symbol, tag=tag))
     if as_json:
@@ -56,9 +56,8 @@ def show(id: AlertId, as_json: Json = False) -> None:
 
     Example: alerts show aapl-3f9c2a
     """
-    from starter import alerts
 
-    async def work(context: Any) -> tuple[Any, dict[str, Any], str]:
+    async def work(context: Context) -> tuple[Any, dict[str, Any], str]:
         stored = await context.alert(id)
         try:
             return stored, await alerts.query(context, id, "state"), ""
@@ -100,8 +99,6 @@ def explain(id: AlertId, as_json: Json = False) -> None:
 
     Example: alerts explain aapl-3f9c2a
     """
-    from starter import alerts
-
     _print_judgement(run_command(lambda context: alerts.query(context, id, "explain")), as_json)
 
 
@@ -110,8 +107,6 @@ def evaluate(id: AlertId, as_json: Json = False) -> None:
 
     Example: alerts evaluate aapl-3f9c2a
     """
-    from starter import alerts
-
     _print_judgement(run_command(lambda context: alerts.send(context, id, "evaluate_now")), as_json)
 
 
@@ -146,9 +141,6 @@ def history(
 
     Example: alerts history aapl-3f9c2a --kind triggered
     """
-    from domain.alert import EventKind
-    from starter import alerts
-
     for one in kind or []:
         among(one, list(EventKind), "--kind")
     events = run_command(lambda context: alerts.history(context, id, kind or [], limit))

@@ -8,11 +8,17 @@ from typing import Annotated, Any
 import typer
 
 from domain.errors import Fault, InvalidInput
+from domain.indicators import catalogue, find
 from domain.timeframe import DAILY, Timeframe
 from starter.cli import inputs
 from starter.cli.options import Json
 from starter.cli.output import FAILED, Failure, print_json, print_lines, print_table, say, short
 from starter.cli.session import run_command
+from starter.clock import now
+from starter.context import Context
+from starter.definition_writes import Refused, create
+from starter.seeds import seeds
+from worker.provider_settings import VENDORS
 
 SEEN = timedelta(minutes=2)
 WATCHED = "SPY,QQQ,AAPL,MSFT"
@@ -23,9 +29,6 @@ def register(app: typer.Typer) -> None:
     app.command("providers")(providers)
     app.command("indicators")(indicators)
     app.command("backfill")(backfill)
-    schedules = next(group.typer_instance for group in app.registered_groups if group.name == "schedules")
-    assert schedules is not None
-    schedules.command("seed")(seed)
 
 
 def providers(as_json: Json = False) -> None:
@@ -34,10 +37,9 @@ def providers(as_json: Json = False) -> None:
     Example: alerts providers
     """
     from activities.market_data.vendors.status import NOTE
-    from starter.clock import now
     from worker.wiring import build_providers
 
-    async def work(context: Any) -> Any:
+    async def work(context: Context) -> Any:
         made = build_providers(context.settings)
         try:
             async with context.database.transaction() as unit:
@@ -78,7 +80,6 @@ def providers(as_json: Json = False) -> None:
 
 
 def _provider(settings: Any, provider: Any, notes: dict[str, Any]) -> dict[str, Any]:
-    from worker.provider_settings import VENDORS
 
     name = provider.name
     vendor = settings.vendor(name) if name in VENDORS else None
@@ -116,8 +117,6 @@ def indicators(
 
     Example: alerts indicators macd
     """
-    from domain.indicators import catalogue, find
-
     try:
         chosen = [find(name)] if name else list(catalogue().values())
     except ValueError as error:
@@ -170,8 +169,6 @@ def backfill(
 
     Example: alerts backfill AAPL --timeframe 1m --from 2025-11-20
     """
-    from starter.clock import now
-
     faults: list[Fault] = []
     frame = DAILY
     try:
@@ -185,7 +182,7 @@ def backfill(
     if faults:
         raise InvalidInput("backfill", faults)
 
-    async def work(context: Any) -> Any:
+    async def work(context: Context) -> Any:
         return await _backfill(context, symbol, frame, start, end, provider, again)
 
     done = run_command(work)
@@ -200,7 +197,7 @@ def backfill(
 
 
 async def _backfill(
-    context: Any, symbol: str, frame: Timeframe, start: datetime, end: datetime, wanted: str, again: bool
+    context: Context, symbol: str, frame: Timeframe, start: datetime, end: datetime, wanted: str, again: bool
 ) -> dict[str, Any]:
     from activities.market_data.vendors.errors import ProviderError, ProviderRefused
     from worker.wiring import build_market
@@ -225,7 +222,14 @@ async def _backfill(
 
 
 async def _from(
-    context: Any, market: Any, provider: Any, symbol: str, frame: Timeframe, start: datetime, end: datetime, again: bool
+    context: Context,
+    market: Any,
+    provider: Any,
+    symbol: str,
+    frame: Timeframe,
+    start: datetime,
+    end: datetime,
+    again: bool,
 ) -> dict[str, Any]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -281,14 +285,11 @@ def seed(
 
     Example: alerts schedules seed --symbols AAPL,MSFT
     """
-    from starter.clock import now
-    from starter.definition_writes import Refused, create
-    from starter.seeds import seeds
     from worker.wiring import build_providers
 
     names = tuple(dict.fromkeys(name.strip() for name in symbols.split(",") if name.strip()))
 
-    async def work(context: Any) -> Any:
+    async def work(context: Context) -> Any:
         made = build_providers(context.settings)
         offered = {kind for one in made if _may_be_asked(one) for kind in getattr(one, "sources", ())}
         for one in made:

@@ -16,6 +16,7 @@ from domain import zones
 from domain.definition import AlertDefinition, read_definition
 from domain.errors import Fault, InvalidInput
 from domain.ids import CHOSEN_HINT, may_be_chosen
+from domain.schedule_draft import ScheduleDraft
 from starter.cli.output import INVALID, Failure
 
 MOST_USER = 64
@@ -101,8 +102,6 @@ def read_schedule(data: Any, folder: Any, timezone: str = "UTC") -> Any:
     Raises:
         InvalidInput: with every fault.
     """
-    from domain.schedule_draft import ScheduleDraft
-
     known = {"id", "user_id", "job_type", "name", "target", "task_params", "cron", "timezone", "enabled"}
     if not isinstance(data, dict):
         raise InvalidInput("schedule", [Fault("$", "expected an object", data)])

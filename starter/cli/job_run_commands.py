@@ -7,9 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
+from domain.job import JobType
+from domain.run import RunStatus
+from starter import runs
 from starter.cli.options import Json, Limit, RunId
 from starter.cli.output import plain, print_json, print_table, say, short
 from starter.cli.session import among, run_command
+from starter.clock import now
+from starter.context import Context, NotFound
+from storage.runs import RunFilter
 
 
 def register(app: typer.Typer) -> None:
@@ -34,15 +40,11 @@ def list_runs(
 
     Example: alerts runs list --status FAILED
     """
-    from domain.job import JobType
-    from domain.run import RunStatus
-    from storage.runs import RunFilter
-
     among(type, [*JobType, ""], "--type")
     among(status.upper(), [*RunStatus, ""], "--status")
     wanted = RunFilter(job_id=schedule or None, job_type=type or None, status=status.upper() or None)
 
-    async def work(context: Any) -> Any:
+    async def work(context: Context) -> Any:
         async with context.database.transaction() as unit:
             return await unit.runs.page(wanted, None, limit)
 
@@ -70,9 +72,8 @@ def show_run(run: RunId, as_json: Json = False) -> None:
 
     Example: alerts runs show 0a7c8a52-0f4e-4a7a-9f0e-0d3c5f1f2b11
     """
-    from starter.context import NotFound
 
-    async def work(context: Any) -> Any:
+    async def work(context: Context) -> Any:
         async with context.database.transaction() as unit:
             found = await unit.runs.get(run)
         if found is None:
@@ -91,9 +92,8 @@ def cancel(run: RunId, as_json: Json = False) -> None:
 
     Example: alerts runs cancel 0a7c8a52-0f4e-4a7a-9f0e-0d3c5f1f2b11
     """
-    from starter import runs
 
-    async def work(context: Any) -> Any:
+    async def work(context: Context) -> Any:
         async with context.database.transaction() as unit:
             found = await runs.cancel(unit, context, run)
         return await context.gateway.cancel(found)
@@ -114,10 +114,8 @@ def stats(
 
     Example: alerts runs stats --hours 168
     """
-    from starter.clock import now
-    from storage.runs import RunFilter
 
-    async def work(context: Any) -> Any:
+    async def work(context: Context) -> Any:
         async with context.database.transaction() as unit:
             return await unit.runs.statistics(RunFilter(user or None, since=now() - timedelta(hours=hours)))
 
@@ -140,9 +138,8 @@ def cleanup(
 
     Example: alerts runs cleanup --days 30
     """
-    from starter.clock import now
 
-    async def work(context: Any) -> Any:
+    async def work(context: Context) -> Any:
         async with context.database.transaction() as unit:
             return await unit.runs.clean(now() - timedelta(days=days))
 

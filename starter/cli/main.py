@@ -10,15 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from domain.errors import InvalidInput
-from starter.cli import (
-    alert_commands,
-    data_commands,
-    job_run_commands,
-    run_commands,
-    schedule_commands,
-    system_commands,
-    tool_commands,
-)
+from starter.cli.commands import LazyCommands
 from starter.cli.output import FAILED, INVALID, Failure, print_faults, say
 
 EPILOG = (
@@ -28,6 +20,7 @@ EPILOG = (
 
 app = typer.Typer(
     name="alerts",
+    cls=LazyCommands,
     help="Durable market alerts: rules with memory that survive crashes.",
     epilog=EPILOG,
     no_args_is_help=True,
@@ -35,13 +28,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-run_commands.register(app)
-alert_commands.register(app)
-schedule_commands.register(app)
-job_run_commands.register(app)
-system_commands.register(app)
-tool_commands.register(app)
-data_commands.register(app)
+
+
+@app.callback()
+def _every_command() -> None:
+    """The options that all commands share: there are none."""
 
 
 def main() -> NoReturn:

@@ -9,9 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from domain.errors import Fault, InvalidInput
+from domain.timeframe import Timeframe
+from starter import demo as examples
 from starter.cli import inputs
 from starter.cli.options import Json
 from starter.cli.output import FAILED, INVALID, Failure, print_json, print_lines, say
+from starter.clock import now
+from worker.files import allow_many_files
+from worker.logs import configure_logging
+from worker.provider_settings import is_http
+from worker.settings import load_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -43,8 +50,6 @@ def demo(
         raise InvalidInput("options", [Fault("--bars", "is needed with --symbol or definition files")])
     from activities.market_data.vendors.local.csv_file import Replay
     from activities.market_data.vendors.local.simulated import SimulatedMarket
-    from starter import demo as examples
-    from worker.settings import load_settings
 
     settings = load_settings()
     if bars is None:
@@ -60,7 +65,6 @@ def demo(
 
 def _recorded(bars: Path, timezone: str, files: list[str]) -> tuple[Any, str, list[Any]]:
     from activities.csv_bars import read_bars_csv
-    from domain.timeframe import Timeframe
 
     inputs.zone(timezone)
     table = read_bars_csv(bars, timezone)
@@ -77,7 +81,6 @@ def _recorded(bars: Path, timezone: str, files: list[str]) -> tuple[Any, str, li
 
 async def _demo(settings: Any, provider: Any, alerts: list[Any], seconds: float, as_json: bool) -> None:
     from activities.market_data.vendors.local.csv_file import Replay
-    from starter.clock import now
     from starter.demo import Teller
     from starter.processes import Stack, fresh_alerts
 
@@ -115,8 +118,6 @@ def up() -> None:
 
     Example: ALERTS_PROVIDERS=simulated alerts up
     """
-    from worker.settings import load_settings
-
     _serve(_up(load_settings(), embedded=True))
 
 
@@ -125,8 +126,6 @@ def worker() -> None:
 
     Example: TEMPORAL_ADDRESS=127.0.0.1:7233 alerts worker
     """
-    from worker.settings import load_settings
-
     _serve(_up(load_settings(), embedded=False))
 
 
@@ -135,8 +134,6 @@ def api() -> None:
 
     Example: DATABASE_URL=postgresql://user@host/alerts TEMPORAL_ADDRESS=host:7233 alerts api
     """
-    from worker.settings import load_settings
-
     _serve(_api(load_settings()))
 
 
@@ -148,17 +145,12 @@ def web_ui(
 
     Example: alerts web-ui http://temporal-ui:8080
     """
-    from worker.provider_settings import is_http
-    from worker.settings import load_settings
-
     if not is_http(address):
         raise InvalidInput("web-ui", [Fault("ADDRESS", "expected an address such as http://temporal-ui:8080", address)])
     _serve(_web_ui(load_settings(), address, host))
 
 
 async def _web_ui(settings: Any, inside: str, host: str) -> None:
-    from worker.files import allow_many_files
-    from worker.logs import configure_logging
     from worker.runner import stop_on_signal
     from worker.web_ui import web_ui as door
 
@@ -173,9 +165,7 @@ async def _web_ui(settings: Any, inside: str, host: str) -> None:
 
 async def _api(settings: Any) -> None:
     from starter.api.app import create_app
-    from worker.files import allow_many_files
     from worker.http_server import bounds_of, serving
-    from worker.logs import configure_logging
     from worker.runner import stop_on_signal, unless_stopped
     from worker.wiring import build_database
 

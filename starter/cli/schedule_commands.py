@@ -6,11 +6,22 @@ from typing import Annotated, Any
 
 import typer
 
+from domain.alert import Alert
+from domain.definition import AlertDefinition
 from domain.errors import Fault, InvalidInput
+from domain.job import Job, JobType
+from starter import definition_writes
 from starter.cli import inputs
+from starter.cli.data_commands import seed
 from starter.cli.options import Json, Limit, ScheduleId
 from starter.cli.output import plain, print_json, print_lines, print_table, say, short
 from starter.cli.session import among, run_command
+from starter.clock import now
+from starter.context import Context
+from starter.definition_writes import Refused, create, edit, new_id, remove
+from starter.runs import order
+from starter.schemas import SchemaFolder
+from storage.stored_schedule import Filter
 
 
 def register(app: typer.Typer) -> None:
@@ -21,6 +32,7 @@ def register(app: typer.Typer) -> None:
         ("disable", disable), ("delete", delete), ("trigger", trigger), ("audit", audit),
     ):  # fmt: skip
         schedules.command(name)(command)
+    schedules.command("seed")(seed)
     app.add_typer(schedules, name="schedules")
 
 
@@ -35,13 +47,10 @@ def list_schedules(
 
     Example: alerts schedules list --type report
     """
-    from domain.job import JobType
-    from storage.stored_schedule import Filter
-
     among(type, [*JobType, ""], "--type")
     wanted = Filter(user or None, type or None, invalid=True if invalid else None)
 
-    async def work(context: Any) -> Any:
+    async def work(context: Context) -> Any:
         async with context.database.transaction() as unit:
             return await unit.schedules.page(wanted, None, limit)
 
@@ -73,7 +82,7 @@ def show(id: ScheduleId, as_json: Json = False) -> None:
     Example: alerts schedules show closing-report
     """
 
-    async def work(context: Any) -> Any:
+    async def work(context: Context) -> Any:
         async with context.database.transaction() as unit:
             return await context.find(unit, id)
 
@@ -94,18 +103,11 @@ def add(
 
     Example: alerts schedules add closing-report.json --id closing-report
     """
-    from domain.alert import Alert
-    from domain.definition import AlertDefinition
-    from domain.job import Job
-    from starter.clock import now
-    from starter.definition_writes import create, new_id
-    from starter.schemas import SchemaFolder
-
     given = inputs.definitions_in(file)
     if id is not None and len(given) > 1:
         raise InvalidInput(file, [Fault("--id", "goes with one schedule", id)])
 
-    async def work(context: Any) -> Any:
+    async def work(context: Context) -> Any:
         definitions, faults = [], []
         for base, data in given:
             try:
@@ -159,15 +161,11 @@ def update(
 
     Example: alerts schedules update closing-report new.json
     """
-    from starter.clock import now
-    from starter.definition_writes import Refused, edit
-    from starter.schemas import SchemaFolder
-
     given = inputs.definitions_in(file)
     if len(given) != 1:
         raise InvalidInput(file, [Fault("$", f"expected one schedule, found {len(given)}")])
 
-    async def work(context: Any) -> Any:
+    async def work(context: Context) -> Any:
         definition = inputs.read_schedule(
             given[0][1], SchemaFolder(context.settings.alert_schema_dir), context.settings.scheduler_timezone
         )
@@ -201,10 +199,8 @@ def disable(
 
 
 def _enable(id: str, enabled: bool, reason: str, as_json: bool) -> None:
-    from starter import definition_writes
-    from starter.clock import now
 
-    async def work(context: Any) -> Any:
+    async def work(context: Context) -> Any:
         async with context.database.transaction() as unit:
             stored = await context.find(unit, id)
             written = await definition_writes.enable(unit, context.who, stored, enabled, now(), reason)
@@ -219,10 +215,8 @@ def delete(id: ScheduleId, as_json: Json = False) -> None:
 
     Example: alerts schedules delete closing-report
     """
-    from starter.clock import now
-    from starter.definition_writes import remove
 
-    async def work(context: Any) -> Any:
+    async def work(context: Context) -> Any:
         async with context.database.transaction() as unit:
             written = await remove(unit, context.who, await context.find(unit, id), now())
         return await context.gateway.tell(written)
@@ -239,9 +233,8 @@ def trigger(id: ScheduleId, as_json: Json = False) -> None:
 
     Example: alerts schedules trigger closing-report
     """
-    from starter.runs import order
 
-    async def work(context: Any) -> Any:
+    async def work(context: Context) -> Any:
         async with context.database.transaction() as unit:
             stored = await context.find(unit, id)
             run = await order(unit, stored.job_type, stored.user_id, stored)
@@ -264,7 +257,7 @@ def audit(id: ScheduleId, limit: Limit = 50, as_json: Json = False) -> None:
     Example: alerts schedules audit closing-report
     """
 
-    async def work(context: Any) -> Any:
+    async def work(context: Context) -> Any:
         async with context.database.transaction() as unit:
             return await unit.audit.of(id, limit)
 

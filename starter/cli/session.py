@@ -9,6 +9,7 @@ from typing import Any
 
 from domain.errors import ErrorKind, ExpectedError, Fault, InvalidInput
 from starter.cli.output import CONFLICT, FAILED, NOT_ALLOWED, NOT_FOUND, Failure, say
+from starter.context import run, session
 
 CODES = {  # invalid input has an answer of its own: every fault is printed
     ErrorKind.NOT_FOUND: NOT_FOUND,
@@ -30,7 +31,6 @@ def among(value: str, known: list[Any], option: str) -> None:
 
 def run_command(work: Any) -> Any:
     """Runs one command in a session; known failures become exit codes."""
-    from starter.context import run, session
 
     async def whole() -> Any:
         waiting = asyncio.create_task(_say_when_slow())

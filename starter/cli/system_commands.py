@@ -6,11 +6,19 @@ import asyncio
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import Fault, InvalidInput
+from starter import keys
 from starter.cli.options import Json
 from starter.cli.output import FAILED, NOT_FOUND, Failure, plain, print_json, print_lines, print_table, say, short
 from starter.cli.session import run_command
+from starter.clock import now
+from starter.context import Context
+from starter.schemas import SchemaFolder
+from storage.audit import AuditEntry
+from storage.database import HEAD, Database, migrate
+from worker.settings import effective, load_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -40,11 +48,9 @@ def sync(
 
     Example: alerts sync --dry-run
     """
-    from starter.clock import now
     from starter.reconciler.sweep import Reconciler, installation
-    from starter.schemas import SchemaFolder
 
-    async def work(context: Any) -> Any:
+    async def work(context: Context) -> Any:
         database, settings = context.database, context.settings
         client = await context.gateway.client()
         folder = SchemaFolder(settings.alert_schema_dir)
@@ -100,10 +106,9 @@ def status(as_json: Json = False) -> None:
 
     Example: alerts status
     """
-    from starter.clock import now
     from starter.health import Examiner, statistics
 
-    async def work(context: Any) -> Any:
+    async def work(context: Context) -> Any:
         health = await Examiner(context.database, context.gateway, 0).health(now())
         return health, await statistics(context.database, now())
 
@@ -131,8 +136,6 @@ def doctor(as_json: Json = False) -> None:
     Example: alerts doctor
     """
     from starter.doctor import Doctor, Verdict
-    from storage.database import Database
-    from worker.settings import load_settings
 
     settings = load_settings()
 
@@ -162,8 +165,6 @@ def config(as_json: Json = False) -> None:
 
     Example: alerts config
     """
-    from worker.settings import effective, load_settings
-
     shown = effective(load_settings())
     if as_json:
         print_json(shown)
@@ -198,7 +199,6 @@ def current(as_json: Json = False) -> None:
 
     Example: alerts db current
     """
-    from storage.database import HEAD
 
     async def work(database: Any) -> Any:
         return await database.revision()
@@ -213,8 +213,6 @@ def current(as_json: Json = False) -> None:
 
 
 def _migrate(revision: str, as_json: bool) -> None:
-    from storage.database import migrate
-
     async def work(database: Any) -> Any:
         if revision == "head":
             await database.upgrade()
@@ -230,11 +228,6 @@ def _migrate(revision: str, as_json: bool) -> None:
 
 
 def _with_database(work: Any) -> Any:
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from storage.database import Database
-    from worker.settings import load_settings
-
     settings = load_settings()
 
     async def whole() -> Any:
@@ -267,16 +260,13 @@ def create_key(
 
     Example: alerts keys create laptop --user ann --scope read --scope write
     """
-    from starter import keys
-    from starter.clock import now
-
     known = [one.value for one in keys.Scope]
     wrong = [one for one in scope or [] if one not in known]
     if wrong:
         raise InvalidInput("options", [Fault("--scope", f"expected some of {', '.join(known)}", one) for one in wrong])
     scopes = [keys.Scope(one) for one in scope or ("read", "write", "run")]
 
-    async def work(context: Any) -> Any:
+    async def work(context: Context) -> Any:
         async with context.database.transaction() as unit:
             return await keys.create(unit, user, name, scopes, now(), days or None, context.who.user_id)
 
@@ -302,7 +292,7 @@ def list_keys(as_json: Json = False) -> None:
     Example: alerts keys list
     """
 
-    async def work(context: Any) -> Any:
+    async def work(context: Context) -> Any:
         async with context.database.transaction() as unit:
             return await unit.keys.list()
 
@@ -334,10 +324,8 @@ def revoke_key(
 
     Example: alerts keys revoke 3f9c2a5b7d10
     """
-    from starter.clock import now
-    from storage.audit import AuditEntry
 
-    async def work(context: Any) -> Any:
+    async def work(context: Context) -> Any:
         async with context.database.transaction() as unit:
             revoked = await unit.keys.revoke(id, now())
             if revoked:

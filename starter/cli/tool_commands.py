@@ -8,9 +8,14 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
+from pydantic import ValidationError
 
+from domain import cron, expression
+from domain.alert import Alert
 from domain.definition import read_definition
 from domain.errors import Fault, InvalidInput
+from domain.operand import IndicatorOperand
+from domain.timeframe import Timeframe
 from starter.cli import inputs
 from starter.cli.options import Json
 from starter.cli.output import (
@@ -23,6 +28,8 @@ from starter.cli.output import (
     progress,
     say,
 )
+from starter.schemas import SchemaFolder
+from worker.settings import load_settings
 
 Bars = Annotated[Path, typer.Option("--bars", help="CSV with time,open,high,low,close,volume.")]
 CsvZone = Annotated[str, typer.Option("--timezone", help="Zone of CSV times that carry no offset.")]
@@ -91,8 +98,6 @@ def _read_bars(bars: Path, timezone: str, faults: list[Fault]) -> Any:
 
 def _completed(given: Any, bars: Path, table: Any) -> Any:
     """The definition with what only the bars know: their length, and a ticker from the file's name."""
-    from domain.timeframe import Timeframe
-
     if not isinstance(given, dict):
         return given
     known = dict(given)
@@ -105,8 +110,6 @@ def _completed(given: Any, bars: Path, table: Any) -> Any:
 
 def _symbol_of(given: dict[str, Any], bars: Path) -> dict[str, Any]:
     """The ticker named in the rule's text wins; else the file's name stands for it."""
-    from domain import expression
-
     text = given.get("rule", given.get("expression"))
     if isinstance(text, str):
         try:
@@ -121,8 +124,6 @@ def _symbol_of(given: dict[str, Any], bars: Path) -> dict[str, Any]:
 def _run_preview(definition: Any, table: Any, chart: Path | None, as_json: bool) -> None:
     from activities.preview import as_json as as_json_of
     from activities.preview import preview as run
-    from domain.alert import Alert
-    from worker.settings import load_settings
 
     if definition.timeframe.length != table.interval:
         say(f"note: the bars are {table.interval} long; the definition's timeframe {definition.timeframe} is not used")
@@ -165,9 +166,6 @@ def validate(
 
     Example: alerts validate examples/*.json
     """
-    from starter.schemas import SchemaFolder
-    from worker.settings import load_settings
-
     faults: list[Fault] = []
     files = files or []
     try:
@@ -221,8 +219,6 @@ def explain_cron(
 
     Example: alerts cron explain "30 9 * * MON-FRI" --timezone America/New_York --count 3
     """
-    from domain import cron
-
     faults: list[Fault] = []
     parsed = zone = after = None
     try:
@@ -265,10 +261,6 @@ def indicator(
 
     Example: alerts indicator rsi --param length=14 --bars spy.csv
     """
-    from pydantic import ValidationError
-
-    from domain.operand import IndicatorOperand
-
     faults: list[Fault] = []
     operand = None
     params: dict[str, float] = {}

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 from activities.market_data.calendars.exchange import Exchange, Session
 from activities.market_data.calendars.market import CRYPTO, FOREX, Continuous, Market
 
-AHEAD = timedelta(days=365)
-OPENED = {"XTKS": date(1997, 1, 6)}
-EARLIEST = date(1990, 1, 1)
+AHEAD = timedelta(days=365)  # exchanges publish holidays a year ahead
+OPENED = {"XTKS": date(1997, 1, 6)}  # first days the library can work out
+EARLIEST = date(1990, 1, 1)  # no vendor has minutes from before
 REST = {
     "CMES": (time(17), timedelta(hours=1))
 }  # Globex rests from 16:00 to 17:00 in Chicago, which the library counts as trading
@@ -21,7 +21,11 @@ PLAIN = {  # those whose holidays (the Orthodox Easter) the library cannot work 
     "ASEX": ("Europe/Athens", time(10, 15), time(17, 20)),
     "XBSE": ("Europe/Bucharest", time(10), time(17, 45)),
 }
-KNOWN_FROM = (timedelta(days=365 * 5), timedelta(days=365), timedelta(days=180))
+KNOWN_FROM = (
+    timedelta(days=365 * 5),
+    timedelta(days=365),
+    timedelta(days=180),
+)  # so far ahead some calendars begin only
 WEEKDAYS, BUT_SATURDAYS = range(1, 6), (1, 2, 3, 4, 5, 7)
 
 

@@ -33,7 +33,7 @@ class Session:
 
 QUIET = timedelta(minutes=45)  # a thin stock may go so long without a trade
 NEVER_QUIET = timedelta(minutes=30)  # bars as long as this are asked for again whenever one is lacking
-FORTNIGHT = timedelta(days=14)
+FORTNIGHT = timedelta(days=14)  # longer than any holidays
 
 
 class Exchange:

@@ -16,7 +16,7 @@ from activities.market_data.quality.outliers import suspect_after_blank, suspect
 from activities.market_data.vendors.errors import ProviderError, ProviderUnavailable
 
 MOST_FLIGHTS = 3  # for one question: a flight that others began may fall short, a readjusted series is begun anew
-MOST_TOLD = 300
+MOST_TOLD = 300  # characters in a log line
 log = structlog.get_logger(__name__)
 
 

@@ -19,10 +19,10 @@ from storage.database import Database
 
 Window = tuple[datetime, datetime]
 LONGEST_WINDOW = {True: timedelta(days=60), False: timedelta(days=3650)}  # within a day, and from a day on
-TRIES = 6
-MOST_GAPS = 10
-FIRST_PAUSE = 1.0
-LONGEST_PAUSE = timedelta(minutes=15)
+TRIES = 6  # over half a minute, with the pauses doubled
+MOST_GAPS = 10  # a thin ticker has them everywhere
+FIRST_PAUSE = 1.0  # seconds
+LONGEST_PAUSE = timedelta(minutes=15)  # a vendor that asks for more is asked another day
 
 
 @dataclass(frozen=True)

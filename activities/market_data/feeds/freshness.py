@@ -12,11 +12,11 @@ from activities.market_data.quality.outliers import SECOND_LOOK, suspect_bar
 from domain.timeframe import Timeframe
 
 SETTLE_FOR = timedelta(minutes=10)  # slow vendors publish a bar some minutes after its close
-SETTLE_STEP = timedelta(seconds=2)
+SETTLE_STEP = timedelta(seconds=2)  # vendors' bars come within seconds mostly
 SETTLE_GROWTH = 1.15  # eight looks, as many as an alert takes, span the ten minutes
 LATE_AFTER = timedelta(seconds=15)  # beyond its grace: another vendor may have the bar already
-FORMING_TTL = timedelta(seconds=1)
-REPLAY_TTL = FORMING_TTL / 2
+FORMING_TTL = timedelta(seconds=1)  # the shortest timeframe
+REPLAY_TTL = FORMING_TTL / 2  # a replay's bars may come every second
 OVERDUE_SHARE = 8  # the longer a bar is overdue, the less often it is asked for: after another eighth of that time
 BEHIND = timedelta(minutes=2)  # a vendor's newest minute comes when the next is over
 THINLY_TRADED = timedelta(minutes=15)  # of a session: a thin stock's minutes may lack for so long

@@ -28,7 +28,7 @@ LONGEST_FETCH_SECONDS = 25.0  # below the 30 that an attempt of the fetching act
 OVERLAP = 3  # held bars that are asked for again with the new one: what changed in all of them was readjusted
 MENDED_FOR = timedelta(hours=1)  # broken bars as young as this are asked for each time, older ones so often
 THIN = 4  # times the window is asked for of a ticker that trades now and then
-WIDENED_FOR = timedelta(minutes=30)
+WIDENED_FOR = timedelta(minutes=30)  # a wider window is one more request for each ticker
 
 
 async def refresh(feed: Feed, query: BarsQuery) -> BarSeries:

@@ -18,7 +18,7 @@ from storage.bars import Gap, Saved
 from storage.database import Database, UnitOfWork
 
 DATABASE_SECONDS = 5.0  # alerts wait for the answer
-MOST_TOLD = 3
+MOST_TOLD = 3  # gaps in the log; SQL has all
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 

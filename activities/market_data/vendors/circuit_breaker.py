@@ -26,10 +26,10 @@ FAILURES_TO_OPEN = 5  # in a row: one or two are the network's
 TRIED_AGAIN_IN = timedelta(seconds=2)  # while another caller tries: about as long as a call takes
 FIRST_OPEN = timedelta(seconds=15)  # shorter than most bars, so that a hiccup costs none
 LONGEST_OPEN = timedelta(minutes=10)  # an outage's end is met soon enough
-MOST_DOUBLINGS = 10
+MOST_DOUBLINGS = 10  # the longest pause is reached long before
 MISCONFIGURED_FOR = timedelta(minutes=30)  # somebody has to mend the settings
-MOST_WHY = 200
-MOST_ERROR = 300
+MOST_WHY = 200  # characters that are told with each refusal
+MOST_ERROR = 300  # characters that `alerts providers` shows
 
 
 class Circuit(StrEnum):

@@ -27,12 +27,12 @@ from domain.bounds import is_too_deep
 
 PARSED = "parsed"
 USER_AGENT = "Mozilla/5.0 (compatible; market-alerts)"
-LONGEST_WAIT = timedelta(days=3)
+LONGEST_WAIT = timedelta(days=3)  # over a weekend; a header that asks for more is wrong
 WAITS = {
     418: timedelta(minutes=2),
     429: timedelta(minutes=1),
 }  # where the vendor does not say; rates are counted by the minute
-MOST_BYTES = 32 * 1024 * 1024
+MOST_BYTES = 32 * 1024 * 1024  # years of minutes in one answer take a few MB
 LARGE = 256 * 1024  # bytes: parsing more would hold up everything else
 JSON_TYPES = ("json", "javascript", "text/plain", "")
 

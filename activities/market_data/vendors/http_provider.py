@@ -20,10 +20,10 @@ from domain.vendor_data import Kind, Record
 
 Clock = Callable[[], datetime]
 MINUTE = timedelta(minutes=1)
-NO_DELAY = timedelta(minutes=3)
-LONGEST_DELAY = timedelta(minutes=30)
-AT_ONCE = ("XNYS", "XNAS", "24/5")
-DELAYED = timedelta(minutes=15)
+NO_DELAY = timedelta(minutes=3)  # a live feed's newest trade may be as old, of a thin ticker
+LONGEST_DELAY = timedelta(minutes=30)  # older than that is a ticker that did not trade
+AT_ONCE = ("XNYS", "XNAS", "24/5")  # markets whose prices vendors give without delay
+DELAYED = timedelta(minutes=15)  # exchanges' common rule for free data
 
 
 @dataclass(frozen=True)

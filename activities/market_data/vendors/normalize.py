@@ -15,7 +15,7 @@ from activities.market_data.vendors.provider import BarRequest, FetchedBars
 from domain.bar import Bar
 
 MISSING = math.nan
-ROUNDED = 1e-4
+ROUNDED = 1e-4  # vendors round prices to four places or more
 MENDED_WITHIN = timedelta(seconds=60)  # a newest bar that contradicts itself is waited for so long
 
 

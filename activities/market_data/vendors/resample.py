@@ -17,7 +17,7 @@ from domain.timeframe import Timeframe
 
 LONGEST_UNMERGED = timedelta(minutes=30)  # sessions begin on the half hour: shorter bars lie on both grids
 TAIL_FOR = timedelta(minutes=2)  # so long may the last part of a bar come after its close
-PARTS = (Timeframe("30m"), Timeframe("15m"))
+PARTS = (Timeframe("30m"), Timeframe("15m"))  # the longest first: fewer rows
 MOMENT = timedelta(microseconds=1)
 
 

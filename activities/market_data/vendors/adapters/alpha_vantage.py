@@ -26,7 +26,7 @@ from domain.timeframe import Timeframe
 from domain.vendor_data import CompanyProfile, EarningsDate, EarningsReport, Kind, NewsItem, Quote, Record, name_of
 
 NEW_YORK = ZoneInfo("America/New_York")
-FEWEST_EDGES = 2
+FEWEST_EDGES = 2  # one may be a trade that happens to lie there
 COMPACT = timedelta(days=120)  # 100 sessions
 HOURS = {"pre-market": "before_open", "post-market": "after_close"}
 PATH = "/query"

@@ -13,10 +13,10 @@ from activities.market_data.vendors.provider import BarRequest, DataRequest, Hou
 from domain.timeframe import Timeframe
 from domain.vendor_data import Kind, Quote, Record
 
-PAGE = 1000
-WEIGHT = 2
-REFUSALS = (-1121, -1120, -1100, -1101, -1102, -1104, -1106)
-LIMITS = (-1003, -1015)
+PAGE = 1000  # klines in one answer, at most
+WEIGHT = 2  # of a call for klines or a ticker
+REFUSALS = (-1121, -1120, -1100, -1101, -1102, -1104, -1106)  # codes: bad symbol, interval or parameter
+LIMITS = (-1003, -1015)  # codes: too many requests, too many orders
 MILLISECOND = timedelta(milliseconds=1)
 
 

@@ -21,10 +21,10 @@ from activities.market_data.vendors.parsing import figure, mapping, rows, text
 from activities.market_data.vendors.provider import BarRequest
 from domain.timeframe import Timeframe
 
-AT_ONCE = 4
+AT_ONCE = 4  # one below the five that the gateway takes
 LATE = ("D", "Y")  # delayed, and delayed as it was at the close: the account has no subscription to the exchange
-BARS_A_PAGE = 1000
-LONGEST = timedelta(days=365 * 15)
+BARS_A_PAGE = 1000  # points in one answer, at most
+LONGEST = timedelta(days=365 * 15)  # years the gateway knows
 
 
 class InteractiveBrokers(HttpProvider):

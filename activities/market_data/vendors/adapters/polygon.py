@@ -19,9 +19,9 @@ from activities.market_data.vendors.provider import BarRequest, DataRequest
 from domain.timeframe import Timeframe
 from domain.vendor_data import CompanyProfile, Kind, NewsItem, OptionContract, Quote, Record, name_of
 
-LIMIT = 50_000
-NEWS_LIMIT, CHAIN_LIMIT = 1000, 250
-MOST_PAGES = 200
+LIMIT = 50_000  # the most it gives
+NEWS_LIMIT, CHAIN_LIMIT = 1000, 250  # the most it gives
+MOST_PAGES = 200  # 50,000 contracts; more are a loop
 UNITS = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week"}
 FRAMES = ("1s", "5s", "10s", "15s", "30s", "1m", "2m", "3m", "5m", "10m", "15m", "30m", "1h", "2h", "4h", "1d", "1w")
 

@@ -29,13 +29,13 @@ from domain.timeframe import Timeframe
 from domain.vendor_data import Kind
 from domain.zones import zone
 
-DAYS = {"1m": 29, "2m": 59, "5m": 59, "15m": 59, "1h": 729}
-CRUMB_LENGTH = 40
+DAYS = {"1m": 29, "2m": 59, "5m": 59, "15m": 59, "1h": 729}  # its limits less a day
+CRUMB_LENGTH = 40  # true ones have eleven characters
 ENVELOPES = ("chart", "quoteSummary", "optionChain", "finance")
-MOST_EXPIRATIONS = 8
+MOST_EXPIRATIONS = 8  # one call each
 COOKIE_PAGE = "https://fc.yahoo.com/"
 YAHOO_HOST = re.compile(r"^https://[^/]*\.yahoo\.com(/|$)")
-WAIT_FOR_SESSION = timedelta(minutes=1)
+WAIT_FOR_SESSION = timedelta(minutes=1)  # a new cookie may work then
 
 
 class Yahoo(HttpProvider):

@@ -23,7 +23,7 @@ from domain.vendor_data import (
 
 NEW_YORK = ZoneInfo("America/New_York")
 PROFILE_MODULES = "assetProfile,price,defaultKeyStatistics"
-OPENS, CLOSES = 9.5, 16.0
+OPENS, CLOSES = 9.5, 16.0  # New York's session in hours
 
 
 def plain(value: Any) -> Any:

@@ -21,9 +21,9 @@ from activities.market_data.vendors.errors import ProviderRefused
 from activities.market_data.vendors.provider import BarRequest, FetchedBars, Hours, Provider
 from domain.bar import Bar
 
-ORIGIN = datetime(2020, 1, 1, tzinfo=UTC)
+ORIGIN = datetime(2020, 1, 1, tzinfo=UTC)  # the first day of the walk
 DAY = 86_400
-LONGEST_DAYS = 36_500
+LONGEST_DAYS = 36_500  # until the year 2119
 REGIMES = ((0.35, 0.0), (0.6, 1.0), (0.6, -1.0), (1.8, 0.0))  # volatility and pull, relative
 Array = NDArray[np.float64]
 

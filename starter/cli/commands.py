@@ -1,0 +1,113 @@
+"""Every command with the module that has it, which is imported when the command is called: help and completion stay quick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_group
+
+INDENT = 6  # columns that help takes beside names and texts
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a command is, and what help says of it: the first sentence of its own."""
+
+    module: str
+    help: str
+    hidden: bool = False
+
+
+_RUN, _ALERT, _SYSTEM = "run_commands", "alert_commands", "system_commands"
+_TOOL, _DATA = "tool_commands", "data_commands"
+COMMANDS = {
+    "demo": Place(_RUN, "Start everything with a simulated market and alerts that fire within a minute."),
+    "up": Place(_RUN, "Start the Temporal server, the database, a worker and the REST API; stop all with Ctrl-C."),
+    "start": Place(_RUN, "", hidden=True),
+    "worker": Place(_RUN, "Run a worker against the Temporal server at TEMPORAL_ADDRESS; SIGTERM drains it."),
+    "api": Place(_RUN, "Serve the REST API on ALERTS_API_PORT; workers run elsewhere."),
+    "web-ui": Place(
+        _RUN,
+        "Serve Temporal's Web UI on ALERTS_UI_PORT to people at this machine, refusing what pages of other sites ask of it.",
+    ),
+    "add": Place(_ALERT, "Define an alert and start it."),
+    "list": Place(_ALERT, "List alerts with their status as last recorded."),
+    "show": Place(_ALERT, "Show one alert: its definition and, when it runs, its live state."),
+    "explain": Place(_ALERT, "Say why an alert did or did not fire on its last bar."),
+    "pause": Place(_ALERT, "Stop evaluating an alert, for good or for a while."),
+    "resume": Place(_ALERT, "Go on evaluating; bars that closed meanwhile are left out."),
+    "update": Place(_ALERT, "Change some fields of an alert; a new rule, ticker, timeframe or rearm arms it afresh."),
+    "evaluate": Place(_ALERT, "Evaluate an alert now, without moving its schedule, and show the result."),
+    "delete": Place(_ALERT, "Delete an alert and end its workflow; its history stays."),
+    "history": Place(_ALERT, "List what happened to an alert, newest first."),
+    "sync": Place(_SYSTEM, "Bring every row of job_schedules to Temporal now, and show what differs."),
+    "reload": Place(_SYSTEM, "", hidden=True),
+    "status": Place(_SYSTEM, "Show how everything is: health, what there is, what it did."),
+    "doctor": Place(
+        _SYSTEM,
+        "Check database, Temporal, search attributes, pollers, clock, schema and providers, and say how to mend each.",
+    ),
+    "test-db": Place(_SYSTEM, "", hidden=True),
+    "config": Place(_SYSTEM, "Show the configuration in force; secrets are masked."),
+    "preview": Place(_TOOL, "Show when a definition would have fired over historical bars."),
+    "validate": Place(
+        _TOOL,
+        "Check definition files, the configuration and own schemas: every fault at once, with path, value and expectation.",
+    ),
+    "indicator": Place(_TOOL, "Compute an indicator over a CSV of bars; a value that would mean nothing is missing."),
+    "providers": Place(_DATA, "Show the market data vendors: order, limits, and how they fare in each worker."),
+    "indicators": Place(_DATA, "List the indicators a rule may name, with defaults, bounds and outputs."),
+    "backfill": Place(_DATA, "Bring a ticker's history into the database."),
+    "schedules": Place("schedule_commands", "Schedules of any type: alerts, reports, screeners, backups …"),
+    "runs": Place("job_run_commands", "What ran, and what came of it."),
+    "db": Place(_SYSTEM, "The database's schema."),
+    "keys": Place(_SYSTEM, "API keys: shown once, kept as a hash."),
+    "cron": Place(_TOOL, "Cron expressions: 5 fields, or 6 with seconds first."),
+}
+
+
+def load(name: str) -> Any:
+    """The command of that name, its module imported; None when there is none."""
+    place = COMMANDS.get(name)
+    if place is None:
+        return None
+    own = typer.Typer(rich_markup_mode=None)
+    own.callback()(lambda: None)
+    import_module(f"starter.cli.{place.module}").register(own)
+    return get_group(own).commands[name]
+
+
+class LazyCommands(TyperGroup):
+    """Knows all names, and one command's code when it is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """In the order in which people meet them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Loaded now."""
+        return load(cmd_name)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Names and what they do, without loading any."""
+        shown = {name: place.help for name, place in COMMANDS.items() if not place.hidden}
+        room = formatter.width - INDENT - max(map(len, shown))
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, shorten(text, room)) for name, text in shown.items()])
+
+
+def shorten(text: str, width: int) -> str:
+    """The first sentence, in whole words."""
+    text = text.partition(". ")[0]
+    if len(text) <= width:
+        return text
+    kept = ""
+    for word in text.split():
+        if len(kept) + len(word) + 4 > width:
+            break
+        kept = f"{kept} {word}".strip()
+    return f"{kept}..."
