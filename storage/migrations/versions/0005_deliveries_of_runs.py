@@ -3,7 +3,7 @@
 from alembic import op
 import sqlalchemy as sa
 
-from storage import triggers
+from storage.migrations import triggers_0002 as triggers
 
 
 revision = '0005'

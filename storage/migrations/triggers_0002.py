@@ -3,6 +3,8 @@
 A writer that sets ``version`` itself keeps it; one that does not gets the next. A definition changed without a new
 ``definition_hash`` loses its hash, which marks it as not read yet. Batch migrations of SQLite make the table anew and lose its
 triggers: they must be dropped before and created after.
+
+This is how they are from migration 0002 on, and stays so: a migration that changes them brings a module of its own.
 """
 
 from __future__ import annotations
