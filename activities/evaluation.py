@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
+from threading import Lock
 
 from cachetools import LRUCache
 from temporalio import activity
@@ -48,6 +49,7 @@ class Evaluation:
         self.market = market
         self.lookback = lookback
         self._values: LRUCache[tuple[str, str, str, str, str, datetime], dict[str, float]] = LRUCache(KEPT_VALUES)
+        self._lock = Lock()  # many values are computed in threads
 
     @activity.defn(name=EVALUATE)
     async def evaluate(self, wanted: EvaluateInput) -> EvaluateResult:
@@ -194,11 +196,13 @@ class Evaluation:
         bar = series.bars[index]
         # the bar's own close is part of the name: a readjusted series has other values; bars cut by a session's end look alike
         name = (series.provider, *of, f"{bar.close}", operand.base, bar.close_time)
-        kept = self._values.get(name) if bar.final else None
+        with self._lock:
+            kept = self._values.get(name) if bar.final else None
         if kept is None:
             kept = _compute(operand, series, index)
             if bar.final and index + 1 >= indicators.bars_needed(operand):
-                self._values[name] = kept
+                with self._lock:
+                    self._values[name] = kept
         return finite(kept[operand.output or operand.definition.outputs[0]])
 
 

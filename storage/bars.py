@@ -179,7 +179,7 @@ class Bars:
     async def cover(
         self, symbol: str, timeframe: str, adjustment: str, window: tuple[datetime, datetime], bars: int, now: datetime
     ) -> None:
-        """ProcessReports a window as finished."""
+        """Notes a window as finished."""
         row = {"symbol": symbol, "timeframe": timeframe, "adjustment": adjustment, "bars": bars, "fetched_at": now}
         row |= {"window_start": window[0], "window_end": window[1]}
         await upsert(self.session, CoverageRow, [row], ("window_end", "bars", "fetched_at"))

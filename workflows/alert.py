@@ -31,6 +31,7 @@ class AlertWorkflow(AlertMessages):
     def __init__(self, given: AlertInput) -> None:
         super().__init__(LiveAlert(given.alert, given.memory), Inbox())
         self.history_limit = given.history_limit
+        self.slot: datetime | None = None  # of the last tick
 
     @workflow.run
     async def run(self, given: AlertInput) -> StatusReport:
@@ -52,12 +53,11 @@ class AlertWorkflow(AlertMessages):
             if await self._has_ended():
                 return self.status()
             self._continue_when_long()
-            is_due, slot = await self._wait()
-            if is_due:
+            if await self._wait():
                 if live.memory.row.reload:  # an edit that came with the tick is judged by it
                     await settle_definition(live, inbox)
                 if not inbox.deleted:
-                    await tick(live, inbox, slot)
+                    await tick(live, inbox, self.slot)
 
     async def _has_ended(self) -> bool:
         """Whether nothing is left to do, whoever asked for something in the last moment included."""
@@ -67,30 +67,30 @@ class AlertWorkflow(AlertMessages):
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self.inbox.deleted or self.live.is_finished
 
-    async def _wait(self) -> tuple[bool, datetime | None]:
-        """Until a tick is due (True, and its time), a message came, or what SQL lacks is to be tried again."""
+    async def _wait(self) -> bool:
+        """Until a tick is due (True), a message came, or what SQL lacks is to be tried again."""
         inbox, memory = self.inbox, self.live.memory
         if inbox.calls:
-            return inbox.is_asked, None
+            return inbox.is_asked
         due, other = self.live.next_tick(workflow.now()), self._next_errand()
         until = min((at for at in (due, other) if at is not None), default=None)
         if until is None:
             await workflow.wait_condition(lambda: inbox.calls)
-            return inbox.is_asked, None
+            return inbox.is_asked
         delay = max(until - workflow.now(), MOMENT)
         summary = f"{'snoozed' if self.live.state.is_paused else 'next tick'} {until:%H:%M:%S}"
         try:
             await workflow.wait_condition(lambda: inbox.calls, timeout=delay, timeout_summary=summary)
         except TimeoutError:
             if until == due:
-                slot = memory.due.tick
+                self.slot = memory.due.tick
                 memory.schedule(tick=None)
-                return True, slot
+                return True
             if until == memory.due.snoozed_until:
                 self.live.resume(workflow.now())
                 inbox.woken = True
-            return False, None
-        return inbox.is_asked, None
+            return False
+        return inbox.is_asked
 
     def _next_errand(self) -> datetime | None:
         """The next moment something but a tick is to be done."""

@@ -85,6 +85,8 @@ class AlertMessages:
             self.live.memory.tell_problem(f"snooze ignored: {error}")
             show_details(self.live)
             return
+        if self.live.state.is_over:
+            return
         self.live.memory.schedule(snoozed_until=until)
         self.live.enable(True)
         self._pause(Reason.SNOOZED, f"until {until:%Y-%m-%d %H:%M:%S%z}")

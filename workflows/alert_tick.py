@@ -22,7 +22,7 @@ A_SECOND = timedelta(seconds=1)
 
 
 async def tick(live: LiveAlert, inbox: Inbox, slot: datetime | None) -> None:
-    """``slot`` is the tick's own time; None for an evaluation that was asked for."""
+    """``slot`` is the last tick's time: what fails is a run of that one, however often it is asked for. None before the first."""
     asked = inbox.requested
     live.memory.schedule(look_again=None, catching_up=False)
     await _evaluate_all(live, inbox, slot)

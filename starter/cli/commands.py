@@ -84,6 +84,10 @@ def load(name: str) -> Any:
 class LazyCommands(TyperGroup):
     """Knows all names, and one command's code when it is called."""
 
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment]  # names alone: what a typing error may have meant
+
     def list_commands(self, ctx: Any) -> list[str]:
         """In the order in which people meet them."""
         return list(COMMANDS)

@@ -128,8 +128,10 @@ def _run_preview(definition: Any, table: Any, chart: Path | None, as_json: bool)
     if definition.timeframe.length != table.interval:
         say(f"note: the bars are {table.interval} long; the definition's timeframe {definition.timeframe} is not used")
     alert = Alert(id="preview", definition=definition)
+    higher = any(one.timeframe for one in definition.operands.values())
+    calendars = load_settings().calendars() if higher else None
     with progress("evaluating", len(table)) as update:
-        result = run(alert, table, update, load_settings().calendars())
+        result = run(alert, table, update, calendars)
     if chart is not None:
         from activities.notifications.charts import draw
 

@@ -135,8 +135,8 @@ class Continuous:
 
 def session_day_of(label: datetime, zone: ZoneInfo) -> date:
     label = label.astimezone(UTC)
-    onmidnight = (label.hour, label.minute, label.second) == (0, 0, 0)
-    return label.date() if onmidnight else label.astimezone(zone).date()
+    on_midnight = (label.hour, label.minute, label.second) == (0, 0, 0)
+    return label.date() if on_midnight else label.astimezone(zone).date()
 
 
 def midnight(day: date) -> datetime:

@@ -85,7 +85,7 @@ class Feed:
         real, market = self.now(), self.market
         delay = timedelta() if market is None else self.provider.feed_delay(market)
         grace = self.provider.grace_of(self.timeframe, market)
-        return Times(real - delay, self.provider.market_time(real) - delay, grace, delay)
+        return Times(real - delay, self.provider.market_time(real) - delay, grace, delay, self.provider.grace)
 
     def start(self, query: BarsQuery) -> datetime:
         """Open time from which on a fetch surely has the whole window."""

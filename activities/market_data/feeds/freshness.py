@@ -29,13 +29,15 @@ LATE_FILE = 3  # bars that a file may lack
 @dataclass(frozen=True)
 class Times:
     """The times a series is judged by. ``now`` is ours and ``as_of`` the market's (a replay has its own), both as far as the
-    feed is, which comes ``delay`` late; ``grace`` is how long after its close a bar is waited for.
+    feed is, which comes ``delay`` late; ``grace`` is how long after its close a bar of the timeframe is waited for, and
+    ``vendor_grace`` how long the vendor takes whatever the timeframe.
     """
 
     now: datetime
     as_of: datetime
     grace: timedelta
     delay: timedelta = timedelta()
+    vendor_grace: timedelta = timedelta()
 
     @property
     def is_real(self) -> bool:
@@ -131,7 +133,7 @@ def _closed_bar_is_coming(series: BarSeries, times: Times) -> bool:
         return False
     if forming is None or forming.close_time <= expected:  # it is that bar, within its grace
         return False
-    return times.as_of - expected <= SETTLE_FOR + times.grace and series.misses_none
+    return times.as_of - expected <= SETTLE_FOR + times.vendor_grace and series.misses_none
 
 
 def is_late(as_of: datetime, expected: datetime, grace: timedelta) -> bool:

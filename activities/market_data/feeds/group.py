@@ -12,6 +12,7 @@ from activities.market_data.vendors.provider import Provider
 from domain.timeframe import Timeframe
 
 UNUSED_FOR = timedelta(hours=2)  # longer than most ticks are apart; SQL still has it then
+JUMPS_KEPT = timedelta(days=7)  # who asks once a day need not hear of the same jump again
 ASKED_AGAIN, MOST_ASKED = timedelta(minutes=15), 3  # of a bar that no vendor has
 
 
@@ -23,6 +24,7 @@ class FeedGroup:
         self.providers, self.context = providers, context
         self.jumps = Jumps()
         self.feeds: dict[str, Feed] = {}
+        self._left_at = BEGINNING
         self._absent: datetime | None = None  # the close of a bar that no vendor has
         self._absent_looks = 0
         self._absent_until = BEGINNING
@@ -40,7 +42,8 @@ class FeedGroup:
         for name, feed in list(self.feeds.items()):
             if now - feed.used_at > UNUSED_FOR and feed.flight is None and not feed.listeners:
                 del self.feeds[name]
-        return not self.feeds
+                self._left_at = now
+        return not self.feeds and (self.jumps.is_empty or now - self._left_at > JUMPS_KEPT)
 
     def nobody_has(self, expected: datetime) -> None:
         """Every vendor lacks a bar: the others are asked again in a quarter of an hour, then ever later, then no more."""

@@ -18,6 +18,11 @@ class Jumps:
         self._first_seen: LRUCache[datetime, datetime] = LRUCache(MOST)
         self._believed: LRUCache[datetime, bool] = LRUCache(MOST)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether none was seen."""
+        return not self._first_seen and not self._believed
+
     def seen(self, suspect: Suspect, now: datetime) -> datetime:
         """When it was seen first."""
         found: datetime = self._first_seen.setdefault(suspect.bar.close_time, now)

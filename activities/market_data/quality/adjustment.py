@@ -13,6 +13,7 @@ from domain.bar import Bar
 CORRECTION = 0.005  # what changes by less was corrected or rounded
 ALIKE = 0.02  # factors of one split differ by so much at the most, by rounding
 FEWEST = 2  # a single bar that has changed was corrected
+RECENT = 16  # bars at the end that say so, whatever was corrected before them
 MANY = 10  # so many in a row by one factor are no corrections, whatever the factor
 LARGE = 0.05  # nor are fewer, by as much as this, when they end with a session
 
@@ -24,13 +25,22 @@ def is_readjusted(known: Mapping[datetime, float], bars: Sequence[Bar]) -> bool:
     """
     both = [(bar, bar.close / known[bar.open_time]) for bar in bars if known.get(bar.open_time) and isfinite(bar.close)]
     both = [one for one in both if isfinite(one[1])]
+    if _by_one_factor([factor for _, factor in both[-RECENT:]]):
+        return True
     changed = list(itertools.takewhile(lambda one: abs(one[1] - 1) > CORRECTION, both))
     if len(changed) < FEWEST or any(abs(factor - 1) > CORRECTION for _, factor in both[len(changed) :]):
         return False
     factors = [abs(factor) for _, factor in changed]
-    if max(factors) > min(factors) * (1 + ALIKE):
+    if not _by_one_factor(factors):
         return False
-    if len(changed) == len(both) or len(changed) >= MANY:
+    if len(changed) >= MANY:
         return True
     is_large = all(abs(factor - 1) > LARGE for factor in factors)
     return is_large and both[len(changed)][0].open_time - changed[-1][0].close_time >= OVERNIGHT
+
+
+def _by_one_factor(factors: Sequence[float]) -> bool:
+    """Whether so many closes have changed, and all alike."""
+    if len(factors) < FEWEST or any(abs(factor - 1) <= CORRECTION for factor in factors):
+        return False
+    return max(map(abs, factors)) <= min(map(abs, factors)) * (1 + ALIKE)

@@ -45,3 +45,9 @@ def test_help_loads_nothing() -> None:
 )  # fmt: skip
 def test_help_is_cut_between_words(text: str, width: int, shown: str) -> None:
     assert shorten(text, width) == shown
+
+
+def test_a_typing_error_is_told_what_it_may_have_meant() -> None:
+    code = "import sys; sys.argv = ['alerts', 'backfil']; from starter.cli.main import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, "Did you mean 'backfill'?" in done.stderr) == (2, True), done.stderr

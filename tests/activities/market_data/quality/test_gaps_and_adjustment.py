@@ -60,6 +60,7 @@ def test_only_what_follows_the_last_gap_is_whole() -> None:
         ([0.98] * 10 + [1], True),  # a dividend
         ([1.0001] * 5, False),  # rounded
         ([float("nan"), 0.5, 0.5], True),
+        ([0.5, 15, *[0.5] * 16], True),  # a spike among them
     ],
 )
 def test_whether_history_was_readjusted(factors: list[float], readjusted: bool) -> None:
