@@ -15,10 +15,10 @@ from starter.api.app import create_app
 from starter.gateway import Gateway
 from starter.keys import Scope
 from storage.database import Database
-from tests.api.conftest import key_of
 from tests.conftest import binary
 from tests.mortal import with_us
-from tests.reconciler.support import end_all, installed
+from tests.starter.api.conftest import key_of
+from tests.starter.reconciler.support import end_all, installed
 from worker.http_server import serving
 from worker.settings import Settings
 
@@ -39,7 +39,7 @@ expected-statuses = [400, 401, 403, 404, 406, 415, 422, 428]
 """
 
 
-# use_after_free: a run that DELETE cancels stays to be looked at; that other things are gone is tested in tests/api
+# use_after_free: a run that DELETE cancels stays to be looked at; that other things are gone is tested in tests/starter/api
 @pytest.mark.e2e
 @pytest.mark.timeout(420)
 async def test_nothing_the_document_allows_breaks_the_api(

@@ -1,5 +1,5 @@
 """The API on a real database of each kind, as the API's own tests have it."""
 
-from tests.api.conftest import api
+from tests.starter.api.conftest import api
 
 __all__ = ["api"]

@@ -12,8 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from domain.ids import may_be_of_a_row
 from storage.database import Database
 from storage.tables import ScheduleRow
-from tests.api.conftest import Api
 from tests.hostile.catalogue import MEGABYTE, STEERING, VALUES
+from tests.starter.api.conftest import Api
 
 COLUMNS = [column.name for column in ScheduleRow.__table__.columns]
 CELLS: dict[str, Any] = {

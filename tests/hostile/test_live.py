@@ -31,11 +31,11 @@ from temporalio.service import RPCError
 
 from starter.keys import Scope
 from storage.database import Database
-from tests.api.conftest import key_of
 from tests.e2e.processes import Home, eventually
 from tests.hostile.catalogue import VALUES
 from tests.hostile.doors import Thrown, everything
 from tests.mortal import with_us
+from tests.starter.api.conftest import key_of
 from worker.client import connect
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]

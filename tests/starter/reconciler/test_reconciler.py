@@ -11,7 +11,7 @@ from temporalio.client import WorkflowExecutionStatus
 
 from storage.database import Database
 from storage.runs import RunFilter
-from tests.reconciler.support import Installation
+from tests.starter.reconciler.support import Installation
 from workflows.messages import PauseRequest
 
 

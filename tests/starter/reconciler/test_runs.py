@@ -15,8 +15,8 @@ from starter.api.app import create_app
 from starter.gateway import Gateway
 from starter.keys import Scope
 from starter.reconciler.sweep import SCHEDULE, ensure_schedule, keep_schedule
-from tests.api.conftest import client_of, key_of
-from tests.reconciler.support import Installation
+from tests.starter.api.conftest import client_of, key_of
+from tests.starter.reconciler.support import Installation
 from worker.settings import Settings
 
 ALERT = {"id": "later", "expression": "X > 99999999", "cron": "0 0 1 1 *"}

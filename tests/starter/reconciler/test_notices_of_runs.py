@@ -11,7 +11,7 @@ from activities.notifications.channel import ChannelRefused
 from domain.run import RunStatus
 from storage.runs import RunFilter
 from tests.activities.notifications.test_deliveries_under_trouble import Phone
-from tests.reconciler.support import Installation
+from tests.starter.reconciler.support import Installation
 
 
 async def ended(home: Installation, slot_of: str) -> Any:

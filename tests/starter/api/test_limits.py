@@ -9,7 +9,7 @@ import pytest
 from starter.api import access
 from starter.api.app import create_app
 from storage.database import Database
-from tests.api.conftest import client_of
+from tests.starter.api.conftest import client_of
 from worker.settings import Settings
 
 

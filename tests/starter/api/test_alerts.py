@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from domain.bar import Bar
-from tests.api.conftest import Api
 from tests.conftest import START
+from tests.starter.api.conftest import Api
 
 
 async def test_alerts_from_any_form(api: Api) -> None:

@@ -27,8 +27,8 @@ from starter.definition_writes import Written
 from starter.gateway import Gateway
 from starter.reconciler.apply import Applier
 from tests.conftest import START, make_alert
-from tests.reconciler.support import Installation
-from tests.reconciler.test_reconciler import _swept
+from tests.starter.reconciler.support import Installation
+from tests.starter.reconciler.test_reconciler import _swept
 from worker.settings import Settings
 
 QUEUE = "somebody-elses"

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from starter.quotas import a_minute
-from tests.api.conftest import Api
+from tests.starter.api.conftest import Api
 
 REPORT = {"job_type": "report", "cron": "@daily", "task_params": {"symbols": ["AAPL"]}}
 

@@ -15,7 +15,7 @@ from starter.context import Context
 from starter.definition_writes import Who
 from storage.stored_schedule import DuplicateAlert
 from tests.conftest import make_alert
-from tests.reconciler.support import Installation
+from tests.starter.reconciler.support import Installation
 from worker.settings import Settings
 
 MANY = 210

@@ -11,8 +11,8 @@ from domain.run import RunStatus
 from starter.clock import now
 from storage.database import Database
 from storage.runs import RunFilter
-from tests.reconciler.support import Installation, end_all, installed
-from tests.reconciler.test_reconciler import _at, _projected, _swept, _version
+from tests.starter.reconciler.support import Installation, end_all, installed
+from tests.starter.reconciler.test_reconciler import _at, _projected, _swept, _version
 
 NEVER = '{"symbol": "X", "rule": "close > 99999999"}'
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from starter.names import mark_of
-from tests.api.conftest import Api
+from tests.starter.api.conftest import Api
 
 ALERT = {"id": "aapl-hot", "expression": "AAPL > 1", "timeframe": "1h"}
 REPORT = {"id": "nightly", "job_type": "report", "cron": "@daily", "task_params": {"symbols": ["AAPL"]}}

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from starter.api.document import PATH, document
-from tests.api.conftest import Api
+from tests.starter.api.conftest import Api
 
 
 def test_the_committed_document_is_todays() -> None:

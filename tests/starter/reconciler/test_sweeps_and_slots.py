@@ -14,7 +14,7 @@ from starter.clock import now
 from starter.reconciler.runs import RunSupervisor
 from storage.database import Database
 from storage.runs import RunFilter
-from tests.reconciler.support import Installation
+from tests.starter.reconciler.support import Installation
 from workflows.reconcile import ReconcileWorkflow
 
 

@@ -13,7 +13,7 @@ import pytest
 from starter.api import body
 from starter.api.heavy import AT_ONCE, MOST_WAITING, Heavy
 from starter.api.problems import ProblemError
-from tests.api.conftest import Api
+from tests.starter.api.conftest import Api
 
 BARS = [{"time": f"2026-01-05T{n // 60:02d}:{n % 60:02d}:00Z", "close": 100 + n % 7} for n in range(1440)]
 

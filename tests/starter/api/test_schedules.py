@@ -8,7 +8,7 @@ from pathlib import Path
 from starter.api.app import create_app
 from starter.keys import Scope
 from storage.database import Database
-from tests.api.conftest import Api, client_of, key_of
+from tests.starter.api.conftest import Api, client_of, key_of
 from tests.storage.test_contract import sql
 from worker.settings import Settings
 

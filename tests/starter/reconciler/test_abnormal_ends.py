@@ -16,8 +16,8 @@ from starter.gateway import Gateway
 from starter.health import Examiner, Health, Level
 from starter.reconciler.endings import FIRST_WAIT, LONGEST_WAIT, wait
 from storage.database import Database
-from tests.reconciler.support import Installation
-from tests.reconciler.test_reconciler import _swept
+from tests.starter.reconciler.support import Installation
+from tests.starter.reconciler.test_reconciler import _swept
 from worker.settings import Settings
 
 

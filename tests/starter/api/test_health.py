@@ -9,8 +9,8 @@ from temporalio.testing import WorkflowEnvironment
 from starter.api.app import create_app
 from starter.gateway import Gateway
 from storage.database import HEAD, Database
-from tests.api.conftest import Api, client_of
-from tests.reconciler.support import installed
+from tests.starter.api.conftest import Api, client_of
+from tests.starter.reconciler.support import installed
 from tests.storage.test_contract import sql
 from worker.settings import Settings
 

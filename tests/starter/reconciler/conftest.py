@@ -11,7 +11,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities import interface
 from storage.database import Database
-from tests.reconciler.support import Installation, end_all, installed
+from tests.starter.reconciler.support import Installation, end_all, installed
 
 
 @pytest.fixture(autouse=True)
