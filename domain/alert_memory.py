@@ -3,7 +3,7 @@
 The parts are frozen and replaced as wholes; all times are absolute.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from domain.alert import AlertEvent, AlertState
@@ -71,7 +71,7 @@ class AlertMemory:
     outbox: Outbox = Outbox()
     recent: tuple[AlertEvent, ...] = ()
     to_tell: tuple[AlertEvent, ...] = ()
-    problem: str = field(default="")
+    problem: str = ""
     shown: Shown | None = None
 
     def tell_problem(self, text: str) -> None:

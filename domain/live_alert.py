@@ -242,9 +242,8 @@ class LiveAlert:
         """What the row says now, against what was ``sent`` to it or was there already; whether it is to be written again."""
         row = self.memory.row
         if found.version < (sent.version if made_from is None else made_from):
-            self.memory.row = replace(
-                row, unsaved_from=found.version
-            )  # a restored backup, older than what we began with
+            # a restored backup, older than what we began with
+            self.memory.row = replace(row, unsaved_from=found.version)
             return True
         if found.version == sent.version and found.definition == sent.definition:
             unsaved = found.version if self.alert is not sent else None  # edited again meanwhile

@@ -5,7 +5,7 @@ The main loop alone runs activities and continues as new; messages only change t
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
@@ -94,10 +94,9 @@ class AlertWorkflow(AlertMessages):
 
     def _next_errand(self) -> datetime | None:
         """The next moment something but a tick is to be done."""
-        again: timedelta | None = WRITTEN_AGAIN if self.live.is_unwritten else None
+        again = workflow.now() + WRITTEN_AGAIN if self.live.is_unwritten else None
         snoozed = self.live.memory.due.snoozed_until if self.live.state.is_paused else None
-        errands = (workflow.now() + again if again is not None else None, snoozed)
-        return min((at for at in errands if at is not None), default=None)
+        return min((at for at in (again, snoozed) if at is not None), default=None)
 
     def _continue_when_long(self) -> None:
         info = workflow.info()

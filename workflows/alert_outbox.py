@@ -37,7 +37,7 @@ async def publish(live: LiveAlert, inbox: Inbox) -> None:
     elif told:
         # what SQL is told must be in the history: a worker that dies in between would forget it, and fire anew
         await workflow.sleep(MOMENT)
-    live.next_tick(workflow.now())
+    live.next_tick(workflow.now())  # settled now, since lists and details show it
     if memory.outbox.is_behind(live.projection):
         await _record(live)
         inbox.woken = live.tell_lost(workflow.now()) or inbox.woken

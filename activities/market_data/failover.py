@@ -74,7 +74,7 @@ class MarketData:
         """The feeds of a ticker and timeframe."""
         found = self.groups.get((symbol, frame))
         if found is None:
-            found = FeedGroup(symbol, frame, self.providers, self.context)
+            found = FeedGroup(symbol, frame, self.context)
             self.groups[symbol, frame] = found
         return found
 
@@ -116,7 +116,18 @@ class MarketData:
     async def _with_retries(self, feed: Feed, query: BarsQuery, limit: float | None) -> BarsAnswer:
         """Some tries at once where there is time for them; a vendor that says when to come back is left alone until then."""
         feed.check_refusal()
-        retrying = AsyncRetrying(
+        try:
+            if limit is not None:
+                return await answer(feed, query, limit)
+            return await self._retrying()(answer, feed, query, limit)
+        except ProviderMisconfigured:
+            raise  # the circuit breaker remembers it, for every ticker
+        except ProviderRefused as error:
+            feed.refused(error)
+            raise
+
+    def _retrying(self) -> AsyncRetrying:
+        return AsyncRetrying(
             stop=stop_after_attempt(1 + self.retries),
             retry=retry_if_exception(
                 lambda error: isinstance(error, ProviderUnavailable) and error.retry_after is None
@@ -124,13 +135,6 @@ class MarketData:
             wait=wait_exponential(RETRY_SECONDS),
             reraise=True,
         )
-        try:
-            return await (answer(feed, query, limit) if limit is not None else retrying(answer, feed, query, limit))
-        except ProviderMisconfigured:
-            raise  # the circuit breaker remembers it, for every ticker
-        except ProviderRefused as error:
-            feed.refused(error)
-            raise
 
     def _is_good(self, group: FeedGroup, feed: Feed, query: BarsQuery, found: BarsAnswer, asked: _Round) -> bool:
         """Whether no other provider need be asked; what is doubtful is kept for the case that none has better."""
@@ -214,7 +218,7 @@ def _lags(group: FeedGroup, feed: Feed, query: BarsQuery, found: BarsAnswer) -> 
             return False
         if not series.misses_none and not was_quiet_for_hours(series, found.as_of):
             return False
-    return is_late(found.as_of, found.expected, feed.times().grace)
+    return is_late(found.as_of, found.expected, feed.provider.grace_of(query.timeframe, series.market))
 
 
 def _agree(one: BarsAnswer, other: BarsAnswer) -> bool:

@@ -81,6 +81,7 @@ def create_app(
     app.state.settings, app.state.database = settings, database
     app.state.gateway = gateway or Gateway(settings, database)
     app.state.heavy = Heavy()
+    app.state.calendars = settings.calendars()  # a market is built once, whoever previews on it
     app.state.examiner = Examiner(database, app.state.gateway, settings.health_check_interval)
     api = APIRouter(prefix="/api")
     for module in (alerts, schedules, runs):

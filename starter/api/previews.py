@@ -8,12 +8,12 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import to_json
 
+from activities.market_data.calendars.calendars import Calendars
 from domain.alert import Alert
 from domain.definition import AlertDefinition, faults_of, read_definition
 from domain.errors import InvalidInput
 from starter.api.heavy import Deadline
 from starter.api.requests import PreviewIn
-from worker.settings import Settings
 
 MOST_EVENT_BYTES = 1_000_000
 Bars = Sequence[Mapping[str, Any]]
@@ -36,7 +36,7 @@ def read_preview(body: dict[str, Any]) -> tuple[AlertDefinition, Bars | None]:
     return definition, None if given.bars is None else [bar.model_dump() for bar in given.bars]
 
 
-def previewed(definition: AlertDefinition, bars: Bars, deadline: Deadline, settings: Settings) -> bytes:
+def previewed(definition: AlertDefinition, bars: Bars, deadline: Deadline, calendars: Calendars) -> bytes:
     """The preview as JSON, its events as far as they fit.
 
     Raises:
@@ -46,7 +46,7 @@ def previewed(definition: AlertDefinition, bars: Bars, deadline: Deadline, setti
     from activities.csv_bars import bars_of
     from activities.preview import as_json, preview
 
-    alert, calendars = Alert(id="preview", definition=definition), settings.calendars()
+    alert = Alert(id="preview", definition=definition)
     said = as_json(preview(alert, bars_of(bars), deadline.check, calendars))
     events, room = said.pop("events"), MOST_EVENT_BYTES
     kept: list[bytes] = []

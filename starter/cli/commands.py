@@ -7,10 +7,8 @@ from importlib import import_module
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
-
-INDENT = 6  # columns that help takes beside names and texts
 
 
 @dataclass(frozen=True)
@@ -82,36 +80,15 @@ def load(name: str) -> Any:
 
 
 class LazyCommands(TyperGroup):
-    """Knows all names, and one command's code when it is called."""
+    """Knows names and help; a command's code is imported when it is called."""
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
-        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment]  # names alone: what a typing error may have meant
+        self.commands = {
+            name: TyperCommand(name, help=place.help, hidden=place.hidden) for name, place in COMMANDS.items()
+        }
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        """In the order in which people meet them."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Loaded now."""
-        return load(cmd_name)
-
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Names and what they do, without loading any."""
-        shown = {name: place.help for name, place in COMMANDS.items() if not place.hidden}
-        room = formatter.width - INDENT - max(map(len, shown))
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, shorten(text, room)) for name, text in shown.items()])
-
-
-def shorten(text: str, width: int) -> str:
-    """The first sentence, in whole words."""
-    text = text.partition(". ")[0]
-    if len(text) <= width:
-        return text
-    kept = ""
-    for word in text.split():
-        if len(kept) + len(word) + 4 > width:
-            break
-        kept = f"{kept} {word}".strip()
-    return f"{kept}..."
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Of the words given: the command that they name, loaded."""
+        name, known, rest = super().resolve_command(ctx, args)
+        return name, known and load(str(name)), rest

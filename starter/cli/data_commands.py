@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from activities.market_data.vendors.provider import Provider
 from domain.errors import Fault, InvalidInput
 from domain.indicators import catalogue, find
 from domain.timeframe import DAILY, Timeframe
@@ -19,6 +20,7 @@ from starter.context import Context
 from starter.definition_writes import Refused, create
 from starter.seeds import seeds
 from worker.provider_settings import VENDORS
+from worker.settings import Settings
 
 SEEN = timedelta(minutes=2)
 WATCHED = "SPY,QQQ,AAPL,MSFT"
@@ -79,8 +81,7 @@ def providers(as_json: Json = False) -> None:
     print_table(columns, rows, "no providers; set ALERTS_PROVIDERS")
 
 
-def _provider(settings: Any, provider: Any, notes: dict[str, Any]) -> dict[str, Any]:
-
+def _provider(settings: Settings, provider: Provider, notes: dict[str, Any]) -> dict[str, Any]:
     name = provider.name
     vendor = settings.vendor(name) if name in VENDORS else None
     workers = [
@@ -240,7 +241,7 @@ async def _from(
     work = Backfill(provider, hours, context.database, symbol, frame)
     if again:
         async with context.database.transaction() as unit:
-            await unit.bars.uncover(symbol, frame, work.key)
+            await unit.bars.uncover(*work.key)
     begins, ends = work.bounded(start, end)
     columns = (
         TextColumn("{task.description}", markup=False),

@@ -199,7 +199,6 @@ def disable(
 
 
 def _enable(id: str, enabled: bool, reason: str, as_json: bool) -> None:
-
     async def work(context: Context) -> Any:
         async with context.database.transaction() as unit:
             stored = await context.find(unit, id)

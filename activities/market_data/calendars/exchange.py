@@ -9,8 +9,8 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
-from activities.market_data.calendars.market import DAY, Interval, session_day_of
-from domain.timeframe import Timeframe
+from activities.market_data.calendars.market import Interval, session_day_of
+from domain.timeframe import DAY, Timeframe
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 from domain.timeframe import Timeframe
 
 CRYPTO, FOREX = "24/7", "24/5"
-DAY = timedelta(days=1)
 Interval = tuple[datetime, datetime]
 
 

@@ -12,7 +12,7 @@ from activities.market_data.feeds.feed import Feed
 from activities.market_data.feeds.query import BarsAnswer, BarsQuery
 from activities.market_data.feeds.refresh import refresh
 from activities.market_data.feeds.series import BarSeries
-from activities.market_data.quality.outliers import suspect_after_blank, suspect_bar
+from activities.market_data.quality.outliers import suspect_after_blank
 from activities.market_data.vendors.errors import ProviderError, ProviderUnavailable
 
 MOST_FLIGHTS = 3  # for one question: a flight that others began may fall short, a readjusted series is begun anew
@@ -78,7 +78,7 @@ def _assessed(feed: Feed, held: BarSeries) -> BarsAnswer:
         if stale := freshness.stale_file(held.newest_close, feed.timeframe, market, times.now):
             raise ProviderUnavailable(name, stale)
     is_judged = held.market is not None and times.is_real
-    suspect = suspect_bar(held.bars, held.market) or suspect_after_blank(held.bars, held.blank)
+    suspect = held.suspect or suspect_after_blank(held.bars, held.blank)
     return BarsAnswer(
         found.freshness,
         times.as_of,

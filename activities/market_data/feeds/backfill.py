@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from activities.market_data.calendars.market import Continuous, Market
 from activities.market_data.feeds.series import BEGINNING
-from activities.market_data.feeds.store import stored_key
+from activities.market_data.feeds.store import SeriesKey
 from activities.market_data.quality.adjustment import is_readjusted
 from activities.market_data.quality.gaps import gaps
 from activities.market_data.vendors.errors import ProviderRefused, ProviderUnavailable
@@ -57,7 +57,7 @@ class Backfill:
         self.frame = frame
         self.clock = clock
         self.sleep = sleep
-        self.key = stored_key(provider, frame)
+        self.key = SeriesKey.of(provider, symbol, frame)
         self.readjusted = False
         self.begins = BEGINNING
 
@@ -93,7 +93,7 @@ class Backfill:
         whole, position = max(end - start, timedelta()), start
         bars = windows = skipped = 0
         async with self.database.transaction() as work:
-            covered = [] if anew else await work.bars.covered(self.symbol, self.frame, self.key)
+            covered = [] if anew else await work.bars.covered(*self.key)
         while position < end:
             known = next((one for one in covered if one[0] <= position < one[1]), None)
             if known is not None:
@@ -156,13 +156,12 @@ class Backfill:
         now = self.clock()
         closed = [bar for bar in fetched.bars if bar.final and bar.close_time > self.begins]
         settled = all(bar.final for bar in fetched.bars) and window[1] <= now - timedelta(days=1)
-        key = (self.symbol, self.frame, self.key)
         async with self.database.transaction() as work:
-            saved = await work.bars.save(*key, closed, self.provider.name, seen_at=now)
+            saved = await work.bars.save(*self.key, closed, self.provider.name, seen_at=now)
             readjusted = is_readjusted(saved.closes, closed)
             if readjusted:  # in the same transaction: a restart must know it too
-                await work.bars.uncover(*key)
+                await work.bars.uncover(*self.key)
             if settled and (closed or not self.market.trading(*window)):
-                await work.bars.cover(*key, window, len(closed), now)
+                await work.bars.cover(*self.key, window, len(closed), now)
         self.readjusted = self.readjusted or readjusted
         return sum(bar.open_time >= window[0] for bar in closed)

@@ -13,8 +13,8 @@ from activities.market_data.feeds.freshness import Times
 from activities.market_data.feeds.jumps import Jumps
 from activities.market_data.feeds.query import BarsQuery
 from activities.market_data.feeds.series import BEGINNING, BarSeries
-from activities.market_data.feeds.store import BarStore, SeriesKey, stored_key
-from activities.market_data.quality.outliers import Suspect, suspect_bar
+from activities.market_data.feeds.store import BarStore, SeriesKey
+from activities.market_data.quality.outliers import Suspect
 from activities.market_data.vendors.errors import ProviderRefused
 from activities.market_data.vendors.provider import RAW, Provider
 from domain.timeframe import Timeframe
@@ -74,7 +74,7 @@ class Feed:
     @property
     def key(self) -> SeriesKey:
         """Under which it is stored."""
-        return SeriesKey(self.symbol, self.timeframe, stored_key(self.provider, self.timeframe))
+        return SeriesKey.of(self.provider, self.symbol, self.timeframe)
 
     def now(self) -> datetime:
         """Real time."""
@@ -109,7 +109,7 @@ class Feed:
 
     def suspect(self, series: BarSeries) -> Suspect | None:
         """What cannot be believed of the newest bars, and is not believed yet."""
-        found = suspect_bar(series.bars, series.market)
+        found = series.suspect
         return None if found is None or self.jumps.is_believed(found) else found
 
     def check_refusal(self) -> None:

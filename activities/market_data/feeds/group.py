@@ -1,8 +1,7 @@
-"""The feeds of one ticker and timeframe, one a provider, in the order in which they are asked."""
+"""The feeds of one ticker and timeframe, one a provider, with what is known of the bar whoever brings it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from activities.market_data.feeds.feed import Feed, FeedContext
@@ -19,9 +18,9 @@ ASKED_AGAIN, MOST_ASKED = timedelta(minutes=15), 3  # of a bar that no vendor ha
 class FeedGroup:
     """To forget a ticker's timeframe is to drop this object."""
 
-    def __init__(self, symbol: str, frame: Timeframe, providers: Sequence[Provider], context: FeedContext) -> None:
+    def __init__(self, symbol: str, frame: Timeframe, context: FeedContext) -> None:
         self.symbol, self.timeframe = symbol, frame
-        self.providers, self.context = providers, context
+        self.context = context
         self.jumps = Jumps()
         self.feeds: dict[str, Feed] = {}
         self._left_at = BEGINNING

@@ -101,17 +101,7 @@ async def _fetched(
     fresh = _empty_series(feed, market, start)
     keep = max(feed.widest, query.window)
     series = joined(held, fetched, fresh, needed, keep, gap_test(feed))
-    return replace_keeping_columns(series, blank=unconfirmed(feed, fetched, series)), fetched
-
-
-def replace_keeping_columns(series: BarSeries, *, blank: frozenset[datetime]) -> BarSeries:
-    """The same with other blank places; what was worked out of its bars stays."""
-    if blank == series.blank:
-        return series
-    changed = replace(series, blank=blank)
-    if (columns := vars(series).get("columns")) is not None:
-        vars(changed)["columns"] = columns
-    return changed
+    return series.with_blank(unconfirmed(feed, fetched, series)), fetched
 
 
 def _empty_series(feed: Feed, market: Market | None, reach: datetime) -> BarSeries:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from activities.market_data.calendars.exchange import NEVER_QUIET
 from activities.market_data.calendars.market import Market
 from activities.market_data.quality.gaps import is_liquid
+from activities.market_data.quality.outliers import Suspect, suspect_bar
 from activities.market_data.quality.splits import split_places
 from domain.bar import FIELDS, Bar, by_close, by_open
 from domain.timeframe import Timeframe
@@ -51,6 +52,11 @@ class BarSeries:
         return any(first < index <= last for index in self.splits)
 
     @cached_property
+    def suspect(self) -> Suspect | None:
+        """Which of the newest bars cannot follow from the one before, believed or not."""
+        return suspect_bar(self.bars, self.market)
+
+    @cached_property
     def columns(self) -> Columns:
         """The closed bars by field."""
         return columns_of(self.bars)
@@ -84,6 +90,15 @@ class BarSeries:
         if self.market is None or self.market.continuous or self.timeframe.length >= NEVER_QUIET:
             return True
         return is_liquid(self.bars, self.timeframe, self.market)
+
+    def with_blank(self, blank: frozenset[datetime]) -> BarSeries:
+        """The same with other blank places; what was worked out of its bars stays."""
+        if blank == self.blank:
+            return self
+        changed = replace(self, blank=blank)
+        if (columns := vars(self).get("columns")) is not None:
+            vars(changed)["columns"] = columns
+        return changed
 
     def before(self, bar: Bar) -> BarSeries:
         """The same without that bar and what follows."""

@@ -30,6 +30,11 @@ class SeriesKey(NamedTuple):
     timeframe: Timeframe
     adjustment: str
 
+    @classmethod
+    def of(cls, provider: Provider, symbol: str, frame: Timeframe) -> SeriesKey:
+        """That of a provider's bars."""
+        return cls(symbol, frame, stored_key(provider, frame))
+
 
 def stored_key(provider: Provider, frame: Timeframe) -> str:
     """The vendor's part of the key."""

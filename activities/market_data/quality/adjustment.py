@@ -28,19 +28,17 @@ def is_readjusted(known: Mapping[datetime, float], bars: Sequence[Bar]) -> bool:
     if _by_one_factor([factor for _, factor in both[-RECENT:]]):
         return True
     changed = list(itertools.takewhile(lambda one: abs(one[1] - 1) > CORRECTION, both))
-    if len(changed) < FEWEST or any(abs(factor - 1) > CORRECTION for _, factor in both[len(changed) :]):
-        return False
-    factors = [abs(factor) for _, factor in changed]
-    if not _by_one_factor(factors):
+    same = both[len(changed) :]
+    if any(abs(factor - 1) > CORRECTION for _, factor in same) or not _by_one_factor([factor for _, factor in changed]):
         return False
     if len(changed) >= MANY:
         return True
-    is_large = all(abs(factor - 1) > LARGE for factor in factors)
-    return is_large and both[len(changed)][0].open_time - changed[-1][0].close_time >= OVERNIGHT
+    is_large = all(abs(factor - 1) > LARGE for _, factor in changed)
+    return is_large and same[0][0].open_time - changed[-1][0].close_time >= OVERNIGHT
 
 
 def _by_one_factor(factors: Sequence[float]) -> bool:
     """Whether so many closes have changed, and all alike."""
     if len(factors) < FEWEST or any(abs(factor - 1) <= CORRECTION for factor in factors):
         return False
-    return max(map(abs, factors)) <= min(map(abs, factors)) * (1 + ALIKE)
+    return max(factors) <= min(factors) * (1 + ALIKE)

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
+from activities.market_data.calendars.calendars import Calendars
 from domain.alert import Alert
 from domain.bar import FIELDS
 from domain.definition import edited, read_definition
@@ -114,9 +115,8 @@ async def preview(request: Request, body: Params) -> Response:
             )
         rows = [{"time": bar.open_time.isoformat(), **{name: getattr(bar, name) for name in FIELDS}} for bar in stored]
     heavy: Heavy = request.app.state.heavy
-    told = await heavy.run(
-        context.who.user_id, lambda deadline: previewed(definition, rows, deadline, context.settings)
-    )
+    calendars: Calendars = request.app.state.calendars
+    told = await heavy.run(context.who.user_id, lambda deadline: previewed(definition, rows, deadline, calendars))
     return Response(told, media_type="application/json")
 
 

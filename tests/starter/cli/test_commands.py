@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.main import get_group
 
-from starter.cli.commands import COMMANDS, load, shorten
+from starter.cli.commands import COMMANDS, load
 
 HEAVY = ("pandas", "numpy", "talib", "temporalio", "sqlalchemy", "alembic", "httpx")
 
@@ -37,14 +37,6 @@ def test_help_loads_nothing() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "backfill" in done.stdout
     assert done.stderr.strip() == "[]"
-
-
-@pytest.mark.parametrize(
-    ("text", "width", "shown"),
-    [("Short.", 20, "Short."), ("One sentence. Another", 40, "One sentence"), ("A long one that has to be cut", 20, "A long one that...")],
-)  # fmt: skip
-def test_help_is_cut_between_words(text: str, width: int, shown: str) -> None:
-    assert shorten(text, width) == shown
 
 
 def test_a_typing_error_is_told_what_it_may_have_meant() -> None:
