@@ -11,7 +11,7 @@ from temporalio.common import RetryPolicy
 
 from domain.alert import Alert, AlertEvent, AlertState
 from domain.bar import BarSnapshot
-from domain.job import JobType
+from domain.job import JOBS, JobType
 from domain.outbox import EvaluationRun
 from domain.timeframe import Timeframe
 
@@ -43,14 +43,7 @@ RUN_JOB = "run_job"
 CLOSE_RUN = "close_run"
 RECONCILE = "reconcile"
 
-WORKFLOW_TYPES: dict[JobType, str] = {
-    JobType.REPORT: "ReportWorkflow",
-    JobType.SCREENER: "ScreenerWorkflow",
-    JobType.DATA_PROCESSING: "DataProcessingWorkflow",
-    JobType.NOTIFICATION: "NotificationWorkflow",
-    JobType.BACKUP: "BackupWorkflow",
-    JobType.ALERT: "EvaluationWorkflow",
-}
+WORKFLOW_TYPES: dict[JobType, str] = {name: one.workflow for name, one in JOBS.items()}
 
 # A local activity runs inside the workflow task: short, tried once or twice, never waited for long.
 LOCAL_TIMEOUT = timedelta(seconds=8)

@@ -7,6 +7,7 @@ Where the environment names a proxy, the proxy connects, and what it may reach i
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -36,6 +37,22 @@ class TooLarge(httpx.HTTPError):
 def tls() -> ssl.SSLContext:
     """One for all clients of the process: each takes 30 ms to make."""
     return httpx.create_ssl_context()
+
+
+def is_http(text: str) -> bool:
+    """Whether a text can be an address."""
+    return bool(re.match(r"https?://[^/\s]+", text))
+
+
+def an_address(text: str) -> str:
+    """The text, when it can be an address or is empty.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if text and not is_http(text):
+        raise ValueError("expected an address that begins with http:// or https://")
+    return text
 
 
 def is_allowed(text: str, *, private: bool) -> bool:

@@ -26,8 +26,15 @@ from domain.zones import zone
 
 SCHEMA_VERSION = 1
 MOST_TAG_BYTES = 1900
-CHANNEL = re.compile(r"(log|notify|telegram|email|webhook(:[a-z0-9][a-z0-9_-]{0,62})?)")
-CHANNEL_HINT = "expected log, notify, telegram, email, webhook or webhook:<name>"
+CHANNELS = (
+    "log",
+    "notify",
+    "telegram",
+    "email",
+    "webhook",
+)  # one module of activities/notifications/channels each, or more
+CHANNEL = re.compile(rf"({'|'.join(CHANNELS)}|webhook:[a-z0-9][a-z0-9_-]{{0,62}})")
+CHANNEL_HINT = f"expected {', '.join(CHANNELS)} or webhook:<name>"
 SYMBOL = r"^[A-Za-z0-9^][A-Za-z0-9.\-=/:^_]{0,31}$"
 _SHORT_CONDITIONS = {
     "price_above": ("close > {}", None),

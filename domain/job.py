@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -43,14 +44,10 @@ class Limits(Model):
     apart: timedelta = timedelta(seconds=10)
 
 
-LIMITS = {
-    JobType.REPORT: Limits(timeout=timedelta(seconds=300), tries=3, apart=timedelta(seconds=60)),
-    JobType.DATA_PROCESSING: Limits(timeout=timedelta(seconds=600), tries=2, apart=timedelta(seconds=120)),
-    JobType.NOTIFICATION: Limits(timeout=timedelta(seconds=30), tries=5, apart=timedelta(seconds=10)),
-    JobType.ALERT: Limits(timeout=timedelta(seconds=120)),
-    JobType.SCREENER: Limits(timeout=timedelta(seconds=300)),
-    JobType.BACKUP: Limits(timeout=timedelta(seconds=300)),
-}
+def _limits(seconds: float, tries: int = 1, apart: float = 10) -> Limits:
+    return Limits(timeout=timedelta(seconds=seconds), tries=tries, apart=timedelta(seconds=apart))
+
+
 Symbol = Annotated[str, Field(pattern=SYMBOL)]
 Symbols = Annotated[tuple[Symbol, ...], Field(min_length=1, max_length=2000)]
 
@@ -189,13 +186,24 @@ class BackupParams(Model):
     keep: int = Field(default=7, ge=1, le=1000)
 
 
-PARAMS: dict[JobType, type[Model]] = {
-    JobType.REPORT: ReportParams,
-    JobType.SCREENER: ScreenerParams,
-    JobType.DATA_PROCESSING: DataProcessingParams,
-    JobType.NOTIFICATION: NotificationParams,
-    JobType.BACKUP: BackupParams,
+@dataclass(frozen=True)
+class JobKind:
+    """What a job type is: the model of its parameters, its limits, and the Temporal workflow that runs it."""
+
+    workflow: str
+    limits: Limits
+    params: type[Model] | None = None
+
+
+JOBS = {
+    JobType.REPORT: JobKind("ReportWorkflow", _limits(300, tries=3, apart=60), ReportParams),
+    JobType.SCREENER: JobKind("ScreenerWorkflow", _limits(300), ScreenerParams),
+    JobType.DATA_PROCESSING: JobKind("DataProcessingWorkflow", _limits(600, tries=2, apart=120), DataProcessingParams),
+    JobType.NOTIFICATION: JobKind("NotificationWorkflow", _limits(30, tries=5, apart=10), NotificationParams),
+    JobType.BACKUP: JobKind("BackupWorkflow", _limits(300), BackupParams),
+    JobType.ALERT: JobKind("EvaluationWorkflow", _limits(120)),  # one evaluation by hand; the alert itself is no job
 }
+PARAMS: dict[JobType, type[Model]] = {name: one.params for name, one in JOBS.items() if one.params is not None}
 
 
 class JobOptions(Model):
@@ -209,7 +217,7 @@ class JobOptions(Model):
 class JobDefinition(Model):
     """One schedule that is no alert. ``params`` is the model of its type."""
 
-    job_type: Literal["report", "screener", "notification", "data_processing", "backup"]
+    job_type: JobType
     name: Line = Field(default="", max_length=200)
     target: Line | None = Field(default=None, max_length=64)
     cron: str

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
+from activities.notifications.registry import declarations
 from domain.errors import InvalidInput
 from starter.clock import now
 from starter.gateway import Gateway
@@ -200,17 +201,9 @@ class Doctor:
         settings = self.settings
         if not settings.notification_enabled:
             return [Finding("notifications", Verdict.NOTE, "switched off", "NOTIFICATION_ENABLED=true")]
-        on = [
-            name
-            for name, is_set in (
-                ("notify", settings.notification_service_url),
-                ("webhook", settings.alert_webhook_url.get_secret_value()),
-                *((f"webhook:{name}", True) for name in settings.alert_webhooks),
-            )
-            if is_set
-        ]
+        on = sorted(name for one in declarations() if not one.needs_no_service for name in one.build(settings))
         if not on:
-            mend = "set NOTIFICATION_SERVICE_URL or ALERT_WEBHOOK_URL"
+            mend = "; ".join(one.advice for one in declarations() if one.advice)
             return [Finding("notifications", Verdict.NOTE, "only the log channel is set up", mend)]
         return [Finding("notifications", Verdict.OK, f"log, {', '.join(on)}")]
 

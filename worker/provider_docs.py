@@ -1,4 +1,4 @@
-"""``python -m worker.provider_docs`` writes what each vendor declares: a page for people, and an example of settings."""
+"""``python -m worker.provider_docs`` writes what vendors and channels declare: a page for people, and examples of settings."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from pathlib import Path
 
 from activities.market_data.vendors.http import VendorSettings
 from activities.market_data.vendors.http_provider import HttpProvider
+from activities.notifications.registry import declarations
 from worker.provider_settings import VENDORS
 
 ROOT = Path(__file__).parents[1]
 PAGE, EXAMPLE = ROOT / "docs" / "providers.md", ROOT / "deploy" / "vendors.env.example"
+CHANNELS = ROOT / "deploy" / "channels.env.example"
 NOWHERE = VendorSettings("http://127.0.0.1")  # nothing is asked: the kinds are known without
 
 
@@ -58,6 +60,16 @@ def example() -> str:
     return "\n".join([*lines, ""])
 
 
+def channels() -> str:
+    """The same for where notices go."""
+    lines = ["# Copy to channels.env beside docker-compose.yml and fill in what you use."]
+    for one in declarations():
+        if one.settings:
+            lines += ["", f"# {', '.join(one.names)}: {one.advice}", *(f"# {name.upper()}=" for name in one.settings)]
+    return "\n".join([*lines, ""])
+
+
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
     EXAMPLE.write_text(example(), encoding="utf-8")
+    CHANNELS.write_text(channels(), encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from activities.market_data.vendors.http import VendorSettings
 from activities.market_data.vendors.http_provider import HttpProvider
 from activities.market_data.vendors.rate_limit import parse_rates
 from activities.market_data.vendors.registry import vendors
+from activities.outgoing import is_http
 from domain.zones import zone
 
 VENDORS = vendors()
@@ -21,11 +21,6 @@ PROVIDERS = (*VENDORS, "csv", "simulated")
 SECRET_KEYS = tuple(f"{name}_api_key" for name, one in VENDORS.items() if one.needs_key)
 Seconds = Annotated[float, Field(gt=0, le=60)]
 Priority = Annotated[int, Field(ge=1, le=99)]
-
-
-def is_http(text: str) -> bool:
-    """Whether a text can be an address."""
-    return bool(re.match(r"https?://[^/\s]+", text))
 
 
 def _fields_of(vendor: type[HttpProvider]) -> dict[str, Any]:

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from domain.errors import Fault, InvalidInput
 from domain.zones import zone
-from worker.provider_settings import SECRET_KEYS, ProviderSettings, is_http
+from worker.notification_settings import NotificationSettings
+from worker.provider_settings import ProviderSettings
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-class Settings(ProviderSettings):
+class Settings(NotificationSettings, ProviderSettings):
     """Every variable the product reads; names are the fields in upper case."""
 
     model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)
@@ -55,37 +56,6 @@ class Settings(ProviderSettings):
     quota_symbols: int = Field(default=1000, ge=1)
     quota_runs: int = Field(default=10, ge=1)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-
-    notification_enabled: bool = True
-    notification_service_url: str = ""
-    notification_timeout: float = Field(default=10.0, gt=0, le=60)
-    notification_retries: int = Field(default=5, ge=0, le=5)
-    alert_webhook_url: SecretStr = SecretStr("")
-    alert_webhooks: Annotated[dict[str, SecretStr], NoDecode] = Field(default_factory=dict)
-    alert_webhook_secret: SecretStr = SecretStr("")
-
-    @field_validator("alert_webhooks", mode="before")
-    @classmethod
-    def _split_pairs(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
-        if any(not name.strip() or not is_http(target.strip()) for name, _, target in pairs):
-            raise ValueError("expected name=URL pairs, separated by commas, each URL with http:// or https://")
-        return {name.strip(): target.strip() for name, _, target in pairs}
-
-    @field_validator("notification_service_url")
-    @classmethod
-    def _an_address(cls, value: str) -> str:
-        if value and not is_http(value):
-            raise ValueError("expected an address that begins with http:// or https://")
-        return value
-
-    @field_validator("alert_webhook_url")
-    @classmethod
-    def _a_secret_address(cls, value: SecretStr) -> SecretStr:
-        cls._an_address(value.get_secret_value())
-        return value
 
     @field_validator("alert_once_per_bar", mode="before")
     @classmethod
@@ -138,7 +108,7 @@ class Settings(ProviderSettings):
 
 
 MASK = "********"
-SECRET = {"alert_webhook_url", "alert_webhooks", "alert_webhook_secret", "database_url", *SECRET_KEYS}
+SECRET = {name for name, one in Settings.model_fields.items() if "SecretStr" in str(one.annotation)} | {"database_url"}
 
 
 def effective(settings: Settings) -> dict[str, Any]:
@@ -146,7 +116,7 @@ def effective(settings: Settings) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     for name in Settings.model_fields:
         value = getattr(settings, name)
-        if name == "alert_webhooks":
+        if name in SECRET and isinstance(value, dict):
             shown[name.upper()] = dict.fromkeys(value, MASK)
         elif isinstance(value, SecretStr):
             shown[name.upper()] = MASK if value.get_secret_value() else ""

@@ -21,10 +21,8 @@ from activities.market_data.failover import MarketData
 from activities.market_data.vendors.local.csv_file import CsvFolder
 from activities.market_data.vendors.local.simulated import SimulatedMarket
 from activities.market_data.vendors.provider import Provider
-from activities.notifications.channel import Channel
 from activities.notifications.delivery import Notifier
-from activities.notifications.http_channels import NotificationService, Unconfigured, WebhookChannel
-from activities.notifications.log_channel import LogChannel
+from activities.notifications.registry import build_channels, unknown_channel
 from domain.job import JobType
 from storage.database import Database
 from worker.provider_settings import VENDORS
@@ -55,12 +53,7 @@ def build_services(settings: Settings, providers: Sequence[Provider] | None = No
     """Services for one process; ``providers`` replaces the configured ones (demo, replay)."""
     database = build_database(settings)
     market = build_market(settings, database, providers)
-    notifier = Notifier(
-        database,
-        build_channels(settings),
-        Unconfigured("set ALERT_WEBHOOKS=name=URL for a named webhook, or choose another channel"),
-        retries=settings.notification_retries,
-    )
+    notifier = Notifier(database, build_channels(settings), unknown_channel(), retries=settings.notification_retries)
     evaluation, identity = Evaluation(market, settings.alert_default_lookback), f"{os.getpid()}@{socket.gethostname()}"
     timeouts = {
         JobType.ALERT: settings.alert_max_eval_time,
@@ -131,24 +124,3 @@ def build_market(
         calendars=settings.calendars(),
         ttl=timedelta(seconds=settings.data_cache_ttl),
     )
-
-
-def build_channels(settings: Settings) -> dict[str, Channel]:
-    """Channels by name. Telegram and email go through the notification service, which knows its users' addresses."""
-    log = LogChannel()
-    if not settings.notification_enabled:
-        off = Unconfigured("NOTIFICATION_ENABLED is false")
-        return {"log": log, **dict.fromkeys(("notify", "telegram", "email", "webhook"), off)}
-    channels: dict[str, Channel] = {"log": log}
-    service, timeout = settings.notification_service_url, settings.notification_timeout
-    for name in ("notify", "telegram", "email"):
-        via = None if name == "notify" else name
-        channels[name] = (
-            NotificationService(service, timeout, via) if service else Unconfigured("set NOTIFICATION_SERVICE_URL")
-        )
-    secret = settings.alert_webhook_secret.get_secret_value() or None
-    plain = settings.alert_webhook_url.get_secret_value()
-    channels["webhook"] = WebhookChannel(plain, secret, timeout) if plain else Unconfigured("set ALERT_WEBHOOK_URL")
-    for name, target in settings.alert_webhooks.items():
-        channels[f"webhook:{name}"] = WebhookChannel(target.get_secret_value(), secret, timeout)
-    return channels

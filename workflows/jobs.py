@@ -12,7 +12,7 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from activities import interface
     from activities.interface import CloseRun, DeliveryInput, OpenedRun, OpenRun, RunEnd, RunInput, StepInput
-    from domain.job import LIMITS, JobType
+    from domain.job import JOBS, JobType
     from domain.run import RunStatus
     from workflows.delivery import start_delivery
     from workflows.failures import reason_of
@@ -38,7 +38,7 @@ class JobWorkflow:
             workflow.set_current_details(f"not run: {opened.why}")
             return f"not run: {opened.why}"
         workflow.set_current_details(f"run {opened.run_id} for {slot:%Y-%m-%d %H:%M:%S} UTC")
-        limits = LIMITS[JobType(given.job_type)]
+        limits = JOBS[JobType(given.job_type)].limits
         retry = RetryPolicy(maximum_attempts=limits.tries, initial_interval=limits.apart, backoff_coefficient=1.0)
         try:
             for step in opened.steps:

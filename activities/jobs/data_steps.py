@@ -20,13 +20,13 @@ from sqlalchemy.exc import DataError, StatementError
 from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput
 from activities.jobs.executor import Done, JobFailed, JobRefused, Task
-from activities.market_data.feeds.store import SeriesKey, save_newest, stored_key
+from activities.market_data.feeds.store import SeriesKey, save_newest
 from activities.market_data.quality.gaps import gaps
 from activities.market_data.quality.outliers import suspect_bar
 from activities.market_data.vendors.errors import ProviderError, ProviderRefused, ProviderUnavailable
 from activities.market_data.vendors.provider import BarRequest, DataRequest, Provider
 from domain.bar import FIELDS, Bar
-from domain.job import LIMITS, DataProcessingParams, JobType, Step
+from domain.job import JOBS, DataProcessingParams, JobType, Step
 from domain.timeframe import DAILY
 from domain.vendor_data import RECORDS, Kind, Quote, Record
 from storage.database import Database
@@ -36,7 +36,7 @@ LOOKBACK = 250
 PATIENCE = timedelta(minutes=2)
 OPEN_FOR = timedelta(minutes=30)
 LONGEST_TICKER = 150.0
-STEP_TIME = LIMITS[JobType.DATA_PROCESSING].timeout - timedelta(minutes=3)
+STEP_TIME = JOBS[JobType.DATA_PROCESSING].limits.timeout - timedelta(minutes=3)
 DEFAULT_INDICATORS = ("rsi(14)", "sma(20)")
 CLOSED = "the market is closed"
 DAYS = {
@@ -262,8 +262,7 @@ class DataSteps:
         corrected = 0
         async with self.database.transaction() as work:
             if params.kind is Kind.HISTORICAL_PRICES:
-                stored = stored_key(self._provider(staged.source), params.timeframe)
-                key = SeriesKey(staged.symbol, params.timeframe, stored)
+                key = SeriesKey.of(self._provider(staged.source), staged.symbol, params.timeframe)
                 saved = await save_newest(work, key, [_bar(row) for row in rows], staged.source, now)
                 corrected = saved.corrected
             else:

@@ -1,10 +1,11 @@
-"""The protocol of a channel, and how telling may fail."""
+"""The protocol of a channel, what its module declares, and how telling may fail."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from domain.alert import AlertEvent
 from storage.deliveries import Delivery
@@ -43,6 +44,22 @@ class Channel(Protocol):
         """Gives connections back."""
 
 
+@dataclass(frozen=True)
+class Declaration:
+    """What a module of ``channels/`` says of itself, as ``DECLARED``.
+
+    ``names`` are those that definitions may use; ``settings`` its variables, (type, default) by name in lower case, of which a
+    ``SecretStr`` is never shown. ``build`` makes the channels that are set up, by name, from all settings; ``advice`` says
+    what to set for the others. ``needs_no_service`` is for those that reach nobody outside.
+    """
+
+    names: tuple[str, ...]
+    build: Callable[[Any], Mapping[str, Channel]]
+    settings: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    advice: str = ""
+    needs_no_service: bool = False
+
+
 class ChannelUnavailable(Exception):
     """May go well later; ``retry_after`` is what the other side asked for."""
 
@@ -53,3 +70,17 @@ class ChannelUnavailable(Exception):
 
 class ChannelRefused(Exception):
     """Will not go well however often it is tried."""
+
+
+class Unconfigured:
+    """A channel the operator has not set up: every letter to it is refused with what to set."""
+
+    def __init__(self, advice: str) -> None:
+        self.advice = advice
+
+    async def send(self, letter: Letter) -> None:
+        """Refuses."""
+        raise ChannelRefused(f"channel '{letter.delivery.channel}' is not configured: {self.advice}")
+
+    async def close(self) -> None:
+        """Nothing to give back."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 from pydantic.config import JsonDict
 
 from domain.ids import CHOSEN
+from domain.job import JobType
 
-JobName = Literal["alert", "report", "screener", "notification", "data_processing", "backup"]
 Params = dict[str, Any]
 EXAMPLE_ALERT: JsonDict = {"symbol": "AAPL", "rule": "rsi(14) > 70 and close > 150", "timeframe": "1h"}
 
@@ -67,7 +67,7 @@ class ScheduleIn(In):
         }
     )
 
-    job_type: JobName
+    job_type: JobType
     name: str = Field(default="", max_length=200)
     target: str | None = Field(default=None, max_length=64, description="The ticker of an alert.")
     task_params: Params = Field(description="What is to be done; its schema depends on job_type.")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from activities.outgoing import is_http
 from domain.errors import Fault, InvalidInput
 from domain.timeframe import Timeframe
 from starter import demo as examples
@@ -17,8 +18,7 @@ from starter.cli.output import FAILED, INVALID, Failure, print_json, print_lines
 from starter.clock import now
 from worker.files import allow_many_files
 from worker.logs import configure_logging
-from worker.provider_settings import is_http
-from worker.settings import load_settings
+from worker.settings import Settings, load_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -79,7 +79,7 @@ def _recorded(bars: Path, timezone: str, files: list[str]) -> tuple[Any, str, li
     )
 
 
-async def _demo(settings: Any, provider: Any, alerts: list[Any], seconds: float, as_json: bool) -> None:
+async def _demo(settings: Settings, provider: Any, alerts: list[Any], seconds: float, as_json: bool) -> None:
     from activities.market_data.vendors.local.csv_file import Replay
     from starter.demo import Teller
     from starter.processes import Stack, fresh_alerts
@@ -150,7 +150,7 @@ def web_ui(
     _serve(_web_ui(load_settings(), address, host))
 
 
-async def _web_ui(settings: Any, inside: str, host: str) -> None:
+async def _web_ui(settings: Settings, inside: str, host: str) -> None:
     from worker.runner import stop_on_signal
     from worker.web_ui import web_ui as door
 
@@ -163,7 +163,7 @@ async def _web_ui(settings: Any, inside: str, host: str) -> None:
     say("stopped")
 
 
-async def _api(settings: Any) -> None:
+async def _api(settings: Settings) -> None:
     from starter.api.app import create_app
     from worker.http_server import bounds_of, serving
     from worker.runner import stop_on_signal, unless_stopped
@@ -184,7 +184,7 @@ async def _api(settings: Any) -> None:
     say("stopped")
 
 
-async def _up(settings: Any, *, embedded: bool) -> None:
+async def _up(settings: Settings, *, embedded: bool) -> None:
     from starter.processes import Stack, resume_alerts
     from worker.runner import unless_stopped
 

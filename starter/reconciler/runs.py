@@ -23,7 +23,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.interface import WORKFLOW_TYPES, RunInput, TaskQueue
 from activities.jobs.runner import RUNS, snapshot_of
 from domain.cron import next_fire
-from domain.job import LIMITS, JobType
+from domain.job import JOBS, JobType
 from domain.run import Run, RunStatus
 from storage.database import Database
 from storage.stored_schedule import Filter, StoredSchedule
@@ -193,5 +193,5 @@ class RunSupervisor:
 
 def longest(job_type: JobType) -> timedelta:
     """How long a run of a type may take with all its tries."""
-    limits = LIMITS[job_type]
+    limits = JOBS[job_type].limits
     return (limits.timeout + limits.apart) * limits.tries + PATIENCE

@@ -11,7 +11,7 @@ import pytest
 from activities.market_data.vendors.errors import ProviderUnavailable
 from activities.market_data.vendors.http import MOST_BYTES
 from activities.notifications.channel import ChannelRefused, ChannelUnavailable
-from activities.notifications.http_channels import post
+from activities.notifications.posting import post
 from activities.outgoing import NotAllowed, Outgoing, TooLarge, is_allowed
 from tests.stand_ins.server import Reply, StandIn
 

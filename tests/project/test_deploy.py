@@ -244,3 +244,16 @@ def test_what_vendors_declare_is_what_people_read() -> None:
     assert keys == {"alpha_vantage_api_key", "finnhub_api_key", "polygon_api_key"}
     assert all(isinstance(getattr(Settings(**{key: "hush"}), key), SecretStr) for key in keys)
     assert all("vendors.env" in str(PRODUCT[name]["env_file"]) for name in ("worker", "api"))
+
+
+def test_what_channels_declare_is_what_people_set() -> None:
+    """Adding a channel is adding a file: its settings, the doctor and the example follow from that."""
+    assert provider_docs.CHANNELS.read_text(encoding="utf-8") == provider_docs.channels(), "run make generated"
+    told = {line.strip("# =") for line in provider_docs.channels().splitlines() if line.endswith("=")}
+    assert (
+        {"ALERT_WEBHOOK_URL", "NOTIFICATION_SERVICE_URL"} <= told <= {field.upper() for field in Settings.model_fields}
+    )
+    assert {"alert_webhook_url", "alert_webhooks", "alert_webhook_secret"} <= SECRET, (
+        "what is a secret is masked by its type"
+    )
+    assert all("channels.env" in str(PRODUCT[name]["env_file"]) for name in ("worker", "api"))

@@ -18,7 +18,7 @@ from starter import quotas, runs
 from starter.api.access import context_of, needs, whose
 from starter.api.answers import RunCountOut, RunOut, RunPage, RunStatistics
 from starter.api.paging import Cursor, Limit, cursor_of, page_of, read_row_cursor
-from starter.api.requests import JobName, Params
+from starter.api.requests import Params
 from starter.api.routes.schedules import LOCATION, IdempotencyKey, ordered
 from starter.api.writes import Outcome, perform
 from starter.context import Context
@@ -49,7 +49,7 @@ UserId = Annotated[str | None, Query(max_length=64, description="For admin keys:
 async def listing(
     request: Request,
     job_id: JobId = None,
-    job_type: JobName | None = None,
+    job_type: JobType | None = None,
     status: State | None = None,
     since: Since = None,
     until: Until = None,
@@ -72,7 +72,7 @@ async def listing(
 async def statistics(
     request: Request,
     job_id: JobId = None,
-    job_type: JobName | None = None,
+    job_type: JobType | None = None,
     since: Since = None,
     until: Until = None,
     user_id: UserId = None,

@@ -19,7 +19,7 @@ from starter.api.access import context_of, needs, owner_wanted, whose
 from starter.api.answers import AuditOut, AuditPage, RunOut, ScheduleOut, SchedulePage
 from starter.api.paging import Cursor, Limit, after_row, cursor_of, page_of, read_row_cursor, read_time_cursor
 from starter.api.problems import ProblemError
-from starter.api.requests import JobName, NewSchedule, ScheduleIn
+from starter.api.requests import NewSchedule, ScheduleIn
 from starter.api.writes import Outcome, etag, expected_version, perform
 from starter.clock import now
 from starter.context import Context
@@ -77,7 +77,7 @@ async def create(request: Request, body: NewSchedule, idempotency_key: Idempoten
 )
 async def listing(
     request: Request,
-    job_type: JobName | None = None,
+    job_type: JobType | None = None,
     enabled: bool | None = None,
     status: Status | None = None,
     target: Annotated[str | None, Query(max_length=64, description="The ticker of alerts.")] = None,

@@ -14,9 +14,8 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.interface import DeliveryInput, DeliveryTask, TaskQueue
-from activities.notifications.channel import ChannelUnavailable, Letter
+from activities.notifications.channel import ChannelUnavailable, Letter, Unconfigured
 from activities.notifications.delivery import Notifier
-from activities.notifications.http_channels import Unconfigured
 from storage.database import Database
 from storage.deliveries import DeliveryStatus
 from tests.activities.notifications.test_notifications import fired

@@ -15,18 +15,20 @@ from pytest_httpserver import HTTPServer
 from temporalio.exceptions import ApplicationError
 
 from activities.interface import DeliveryInput, DeliveryTask
-from activities.notifications.channel import Channel
+from activities.notifications.channel import Channel, Unconfigured
+from activities.notifications.channels.log import LogChannel
+from activities.notifications.channels.notification_service import NotificationService
+from activities.notifications.channels.webhook import WebhookChannel
 from activities.notifications.delivery import Notifier
-from activities.notifications.http_channels import NotificationService, Unconfigured, WebhookChannel
-from activities.notifications.log_channel import LogChannel
 from activities.notifications.message import render
+from activities.notifications.registry import build_channels, declarations
 from domain.alert import Alert, AlertEvent, AlertState
+from domain.definition import CHANNELS
 from domain.rearm import step
 from storage.database import Database
 from storage.deliveries import DeliveryStatus
 from tests.conftest import closes, make_alert
-from worker.settings import load_settings
-from worker.wiring import build_channels
+from worker.settings import Settings, load_settings
 
 
 def fired(channels: list[str]) -> tuple[Alert, AlertEvent]:
@@ -146,3 +148,10 @@ async def test_channels_come_from_the_settings() -> None:
     assert isinstance(off["notify"], Unconfigured)
     for channel in channels.values():
         await channel.close()
+
+
+def test_names_that_definitions_may_use_are_those_that_channels_declare() -> None:
+    assert sorted(name for one in declarations() for name in one.names) == sorted(CHANNELS)
+    for one in declarations():
+        assert one.needs_no_service or one.advice, "whoever has not set it up must be told how"
+        assert set(one.settings) <= set(Settings.model_fields)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from activities.notifications.channel import Letter
+from activities.notifications.channel import Declaration, Letter
 
 
 class LogChannel:
@@ -27,3 +27,6 @@ class LogChannel:
 
     async def close(self) -> None:
         """Nothing to give back."""
+
+
+DECLARED = Declaration(names=("log",), build=lambda settings: {"log": LogChannel()}, needs_no_service=True)

@@ -1,0 +1,21 @@
+"""Settings of the channels: what each declares, and what holds for all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, create_model
+from pydantic_settings import BaseSettings
+
+from activities.notifications.registry import declarations
+
+_declared: dict[str, Any] = {name: given for one in declarations() for name, given in one.settings.items()}
+_OfChannels: Any = create_model("_OfChannels", __base__=BaseSettings, **_declared)
+
+
+class NotificationSettings(_OfChannels):
+    """``NOTIFICATION_RETRIES`` are tries after the first; ``NOTIFICATION_TIMEOUT`` is of one try, in seconds."""
+
+    notification_enabled: bool = True
+    notification_timeout: float = Field(default=10.0, gt=0, le=60)
+    notification_retries: int = Field(default=5, ge=0, le=5)
