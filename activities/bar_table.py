@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,11 @@ class BarTable:
 
     def __len__(self) -> int:
         return len(self.open_time)
+
+    @property
+    def first_day(self) -> date | None:
+        """UTC date of the first bar; None where there is none."""
+        return datetime.fromtimestamp(int(self.open_time[0]), UTC).date() if len(self) else None
 
     @property
     def close_time(self) -> NDArray[np.int64]:

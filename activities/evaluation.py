@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
+from operator import itemgetter
 from threading import Lock
 
 from cachetools import LRUCache
@@ -32,6 +33,7 @@ from activities.market_data.failover import MarketData
 from activities.market_data.feeds.query import BarsAnswer, BarsQuery
 from activities.market_data.feeds.series import BarSeries
 from domain.bar import Bar, BarSnapshot, by_close, finite
+from domain.definition import AlertDefinition
 from domain.expression import parse
 from domain.operand import FieldOperand, IndicatorOperand, SeriesOperand
 from domain.timeframe import Timeframe
@@ -95,6 +97,7 @@ class Evaluation:
             ready_at=settling.ready_at,
             more=len(snapshots) < len(new),
             source=series.provider,
+            problem=_short_of_history(operands, wanted.timeframe, {wanted.timeframe: series, **others_series}),
             skipped_until=None if since == wanted.after else since,
             next_close=own.next_close,
             clock=self.market.clock(),
@@ -156,7 +159,7 @@ class Evaluation:
         windows = {wanted.timeframe: wanted.lookback or self.lookback}
         for operand in operands:
             frame = operand.timeframe or wanted.timeframe
-            windows[frame] = max(windows.get(frame, 1), _bars_for(operand))
+            windows[frame] = max(windows.get(frame, 1), bars_for(operand))
         since = _since(wanted)
         query = BarsQuery(wanted.symbol, wanted.timeframe, windows.pop(wanted.timeframe), since, forming=wanted.forming)
         own = await self.market.bars(query, limit=limit)
@@ -189,7 +192,7 @@ class Evaluation:
     def _value(self, of: tuple[str, str], operand: SeriesOperand, series: BarSeries, at: int) -> float | None:
         """As of the bar ``at``; missing where a split lies between it and the oldest bar that counts."""
         index = at - operand.offset
-        if index < 0 or series.is_broken(at + 1 - _bars_for(operand), at):
+        if index < 0 or series.is_broken(at + 1 - bars_for(operand), at):
             return None
         if isinstance(operand, FieldOperand):
             return finite(getattr(series.bars[index], operand.field))
@@ -229,9 +232,43 @@ def _operand(key: str) -> SeriesOperand:
     return operand
 
 
-def _bars_for(operand: SeriesOperand) -> int:
+def windows_of(definition: AlertDefinition) -> dict[Timeframe, tuple[str, int]]:
+    """Of each timeframe that a rule reads: the operand that needs most bars, and how many."""
+    found: dict[Timeframe, tuple[str, int]] = {}
+    for key, operand in definition.operands.items():
+        frame, count = operand.timeframe or definition.timeframe, bars_for(operand)
+        if frame not in found or count > found[frame][1]:
+            found[frame] = key, count
+    return found
+
+
+def bars_for(operand: SeriesOperand) -> int:
+    """Closed bars with which it has a value, whatever the ticker."""
     window = 1 if isinstance(operand, FieldOperand) else indicators.bars_needed(operand)
     return window + operand.offset
+
+
+def _short_of_history(operands: Sequence[SeriesOperand], frame: Timeframe, series: dict[Timeframe, BarSeries]) -> str:
+    """Of the operand that lacks most bars of its window, how many there are; empty where every window is full."""
+    lacking = []
+    for operand in operands:
+        held = series[operand.timeframe or frame]
+        needed = _fewest_for(operand, begins_history=held.begins_history)
+        if len(held.bars) < needed:
+            lacking.append((needed - len(held.bars), operand, needed, held))
+    if not lacking:
+        return ""
+    _, operand, needed, held = max(lacking, key=itemgetter(0))
+    since = f" since {held.bars[0].open_time:%Y-%m-%d}" if held.bars else ""
+    kind = "all there are" if held.begins_history else "as many as can be had"
+    return f"{operand.key} needs {needed:,} bars of {held.timeframe}; {held.provider} has {len(held.bars):,}{since}, {kind}"
+
+
+def _fewest_for(operand: SeriesOperand, *, begins_history: bool) -> int:
+    """Bars with which it has a value: of a ticker's whole history, a recursive indicator needs no more than its lookback."""
+    if isinstance(operand, IndicatorOperand) and begins_history:
+        return indicators.lookback(operand.indicator, tuple(operand.params.items())) + 1 + operand.offset
+    return bars_for(operand)
 
 
 def _since(wanted: EvaluateInput) -> datetime | None:

@@ -96,7 +96,7 @@ def operand_columns(
     for key, operand in alert.definition.operands.items():
         progress(0, len(table))
         frame = operand.timeframe if operand.timeframe and operand.timeframe.length > table.interval else None
-        market = calendars.of(alert.definition.symbol) if calendars and frame else None
+        market = calendars.of(alert.definition.symbol, table.first_day) if calendars and frame else None
         source = resample(table, frame, market) if frame else table
         values = _shifted(_series(operand, source, computed, frame), operand.offset)
         columns[key] = _last_closed(values, source, table) if frame else values

@@ -10,10 +10,10 @@ from domain.compiled_rule import Leaf, leaf_json, truth_text
 from domain.text import markdown
 
 
-def explain(alert: Alert, before: AlertState, state: AlertState) -> dict[str, Any]:
+def explain(alert: Alert, before: AlertState, state: AlertState, problem: str = "") -> dict[str, Any]:
     """Each comparison's values on the last bar, the rule's truth, and the reason of the outcome.
 
-    ``before`` is the state the last bar found, for its sides.
+    ``before`` is the state the last bar found, for its sides; ``problem`` what is known of its data's trouble.
     """
     snapshot = state.last_snapshot
     answer: dict[str, Any] = {
@@ -31,12 +31,12 @@ def explain(alert: Alert, before: AlertState, state: AlertState) -> dict[str, An
         "bar_close": snapshot.bar_close,
         "values": snapshot.values,
         "truth": truth_text(truth),
-        "why": why(alert, state, truth, leaves),
+        "why": why(alert, state, truth, leaves, problem),
         "conditions": [leaf_json(leaf) for leaf in leaves],
     }
 
 
-def why(alert: Alert, state: AlertState, truth: bool | None, leaves: list[Leaf]) -> str:
+def why(alert: Alert, state: AlertState, truth: bool | None, leaves: list[Leaf], problem: str = "") -> str:
     """One sentence on the last bar."""
     snapshot = state.last_snapshot
     if snapshot is not None and state.triggered_at == snapshot.bar_close:
@@ -45,7 +45,8 @@ def why(alert: Alert, state: AlertState, truth: bool | None, leaves: list[Leaf])
         return f"the alert is inactive ({state.reason})"
     if truth is None:
         missing = [leaf.text for leaf in leaves if leaf.truth is None]
-        return f"data is missing for {', '.join(missing)}, so the rule is neither true nor false"
+        known = f": {problem}" if problem else ""
+        return f"data is missing for {', '.join(missing)}, so the rule is neither true nor false{known}"
     if state.status is Status.COOLDOWN and state.cooldown_until:
         return f"it is cooling down until {_instant(state.cooldown_until)}"
     if state.status is Status.TRIGGERED:

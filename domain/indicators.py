@@ -16,6 +16,7 @@ from pathlib import Path
 CATALOGUE = Path(__file__).with_name("indicator_catalogue.json")
 ALIASES = {"bb": "bbands", "bollinger": "bbands", "highest": "max", "lowest": "min", "stochastic": "stoch"}
 PERIOD_ALIASES = ("length", "period", "n", "window")
+FORGOTTEN = 15  # periods after which the seed of an average weighs less than a millionth
 MIN_WINDOW = 250
 LONGEST_PERIOD = 2000
 
@@ -116,7 +117,16 @@ def complete(indicator: Indicator, given: Mapping[str, float]) -> dict[str, floa
     return values
 
 
+def longest_period(params: Mapping[str, float]) -> int:
+    """The longest of an indicator's periods; 0 where it has none."""
+    return int(max((value for name, value in params.items() if "period" in name), default=0))
+
+
 def window(indicator: Indicator, params: Mapping[str, float]) -> int:
-    """Closed bars to compute on: enough for a recursive average to forget its seed (15 periods), at least 250."""
-    periods = [value for name, value in params.items() if "period" in name]
-    return max(MIN_WINDOW, 15 * int(max(periods, default=0)))
+    """Closed bars to compute on.
+
+    A recursive average needs so many that its seed is forgotten (15 periods), anything else its period; at least 250.
+    """
+    longest = longest_period(params)
+    forgets = indicator.recursive or indicator.path_dependent or any("matype" in name for name in params)
+    return max(MIN_WINDOW, (FORGOTTEN if forgets else 1) * longest)

@@ -83,7 +83,7 @@ class LiveAlert:
         """One closed bar, judged on a provider's bars; ``as_of`` is the market's time, by which a fire may be late."""
         before, memory = self.state, self.memory
         memory.state, events = rearm.step(self.alert, before, snapshot)
-        events = [replace(event, source=source) for event in events]
+        events = [replace(event, source=source, detail=event.detail or self._why(event.kind)) for event in events]
         if memory.state is not before:
             memory.previous = before
         self._record_run(snapshot, before, events)
@@ -94,6 +94,10 @@ class LiveAlert:
                 if event.late:
                     memory.outbox = memory.outbox.with_late(event)
         self.note(events)
+
+    def _why(self, kind: EventKind) -> str:
+        """Of values that are missing, what is known to be the cause."""
+        return self.memory.problem if kind is EventKind.DATA_STALE else ""
 
     def step_forming(self, snapshot: BarSnapshot, source: str) -> None:
         """The forming bar under ``evaluate_on: tick``."""

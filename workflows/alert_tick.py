@@ -69,7 +69,7 @@ async def _evaluate(live: LiveAlert, inbox: Inbox, slot: datetime | None) -> Eva
     if result.freshness is Freshness.UNAVAILABLE and await _fetch(live, inbox, result):
         result = await _evaluate_locally(live)
     if result.freshness in (Freshness.FRESH, Freshness.SETTLING):
-        live.memory.tell_problem("")
+        live.memory.tell_problem(result.problem)  # of good bars that are too few
         lag = workflow.now() - result.as_of
         live.memory.schedule(market_lag=lag if abs(lag) > REPLAY_LAG else timedelta(0))
         return result

@@ -177,8 +177,9 @@ class DataSteps:
 
     async def _fetch(self, params: DataProcessingParams, symbol: str) -> Staged:
         """The vendor's answer as it came, from the first that has one."""
-        now = self.clock()
-        if params.market_hours_only and not self.market.calendars.of(symbol).is_open(now, now + timedelta(seconds=1)):
+        now, calendars = self.clock(), self.market.calendars
+        await calendars.prepare(calendars.code_of(symbol))
+        if params.market_hours_only and not calendars.of(symbol).is_open(now, now + timedelta(seconds=1)):
             return Staged(symbol, error=CLOSED)
         problems: list[ProviderError] = []
         for provider in self.market.providers:
@@ -226,10 +227,11 @@ class DataSteps:
         return before is not None and all(quote.at <= before for quote in quotes if isinstance(quote, Quote))
 
     async def _bars(self, provider: Provider, params: DataProcessingParams, symbol: str, now: datetime) -> Any:
-        market = self.market.market(provider, symbol)
-        as_of = provider.market_time(now)
+        calendars, as_of = self.market.calendars, provider.market_time(now)
         count = params.lookback or self.lookback
-        start = self.market.calendars.of(symbol).start_of(params.timeframe, as_of, count)
+        start = calendars.of(symbol).start_of(params.timeframe, as_of, count)
+        await calendars.prepare(calendars.code_of(symbol), start.date())
+        market = self.market.market(provider, symbol)
         start = start if market is None else market.start_of(params.timeframe, as_of, count)
         request = BarRequest(symbol, params.timeframe, start, as_of + params.timeframe.length, now, patience=PATIENCE)
         fetched = await provider.fetch(request if market is None else replace(request, market=market))

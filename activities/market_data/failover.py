@@ -89,6 +89,7 @@ class MarketData:
         """
         self._sweep()
         group, asked = self.group(query.symbol, query.timeframe), _Round(self.clock())
+        await group.prepare(query)
         for provider in self.providers:
             asked.as_of = provider.market_time(self.clock())
             feed = group.feed(provider)

@@ -67,7 +67,7 @@ class ScheduleIn(In):
         }
     )
 
-    job_type: JobType
+    job_type: Annotated[JobType, Field(strict=False)]
     name: str = Field(default="", max_length=200)
     target: str | None = Field(default=None, max_length=64, description="The ticker of an alert.")
     task_params: Params = Field(description="What is to be done; its schema depends on job_type.")

@@ -13,6 +13,7 @@ from domain.definition import read_definition
 from domain.errors import Fault, InvalidInput
 from starter import alerts
 from starter.cli import inputs
+from starter.cli.advising import advise
 from starter.cli.alert_view_commands import evaluate, explain, history, list_alerts, show
 from starter.cli.options import AlertId, Json
 from starter.cli.output import (
@@ -29,6 +30,7 @@ from starter.cli.session import run_command
 from starter.clock import now
 from starter.context import Context
 from starter.definition_writes import new_id
+from worker.settings import load_settings
 
 Symbol = Annotated[str | None, typer.Option(help="Ticker, when the rule does not name it.")]
 Frame = Annotated[str | None, typer.Option("--timeframe", "-t", help="Bar length: 1m, 5m, 1h, 1d …")]
@@ -93,8 +95,11 @@ def add(
             return error.placed
 
     placed = run_command(work)
+    added = [one.alert.definition for one in placed]
+    warnings = advise(load_settings(), added)
     if as_json:
-        print_json([_placed(one) for one in placed] if len(made) > 1 else _placed(placed[0]))
+        said = [_placed(one) | {"warnings": own} for one, own in zip(placed, warnings, strict=True)]
+        print_json(said if len(made) > 1 else said[0])
     else:
         for one in placed:
             print_lines(one.alert.id)
@@ -179,8 +184,9 @@ def update(
         return await alerts.update(context, id, merged)
 
     placed = run_command(work)
+    (warnings,) = advise(load_settings(), [placed.alert.definition])
     if as_json:
-        print_json(_placed(placed))
+        print_json(_placed(placed) | {"warnings": warnings})
         return
     say(f"{placed.alert.definition.name}: version {placed.alert.version}, {_running(placed)}")
 

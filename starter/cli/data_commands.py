@@ -63,7 +63,7 @@ def providers(as_json: Json = False) -> None:
                 [
                     one["name"], str(one["priority"]), one["key"], one["rate"] or "-", state.get("circuit", "no worker"),
                     short(_time(state.get("open_until"))), str(state.get("calls", "")), str(state.get("failures", "")),
-                    short(_time(state.get("quota_until"))), state.get("last_error") or "",
+                    short(_time(state.get("quota_until"))), state.get("last_error") or state.get("shortfall") or "",
                 ]
             )  # fmt: skip
     columns = [

@@ -12,11 +12,12 @@ from pydantic import ValidationError
 
 from domain import cron, expression
 from domain.alert import Alert
-from domain.definition import read_definition
+from domain.definition import AlertDefinition, read_definition
 from domain.errors import Fault, InvalidInput
 from domain.operand import IndicatorOperand
 from domain.timeframe import Timeframe
 from starter.cli import inputs
+from starter.cli.advising import advise
 from starter.cli.options import Json
 from starter.cli.output import (
     INVALID,
@@ -169,7 +170,8 @@ def validate(
     Example: alerts validate examples/*.json
     """
     faults: list[Fault] = []
-    files = files or []
+    checked: list[AlertDefinition] = []
+    files, settings = files or [], None
     try:
         settings = load_settings()
         folder = SchemaFolder(settings.alert_schema_dir)
@@ -182,32 +184,38 @@ def validate(
             print_faults(error)
     for file in files:
         try:
-            _check_file(file, folder)
+            checked += _check_file(file, folder)
         except InvalidInput as error:
             faults += error.under(f"{file}:$") if len(files) > 1 else error.faults
             if not as_json:
                 print_faults(error)
+    warnings = [] if settings is None else [one for each in advise(settings, checked) for one in each]
     if as_json:
-        print_json({"valid": not faults, "errors": [fault.as_json() for fault in faults]})
+        errors = [fault.as_json() for fault in faults]
+        print_json({"valid": not faults, "errors": errors, "warnings": warnings})
     elif not faults:
         say(f"{len(files)} file{'s' if len(files) != 1 else ''} valid" if files else "the configuration is valid")
     if faults:
         raise typer.Exit(INVALID)
 
 
-def _check_file(file: str, folder: Any) -> None:
-    """Each definition of a file: a schedule when it names its ``job_type``, else an alert."""
+def _check_file(file: str, folder: Any) -> list[AlertDefinition]:
+    """Each definition of a file: a schedule when it names its ``job_type``, else an alert. The alerts among them."""
     faults: list[Fault] = []
+    found: list[AlertDefinition] = []
     for base, data in inputs.definitions_in(file):
         try:
             if isinstance(data, dict) and "job_type" in data:
-                inputs.read_schedule(data, folder)
+                definition = inputs.read_schedule(data, folder)
             else:
-                folder.check("alert", read_definition(data).as_json())
+                definition = read_definition(data)
+                folder.check("alert", definition.as_json())
+            found += [definition] if isinstance(definition, AlertDefinition) else []
         except InvalidInput as error:
             faults += error.under(base)
     if faults:
         raise InvalidInput(file, faults)
+    return found
 
 
 def explain_cron(

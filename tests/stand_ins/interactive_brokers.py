@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
+from domain.timeframe import Timeframe
 from tests.stand_ins.market import milliseconds
 from tests.stand_ins.server import Asked, Reply
 from tests.stand_ins.vendor import UNKNOWN, Vendor
@@ -14,38 +16,43 @@ class InteractiveBrokersStandIn(Vendor):
 
     name = "interactive_brokers"
     availability = "S"
-    frames = ("1m", "1h", "1d")
-    names = {"1min": "1m", "5min": "5m", "30min": "30m", "1h": "1h", "1d": "1d", "1w": "1w"}
-    units = {"min": 1 / 1440, "d": 1, "y": 365}
+    frames = ("1m", "1h", "1d", "1w")
+    names = {"1min": "1m", "5min": "5m", "30min": "30m", "1h": "1h", "1d": "1d"}
+    units = {"min": (timedelta(minutes=1), 30), "h": (timedelta(hours=1), 8), "d": (timedelta(days=1), 1000)}
+    most = 1000
+    listed: datetime | None = None  # the first trade; None: long ago
 
     def well(self, asked: Asked) -> Reply:
         """By its path."""
         if asked.path == "/trsrv/stocks":
             symbol = asked.query["symbols"]
             contract = {"conid": 265598, "exchange": "NASDAQ", "isUS": True}
-            return Reply(
-                body={
-                    symbol: []
-                    if symbol == UNKNOWN
-                    else [{"name": "X", "contracts": [{"conid": 1, "isUS": False}, contract]}]
-                }
-            )
+            listings = [{"name": "X", "contracts": [{"conid": 1, "isUS": False}, contract]}]
+            return Reply(body={symbol: [] if symbol == UNKNOWN else listings})
         assert asked.query["conid"] == "265598"
-        end = datetime.strptime(asked.query["startTime"], "%Y%m%d-%H:%M:%S").replace(tzinfo=UTC)
-        period, frame = asked.query["period"], self.names[asked.query["bar"]]
-        unit = next(one for one in self.units if period.endswith(one))
-        start = end - timedelta(days=float(period.removesuffix(unit)) * self.units[unit])
-        rows = self.market.rows("AAPL", frame, start, end, self.clock())
-        data = [dict(zip("ohlcvt", (*row.prices, row.volume, milliseconds(row.opened)), strict=True)) for row in rows]
-        return Reply(
-            body={
-                "symbol": "AAPL",
-                "priceFactor": 100,
-                "data": data,
-                "points": len(data),
-                "mdAvailability": self.availability,
-            }
-        )
+        now, frame = self.clock(), self.names[asked.query["bar"]]
+        until = asked.query.get("startTime")
+        end = datetime.strptime(until, "%Y%m%d-%H:%M:%S").replace(tzinfo=UTC) if until else now
+        found = re.fullmatch(r"(\d+)(min|h|d)", asked.query["period"])
+        assert found, asked.query["period"]
+        length, most = self.units[found[2]]
+        assert 1 <= int(found[1]) <= most, f"{asked.query['period']} is not one of the documented periods"
+        start = end - int(found[1]) * length
+        if self.listed is not None and start < self.listed:
+            return Reply(500, {"error": "Chart data unavailable"})
+        if until and Timeframe(frame).is_intraday:  # it leaves out the bar before
+            end -= Timeframe(frame).length
+        rows = self.market.rows("AAPL", frame, start, end, now)[-self.most :]
+        data = [
+            dict(zip("ohlcvt", (*row.prices, row.volume / 100, milliseconds(row.opened)), strict=True)) for row in rows
+        ]
+        more = {
+            "priceFactor": 100,
+            "volumeFactor": 1,
+            "points": max(len(data) - 1, 0),
+            "mdAvailability": self.availability,
+        }
+        return Reply(body={"symbol": "AAPL", "data": data, **more})
 
     def error_200(self, asked: Asked) -> Reply:
         """Pacing."""

@@ -91,9 +91,18 @@ class Market:
             if span[0] >= min(end, now):
                 return
             if span[0] >= start:
-                yield self.row(
-                    symbol, *span, span[0].astimezone(NEW_YORK).date() if not self.always else span[0].date(), now
-                )
+                yield self._week(symbol, span, now) if frame == "1w" else self._day(symbol, span, now)
+
+    def _day(self, symbol: str, span: tuple[datetime, datetime], now: datetime) -> Row:
+        return self.row(symbol, *span, span[0].astimezone(UTC if self.always else NEW_YORK).date(), now)
+
+    def _week(self, symbol: str, span: tuple[datetime, datetime], now: datetime) -> Row:
+        """As its days were."""
+        days = list(self._each(symbol, "1d", *span, now))
+        prices = [day.prices for day in days]
+        high, low = max(one[1] for one in prices), min(one[2] for one in prices)
+        volume = sum(day.volume for day in days)
+        return Row(*span, days[0].day, (prices[0][0], high, low, prices[-1][3]), volume)
 
     def row(self, symbol: str, opened: datetime, closed: datetime, day: date, now: datetime) -> Row:
         """One bar, as far as it has come."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from tests.stand_ins.market import NEW_YORK, Row, price
@@ -11,13 +12,17 @@ from tests.stand_ins.vendor import UNKNOWN, Vendor
 
 
 class YahooStandIn(Vendor):
-    """Parallel arrays, seconds at bar open, the live row a second time with its last trade's stamp."""
+    """Parallel arrays, seconds at bar open; the live row a second time, with its last trade's stamp, after an older state of it.
+
+    Weeks begin on the weekday of ``period1``, are stamped with that day's midnight, and have the live day in a row of its own.
+    """
 
     name = "yahoo"
     clock_hours = False
     frames = ("1m", "1h", "1d", "1w")
     names = {"1m": "1m", "60m": "1h", "1d": "1d", "1wk": "1w", "5m": "5m"}
     crumb = "abc.DEF"
+    listed: datetime | None = None  # the first trade; None: long ago
 
     def well(self, asked: Asked) -> Reply:
         """The chart, refused beyond its reach as there."""
@@ -33,13 +38,35 @@ class YahooStandIn(Vendor):
         start, end = (datetime.fromtimestamp(int(asked.query[name]), UTC) for name in ("period1", "period2"))
         if frame == "1m" and (now - start > timedelta(days=30) or end - start > timedelta(days=8)):
             return self._no(422, "Unprocessable Entity", "1m data not available for startTime and endTime.")
-        back = timedelta(days=7 if frame == "1w" else 0)
-        rows = self.market.rows(symbol, frame, start - back, end, now)
-        stamps = [self._stamp(row, frame) for row in rows]
+        if self.listed is not None and end <= self.listed:
+            said = f"Data doesn't exist for startDate = {asked.query['period1']}, endDate = {asked.query['period2']}"
+            return self._no(400, "Bad Request", said)
+        start = max(start, self.listed or start)
+        if frame == "1w":
+            return Reply(body=self._weeks(symbol, start, end, now))
+        rows = self.market.rows(symbol, frame, start, end, now)
+        stamps = [int(row.opened.timestamp()) for row in rows]
         if rows and rows[-1].closed > now and frame != "1m":
             rows.append(rows[-1])
             stamps.append(int(now.timestamp()))
+            if frame == "1d":
+                rows[-2] = _older(rows[-2])
         return Reply(body=self._chart(symbol, stamps, rows))
+
+    def _weeks(self, symbol: str, start: datetime, end: datetime, now: datetime) -> dict[str, Any]:
+        """Seven days each from where it was asked from, whatever day that is; today apart."""
+        first = start.astimezone(NEW_YORK).date()
+        weeks: dict[date, list[Row]] = {}
+        days = self.market.rows(symbol, "1d", start, end, now)
+        live = days.pop() if days and days[-1].day == now.astimezone(NEW_YORK).date() else None
+        for row in days:
+            weeks.setdefault(first + timedelta(days=(row.day - first).days // 7 * 7), []).append(row)
+        rows = [_as_one(found) for found in weeks.values()]
+        stamps = [int(datetime(day.year, day.month, day.day, tzinfo=NEW_YORK).timestamp()) for day in weeks]
+        if live is not None:
+            rows.append(live)
+            stamps.append(int(min(now, live.closed).timestamp()))
+        return self._chart(symbol, stamps, rows)
 
     def _data(self, asked: Asked, symbol: str) -> Reply:
         """All but the chart and the search wants a crumb."""
@@ -83,15 +110,10 @@ class YahooStandIn(Vendor):
             "options": [sides],
         }
 
-    def _stamp(self, row: Row, frame: str) -> int:
-        if frame == "1w":
-            monday = row.day - timedelta(days=row.day.weekday())
-            return int(datetime(monday.year, monday.month, monday.day, tzinfo=NEW_YORK).timestamp())
-        return int(row.opened.timestamp())
-
     def _chart(self, symbol: str, stamps: list[int], rows: list[Row]) -> dict[str, Any]:
+        first = int(self.listed.timestamp()) if self.listed else 345479400
         meta = {
-            "symbol": symbol, "exchangeTimezoneName": "America/New_York", "currency": "USD", "firstTradeDate": 345479400,
+            "symbol": symbol, "exchangeTimezoneName": "America/New_York", "currency": "USD", "firstTradeDate": first,
             "regularMarketTime": int(self.clock().timestamp()), "regularMarketPrice": price(symbol, self.clock()),
             "regularMarketDayHigh": 150.0, "regularMarketDayLow": 90.0, "regularMarketVolume": 12345, "chartPreviousClose": 100.0,
         }  # fmt: skip
@@ -139,6 +161,18 @@ class YahooStandIn(Vendor):
         if asked.path == "/v1/test/getcrumb" or asked.query.get("crumb") == self.crumb:
             return self.well(asked)
         return self.bad_key(asked)
+
+
+def _older(row: Row) -> Row:
+    """The same bar a moment before: other prices, and a volume that was corrected downwards since."""
+    first, high, low, _ = row.prices
+    return replace(row, prices=(first, high, low, round((high + low) / 2, 4)), volume=row.volume + 1000)
+
+
+def _as_one(days: list[Row]) -> Row:
+    prices = [row.prices for row in days]
+    whole = (prices[0][0], max(one[1] for one in prices), min(one[2] for one in prices), prices[-1][3])
+    return Row(days[0].opened, days[-1].closed, days[0].day, whole, sum(row.volume for row in days))
 
 
 SUMMARY: dict[str, Any] = {

@@ -1,32 +1,26 @@
-"""Builds a market's clock between two days: from the library that knows it, or from a rule where that does not."""
+"""Builds a market's clock between two days: from the library that knows it, with corrections, else from a rule."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Collection, Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from activities.market_data.calendars.corrections import CORRECTIONS, SUNDAY_FIRST, Hours
 from activities.market_data.calendars.exchange import Exchange, Session
-from activities.market_data.calendars.market import CRYPTO, FOREX, Continuous, Market
+from activities.market_data.calendars.library import sessions_of
+from activities.market_data.calendars.market import CRYPTO, FOREX, Continuous, Interval, Market
 
 AHEAD = timedelta(days=365)  # exchanges publish holidays a year ahead
-OPENED = {"XTKS": date(1997, 1, 6)}  # first days the library can work out
-EARLIEST = date(1990, 1, 1)  # no vendor has minutes from before
+EARLIEST = date(1927, 12, 1)  # the oldest daily bars that any vendor has, of the S&P 500
 REST = {
     "CMES": (time(17), timedelta(hours=1))
 }  # Globex rests from 16:00 to 17:00 in Chicago, which the library counts as trading
-PLAIN = {  # those whose holidays (the Orthodox Easter) the library cannot work out with this pandas: any weekday
-    "ASEX": ("Europe/Athens", time(10, 15), time(17, 20)),
-    "XBSE": ("Europe/Bucharest", time(10), time(17, 45)),
-}
-KNOWN_FROM = (
-    timedelta(days=365 * 5),
-    timedelta(days=365),
-    timedelta(days=180),
-)  # so far ahead some calendars begin only
-WEEKDAYS, BUT_SATURDAYS = range(1, 6), (1, 2, 3, 4, 5, 7)
+SHOWN = 60  # sessions that show on which weekdays a market trades
+SPELL = timedelta(days=31)  # longer than any holidays
+OFTEN = 4  # of them, so that a single Saturday makes no trading day
 
 
 def build(code: str, start: date, end: date) -> Market:
@@ -39,68 +33,79 @@ def build(code: str, start: date, end: date) -> Market:
 
 
 def _exchange(code: str, start: date, end: date) -> Exchange:
-    import pandas as pd
-
-    start = max(start, OPENED.get(code, EARLIEST))
+    start = max(start, EARLIEST)
     if code == FOREX:
         return Exchange(code, "Europe/London", _forex(start, end))
-    if code in PLAIN:
-        zone, first, last = PLAIN[code]
-        return Exchange(code, zone, _alike(_days(start, end), ZoneInfo(zone), (first, last), WEEKDAYS))
-    calendar = _built(code, start, end)
-    sessions = []
-    columns = calendar.schedule[["open", "break_start", "break_end", "close"]]
-    for row in columns.itertuples():
-        day, opened, pause, resumed, closed = row
+    calendar = sessions_of(code, start, end)
+    zone = ZoneInfo(str(calendar.tz))
+    known = _corrected(code, list(_sessions(code, calendar, zone)), zone)
+    sessions = [*_before(known, zone, start), *known, *_after(known, zone, end)]
+    return Exchange(code, zone.key, sessions, sunday_first=code in SUNDAY_FIRST)
+
+
+def _sessions(code: str, calendar: Any, zone: ZoneInfo) -> Iterator[Session]:
+    import pandas as pd
+
+    for day, opened, pause, resumed, closed in calendar.schedule[
+        ["open", "break_start", "break_end", "close"]
+    ].itertuples():
         first, last = opened.to_pydatetime(), closed.to_pydatetime()
-        if code in REST and last.astimezone(calendar.tz).time() == REST[code][0]:  # not on a day that ends early
+        if code in REST and last.astimezone(zone).time() == REST[code][0]:  # not on a day that ends early
             last -= REST[code][1]
         if pd.isna(pause):
-            spans: tuple[tuple[datetime, datetime], ...] = ((first, last),)
+            spans: tuple[Interval, ...] = ((first, last),)
         else:
             spans = ((first, pause.to_pydatetime()), (resumed.to_pydatetime(), last))
-        utc = tuple((begin.astimezone(UTC), finish.astimezone(UTC)) for begin, finish in spans)
-        sessions.append(Session(day.date(), utc))
-    known = _extended(sessions, str(calendar.tz), end)
-    return Exchange(code, str(calendar.tz), [*_before(known[0], str(calendar.tz), start), *known])
+        yield Session(day.date(), tuple((begin.astimezone(UTC), finish.astimezone(UTC)) for begin, finish in spans))
 
 
-def _built(code: str, start: date, end: date) -> Any:
-    """The library's calendar: from the day wanted or the first it can be worked out from, to the last."""
-    import exchange_calendars  # takes most of a second; a market that never closes needs none of it
-
-    starts = [start, *(found for back in KNOWN_FROM if (found := end - AHEAD - back) > start)]
-    wanted = [{"start": begins.isoformat(), "end": end.isoformat()} for begins in starts]
-    error: Exception | None = None
-    for bounds in [*wanted[:1], {"start": start.isoformat()}, {"end": end.isoformat()}, {}, *wanted[1:]]:
-        try:
-            with warnings.catch_warnings():  # of its own use of pandas
-                warnings.simplefilter("ignore")
-                return exchange_calendars.get_calendar(code, **bounds)
-        except exchange_calendars.errors.InvalidCalendarName:
-            raise ValueError(f"there is no calendar of a market {code}") from None
-        except ValueError as problem:  # some are known from a day on, or to the end of a year only
-            error = problem
-    raise ValueError(f"the calendar of the market {code} cannot be worked out: {error}")
+def _corrected(code: str, sessions: Sequence[Session], zone: ZoneInfo) -> list[Session]:
+    """With the table's days over the library's, as far as the library reaches."""
+    table = CORRECTIONS.get(code)
+    if table is None:
+        return list(sessions)
+    by_day = {one.day: _local_hours(one, zone) for one in sessions}
+    by_day = {day: table.usual(day, hours) for day, hours in by_day.items()}
+    first, last = sessions[0].day, sessions[-1].day
+    by_day |= {day: hours for day, hours in table.days.items() if first <= day <= last}
+    return [_session(day, by_day[day], zone) for day in sorted(by_day) if by_day[day]]
 
 
-def _alike(days: Iterable[date], zone: ZoneInfo, hours: tuple[time, time], trading: Collection[int]) -> list[Session]:
-    """Sessions of the same local hours on some days of the week (1 is Monday)."""
-    opened, closed = hours
+def _local_hours(session: Session, zone: ZoneInfo) -> Hours:
+    return tuple((begin.astimezone(zone).time(), finish.astimezone(zone).time()) for begin, finish in session.spans)
 
-    def at(day: date, hour: time) -> datetime:
+
+def _session(day: date, hours: Hours, zone: ZoneInfo) -> Session:
+    def at(hour: time) -> datetime:
         return datetime.combine(day, hour, zone).astimezone(UTC)
 
-    return [Session(day, ((at(day, opened), at(day, closed)),)) for day in days if day.isoweekday() in trading]
+    return Session(day, tuple((at(first), at(last)) for first, last in hours))
 
 
-def _before(first: Session, zone: str, start: date) -> list[Session]:
-    """Days before the first that is known, with its hours; where a calendar begins late only."""
-    if first.day - start < timedelta(days=31):
+def _before(known: Sequence[Session], zone: ZoneInfo, start: date) -> list[Session]:
+    """Days before the first that is known, as trading was then; where a calendar begins late only."""
+    if known[0].day - start < SPELL:
         return []
-    local = ZoneInfo(zone)
-    hours = first.open.astimezone(local).time(), first.close.astimezone(local).time()
-    return _alike(_days(start, first.day - timedelta(days=1)), local, hours, BUT_SATURDAYS)
+    return _alike(_days(start, known[0].day - timedelta(days=1)), known[:SHOWN], zone)
+
+
+def _after(known: Sequence[Session], zone: ZoneInfo, end: date) -> list[Session]:
+    """Beyond what is known, days as the last ones were: late by a holiday rather than blind."""
+    if end - known[-1].day < SPELL:
+        return []
+    return _alike(_days(known[-1].day + timedelta(days=1), end), known[-SHOWN:], zone)
+
+
+def _alike(days: Iterable[date], shown: Sequence[Session], zone: ZoneInfo) -> list[Session]:
+    """Sessions on the weekdays, and with the hours, that most of some have."""
+    trading, ((hours, _),) = _weekdays(shown), Counter(_local_hours(one, zone) for one in shown).most_common(1)
+    return [_session(day, hours, zone) for day in days if day.isoweekday() in trading]
+
+
+def _weekdays(sessions: Sequence[Session]) -> Collection[int]:
+    """Days of the week (1 is Monday) on which a market trades as a rule."""
+    counted = Counter(one.day.isoweekday() for one in sessions)
+    return {day for day, count in counted.items() if count >= min(OFTEN, len(sessions) // 7)}
 
 
 def _forex(start: date, end: date) -> list[Session]:
@@ -113,21 +118,6 @@ def _forex(start: date, end: date) -> list[Session]:
         for day, opened, closed in zip(days[1:], at, at[1:], strict=False)
         if day.isoweekday() <= 5
     ]
-
-
-def _extended(sessions: list[Session], zone: str, end: date) -> list[Session]:
-    """Beyond what is known, weekdays with the hours of the last day that is: late by a holiday rather than blind."""
-    last, local = sessions[-1], ZoneInfo(zone)
-    more = []
-    for day in _days(last.day + timedelta(days=1), end):
-        ahead = timedelta(days=(day - last.day).days)
-        spans = tuple(
-            ((begin.astimezone(local) + ahead).astimezone(UTC), (finish.astimezone(local) + ahead).astimezone(UTC))
-            for begin, finish in last.spans
-        )
-        if day.isoweekday() <= 5:
-            more.append(Session(day, spans))
-    return [*sessions, *more]
 
 
 def _days(start: date, end: date) -> Iterator[date]:

@@ -41,9 +41,11 @@ class Exchange:
 
     continuous = False
 
-    def __init__(self, code: str, zone: str, sessions: Sequence[Session]) -> None:
+    def __init__(self, code: str, zone: str, sessions: Sequence[Session], *, sunday_first: bool = False) -> None:
+        """``sunday_first``: its trading week begins on Sunday."""
         self.code = code
         self.zone = ZoneInfo(zone)
+        self.sunday_first = sunday_first
         self.sessions = list(sessions)
         self._days = [session.day for session in self.sessions]
         self._opens = [session.open for session in self.sessions]
@@ -70,13 +72,21 @@ class Exchange:
         return [start for start, _ in self.spans]
 
     @cached_property
-    def _weeks(self) -> list[Interval]:
-        weeks: dict[tuple[int, int], Interval] = {}
+    def _weeks_by_monday(self) -> dict[date, Interval]:
+        weeks: dict[date, Interval] = {}
         for session in self.sessions:
-            key = session.day.isocalendar()[:2]
-            first = weeks.get(key, (session.open, session.close))[0]
-            weeks[key] = (first, session.close)
-        return list(weeks.values())
+            monday = _monday_of(session.day, sunday_first=self.sunday_first)
+            first = weeks.get(monday, (session.open, session.close))[0]
+            weeks[monday] = (first, session.close)
+        return weeks
+
+    @cached_property
+    def _weeks(self) -> list[Interval]:
+        return list(self._weeks_by_monday.values())
+
+    @cached_property
+    def _day_spans(self) -> list[Interval]:
+        return [(session.open, session.close) for session in self.sessions]
 
     @cached_property
     def _week_closes(self) -> list[datetime]:
@@ -89,15 +99,8 @@ class Exchange:
     def bar(self, frame: Timeframe, label: datetime, day: date | None = None) -> Interval | None:
         """Daily and weekly bars from open to close of their sessions; shorter ones end with the session at the latest."""
         length = frame.length
-        if frame.is_weekly:
-            local = day or self.session_day(label)
-            week = (local + timedelta(days=1 if local.isoweekday() == 7 else 0)).isocalendar()[
-                :2
-            ]  # some begin on Sunday
-            at = bisect_left(self._days, date.fromisocalendar(*week, 1))
-            if at == len(self._days) or self._days[at].isocalendar()[:2] != week:
-                return None
-            return self._weeks[bisect_left(self._week_closes, self._closes[at])]
+        if frame.is_weekly:  # some vendors' weeks begin on Sunday
+            return self._weeks_by_monday.get(_monday_of(day or self.session_day(label), sunday_first=True))
         if not frame.is_intraday:
             session = self._session(day or self.session_day(label))
             return None if session is None else (session.open, session.close)
@@ -111,7 +114,11 @@ class Exchange:
         return None  # before the open or after the close
 
     def slot(self, frame: Timeframe, at: datetime) -> Interval | None:
-        """The bar of the session's own grid that a time within a day belongs to; None when the market is shut."""
+        """The bar of the session's own grid that a time belongs to; None when the market is shut, for weeks on their weekends."""
+        closes = self._closes_of(frame)
+        if closes is not None:
+            index, grid = bisect_right(closes, at), self.grid(frame)
+            return grid[index] if index < len(grid) and grid[index][0] <= at else None
         index = bisect_right(self._span_ends, at)
         if index == len(self.spans) or at < self.spans[index][0]:
             return None
@@ -209,7 +216,7 @@ class Exchange:
         """Spans without a pause, sessions, or weeks."""
         if frame.is_intraday:
             return self.spans
-        return self._weeks if frame.is_weekly else [(one.open, one.close) for one in self.sessions]
+        return self._weeks if frame.is_weekly else self._day_spans
 
     def opens_on(self, frame: Timeframe) -> bool:
         """Of the last sessions that are known."""
@@ -228,3 +235,10 @@ class Exchange:
         if frame.is_weekly:
             return self._week_closes
         return self._closes if length >= DAY else None
+
+
+def _monday_of(day: date, *, sunday_first: bool) -> date:
+    """The Monday that names a day's trading week; a Sunday belongs to the days before it, or to those after it."""
+    if sunday_first and day.isoweekday() == 7:
+        return day + timedelta(days=1)
+    return day - timedelta(days=day.weekday())

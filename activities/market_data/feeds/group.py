@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from activities.market_data.feeds.feed import Feed, FeedContext
+from activities.market_data.feeds.feed import SPARE, Feed, FeedContext
 from activities.market_data.feeds.jumps import Jumps
+from activities.market_data.feeds.query import BarsQuery
 from activities.market_data.feeds.series import BEGINNING
 from activities.market_data.vendors.provider import Provider
 from domain.timeframe import Timeframe
@@ -23,6 +24,8 @@ class FeedGroup:
         self.context = context
         self.jumps = Jumps()
         self.feeds: dict[str, Feed] = {}
+        self._code = context.calendars.code_of(symbol)
+        self._prepared = 0  # the widest window for which the market's sessions are known
         self._left_at = BEGINNING
         self._absent: datetime | None = None  # the close of a bar that no vendor has
         self._absent_looks = 0
@@ -35,6 +38,17 @@ class FeedGroup:
             found = Feed(provider, self.symbol, self.timeframe, self.context, self.jumps)
             self.feeds[provider.name] = found
         return found
+
+    async def prepare(self, query: BarsQuery) -> None:
+        """Sees that the market's sessions are known from before the window on; building them may take a while."""
+        calendars, window = self.context.calendars, query.window
+        await calendars.prepare(self._code)
+        if window > self._prepared:
+            now = self.context.clock()
+            until = now if query.since is None else min(query.since, now)
+            first = calendars.market(self._code).start_of(self.timeframe, until, window + SPARE)
+            await calendars.prepare(self._code, first.date())
+            self._prepared = window
 
     def drop_unused(self, now: datetime) -> bool:
         """Forgets feeds that nobody has asked for in hours: a screener's tickers, deleted alerts. Whether none is left."""

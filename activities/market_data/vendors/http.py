@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -68,9 +68,16 @@ class VendorClient:
         )
 
     async def get(
-        self, path: str, params: Mapping[str, str | int], patience: timedelta = PATIENCE, cost: float = 1
+        self,
+        path: str,
+        params: Mapping[str, str | int],
+        patience: timedelta = PATIENCE,
+        cost: float = 1,
+        telling: Collection[int] = (),
     ) -> httpx.Response:
         """The whole answer, whatever its status below 500 but for redirects and rate limits.
+
+        ``telling`` are statuses from 500 on whose body says more than the status does.
 
         Raises:
             ProviderUnavailable: no answer in time, 5xx, a redirect, 408, 429 (with the vendor's ``Retry-After``, else a minute).
@@ -90,7 +97,7 @@ class VendorClient:
             wait = retry_after(answer.headers.get("Retry-After"), self.limiter.clock())
             kind = ProviderQuota if status == 418 else ProviderUnavailable
             raise kind(self.name, f"asks to wait (HTTP {status})", wait if wait is not None else WAITS.get(status))
-        if status >= 500 or 300 <= status < 400:
+        if (status >= 500 and status not in telling) or 300 <= status < 400:
             raise ProviderUnavailable(self.name, f"answered HTTP {status}")
         if len(answer.content) > LARGE:
             with suppress(ValueError, RecursionError):  # told by whoever wants it as JSON

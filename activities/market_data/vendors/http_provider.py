@@ -51,6 +51,7 @@ class HttpProvider(Provider):
     durable = True
     grace = timedelta(seconds=5)
     clock_hours = False  # whether its hours begin with the clock's rather than with the session
+    own_weeks = False  # whether its weeks begin on any day but the market's first
     needs_key = True
     base_url = ""
     rates = ""
@@ -123,7 +124,7 @@ class HttpProvider(Provider):
             ProviderError: one of its kinds.
         """
         self._offered(request.timeframe)
-        part = part_of(request.timeframe, request.market) if self.clock_hours else None
+        part = part_of(request.timeframe, request.market, clock_hours=self.clock_hours, own_weeks=self.own_weeks)
         if part is None:
             return await self._fetch(request)
         end = end_of_parts(request.timeframe, request.market, request.end)

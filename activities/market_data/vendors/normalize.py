@@ -74,10 +74,11 @@ def normalize(
     """Bars in the request's window. A row that contradicts itself keeps its place with missing values.
 
     A row of a day without session is left out. One without any value is left out and named as ``blank``: nothing traded, or the
-    vendor has lost it for a moment. Of several rows of one bar (a vendor adds the live state, or a correction) the sound one
-    with the largest volume stays.
+    vendor has lost it for a moment. Of several rows of one bar (a vendor adds the live state, or a correction) a sound one stays:
+    of a day the one with the latest time, since the live state carries that of its last trade; else the one with the largest
+    volume. At most one bar is open: what a vendor says of bars after it has not begun yet.
     """
-    best: dict[datetime, Bar] = {}
+    best: dict[datetime, tuple[tuple[Any, ...], Bar]] = {}
     empty: set[datetime] = set()
     for row in rows:
         span = request.market.bar(request.timeframe, row.open_time, row.day)
@@ -87,10 +88,10 @@ def normalize(
             empty.add(span[0])
             continue
         bar = _bar(row, *span)
-        kept = best.get(bar.open_time)
-        if kept is None or _rank(bar) > _rank(kept):
-            best[bar.open_time] = bar
-    bars = tuple(_marked(best[opened], request.now, grace) for opened in sorted(best))
+        kept, rank = best.get(bar.open_time), _rank(bar, None if request.timeframe.is_intraday else row.open_time)
+        if kept is None or rank > kept[0]:
+            best[bar.open_time] = rank, bar
+    bars = _to_the_open_one(_marked(best[opened][1], request.now, grace) for opened in sorted(best))
     newest = max((bar.open_time for bar in bars if bar.final), default=None)
     blank = frozenset(opened for opened in empty if opened not in best and newest is not None and opened < newest)
     return FetchedBars(bars, begins_history, blank)
@@ -108,12 +109,21 @@ def _bar(row: RawBar, opened: datetime, closes: datetime) -> Bar:
     return bar if complete.is_sound else Bar.missing(opened, closes, final=False)
 
 
-def _rank(bar: Bar) -> tuple[bool, float, float, float, float, float]:
-    """Later states of one bar rank higher: more volume, a wider range."""
+def _rank(bar: Bar, label: datetime | None) -> tuple[Any, ...]:
+    """Later states of one bar rank higher: a later label, more volume, a wider range."""
     if math.isnan(bar.close):
-        return (False, 0, 0, 0, 0, 0)
+        return (False,)
     volume = -1.0 if math.isnan(bar.volume) else bar.volume
-    return (True, volume, bar.high - bar.low, bar.high, bar.close, bar.open)
+    return (True, label or bar.open_time, volume, bar.high - bar.low, bar.high, bar.close, bar.open)
+
+
+def _to_the_open_one(bars: Iterable[Bar]) -> tuple[Bar, ...]:
+    found: list[Bar] = []
+    for bar in bars:
+        found.append(bar)
+        if not bar.final:
+            break
+    return tuple(found)
 
 
 def _marked(bar: Bar, now: datetime, grace: timedelta) -> Bar:

@@ -90,6 +90,11 @@ class Provider:
     intervals: Mapping[str, Any] = {}
 
     @property
+    def shortfall(self) -> str:
+        """What the key's plan was found to lack, in words for its owner."""
+        return ""
+
+    @property
     def kinds(self) -> Collection[Kind]:
         """The data it has beside bars."""
         return ()

@@ -1,7 +1,7 @@
-"""Bars of a market's own grid (14:30, 15:30 …) from shorter ones, for vendors whose hours are the clock's.
+"""Bars of a market's own grid (14:30, 15:30 …; its weeks) from shorter ones, for vendors that have grids of their own.
 
 An hour that a vendor counts from 14:00 holds half an hour from before the open, and two vendors on two grids would have an alert
-judge the same trades twice.
+judge the same trades twice. A week that a vendor counts from the day it was asked from is no week at all.
 """
 
 from __future__ import annotations
@@ -13,16 +13,26 @@ from itertools import groupby
 from activities.market_data.calendars.market import Interval, Market
 from activities.market_data.vendors.provider import FetchedBars
 from domain.bar import Bar
-from domain.timeframe import Timeframe
+from domain.timeframe import DAILY, Timeframe
 
 LONGEST_UNMERGED = timedelta(minutes=30)  # sessions begin on the half hour: shorter bars lie on both grids
 TAIL_FOR = timedelta(minutes=2)  # so long may the last part of a bar come after its close
+LAST_DAY_FOR = timedelta(days=1)  # a day that a vendor has lost at its close is mended within this
 PARTS = (Timeframe("30m"), Timeframe("15m"))  # the longest first: fewer rows
 MOMENT = timedelta(microseconds=1)
 
 
-def part_of(frame: Timeframe, market: Market) -> Timeframe | None:
-    """The frame from which bars longer than half an hour are built on an exchange; None where they are taken as they are."""
+def part_of(frame: Timeframe, market: Market, *, clock_hours: bool, own_weeks: bool) -> Timeframe | None:
+    """The frame from which bars are built; None where the vendor's are taken as they are.
+
+    ``clock_hours``: its bars longer than half an hour begin with the clock's hour. ``own_weeks``: its weeks begin on any day.
+    """
+    if frame.is_weekly:
+        return DAILY if own_weeks else None
+    return _part_of_an_hour(frame, market) if clock_hours else None
+
+
+def _part_of_an_hour(frame: Timeframe, market: Market) -> Timeframe | None:
     if market.continuous or not frame.is_intraday or frame.length <= LONGEST_UNMERGED:
         return None
     return next((part for part in PARTS if market.opens_on(part)), None)
@@ -37,15 +47,18 @@ def end_of_parts(frame: Timeframe, market: Market, end: datetime) -> datetime:
 def merged(
     parts: FetchedBars, frame: Timeframe, market: Market, window: Interval, now: datetime, grace: timedelta
 ) -> FetchedBars:
-    """Bars of the frame that open in the window. The newest is not final before its last part is there, for two minutes."""
-    found = []
+    """Bars of the frame that open in the window. The newest is not final before its last part is there, for a while.
+
+    A week whose last day is lacking would close at another day's price, so that its last day is waited for longer.
+    """
+    found, tail = [], LAST_DAY_FOR if frame.is_weekly else TAIL_FOR
     slots = [(market.slot(frame, bar.open_time), bar) for bar in parts.bars]
     for slot, group in groupby(slots, key=lambda one: one[0]):
         if slot is None or not window[0] <= slot[0] < window[1]:
             continue
         bars = [bar for _, bar in group]
         whole = bars[-1].close_time >= slot[1] and bars[-1].final
-        final = slot[1] + grace <= now and (whole or slot[1] + max(grace, TAIL_FOR) <= now)
+        final = slot[1] + grace <= now and (whole or slot[1] + max(grace, tail) <= now)
         found.append(_joined(bars, slot, final=final))
     unfinished = next((index for index, bar in enumerate(found) if not bar.final), len(found))
     found = found[: unfinished + 1]  # the next has begun already, and must not be joined to the one before

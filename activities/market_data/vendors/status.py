@@ -31,6 +31,7 @@ def state(provider: Provider) -> dict[str, Any]:
         "calls": breaker.limiter.calls,
         "failures": tally.failures,
         "last_ok_at": _text(tally.last_ok_at),
+        "shortfall": provider.shortfall,
         "last_error": tally.last_error,
         "last_error_at": _text(tally.last_error_at),
         "tokens": [

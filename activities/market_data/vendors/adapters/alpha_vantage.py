@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from activities.market_data.calendars.market import Market
 from activities.market_data.vendors.errors import (
     ProviderMisconfigured,
@@ -30,6 +32,9 @@ FEWEST_EDGES = 2  # one may be a trade that happens to lie there
 COMPACT = timedelta(days=120)  # 100 sessions
 HOURS = {"pre-market": "before_open", "post-market": "after_close"}
 PATH = "/query"
+SHORT = "gives the newest 100 daily bars only: more (outputsize=full) is for paid plans"
+HIDDEN_REFUSAL = "Information"  # of a calendar's answer: spread over the cells of its one row
+log = structlog.get_logger(__name__)
 
 
 class AlphaVantage(HttpProvider):
@@ -39,7 +44,7 @@ class AlphaVantage(HttpProvider):
     clock_hours = True
     grace = timedelta(seconds=60)
     base_url = "https://www.alphavantage.co"
-    rates = "5/minute, 25/day"
+    rates = "1/second, 25/day"
     own_settings = {"labels": (Literal["start", "end"], "start")}
     intervals = {"1m": "1min", "5m": "5min", "15m": "15min", "30m": "30min", "1h": "60min", "1d": "", "1w": ""}
 
@@ -52,6 +57,7 @@ class AlphaVantage(HttpProvider):
             Kind.EARNINGS_CALENDAR: Source(self._calendar, _read_calendar),
             Kind.NEWS: Source(self._news, _read_news),
         }
+        self._compact_only = False
 
     def page(self, frame: Timeframe) -> timedelta | None:
         """Months of minutes; all days at once."""
@@ -65,15 +71,7 @@ class AlphaVantage(HttpProvider):
         interval = self.intervals[request.timeframe]
         params = {"symbol": request.symbol, "datatype": "json"}
         if not interval:
-            daily = request.timeframe == "1d"
-            full = not daily or start < request.now - COMPACT
-            function = "TIME_SERIES_DAILY" if daily else "TIME_SERIES_WEEKLY"
-            body = await self._ask(
-                {**params, "function": function, "outputsize": "full" if full else "compact"}, request.patience
-            )
-            found = self._rows(body, NEW_YORK)
-            oldest = min((row.open_time for row in found), default=start)
-            return Page(found, begins_history=full and start <= oldest)
+            return await self._whole(request, start, params)
         local = start.astimezone(NEW_YORK)
         asked = {"function": "TIME_SERIES_INTRADAY", "interval": interval, "outputsize": "full"}
         more = {"month": f"{local:%Y-%m}", "extended_hours": "false", "adjusted": "false"}
@@ -84,6 +82,33 @@ class AlphaVantage(HttpProvider):
             length = request.timeframe.length
             found = [replace(row, open_time=row.open_time - length) for row in found]
         return Page(found)
+
+    async def _whole(self, request: BarRequest, start: datetime, params: dict[str, str]) -> Page:
+        """All days or weeks at once; the newest hundred days where more of them are for paid plans."""
+        daily = request.timeframe == "1d"
+        full = not daily or (start < request.now - COMPACT and not self._compact_only)
+        function = "TIME_SERIES_DAILY" if daily else "TIME_SERIES_WEEKLY"
+        asked: dict[str, str | int] = {**params, "function": function, "outputsize": "full" if full else "compact"}
+        try:
+            body = await self._ask(asked, request.patience)
+        except ProviderNoPlan:
+            if not (daily and full):
+                raise
+            self._compact_only, full = True, False
+            log.warning("only the newest 100 days", action="fetch_bars", provider=self.name, why=SHORT)
+            body = await self._ask({**asked, "outputsize": "compact"}, request.patience)
+        found = self._rows(body, NEW_YORK)
+        oldest = min((row.open_time for row in found), default=start)
+        return Page(found, begins_history=full and start <= oldest)
+
+    @property
+    def shortfall(self) -> str:
+        """What the key's plan was found to lack."""
+        return SHORT if self._compact_only else ""
+
+    def reach(self, frame: Timeframe) -> timedelta | None:
+        """A hundred days without a paid plan, once that was met."""
+        return COMPACT if self._compact_only and frame == "1d" else None
 
     def _at_the_edge(self, found: Sequence[RawBar], market: Market) -> None:
         """Labels of the other end than is set: there is one at each close and none at any open, or the reverse."""
@@ -140,7 +165,10 @@ class AlphaVantage(HttpProvider):
             self._complaint(mapping(self.client.json(answer)))
         if answer.status_code >= 400 or "reportDate" not in answer.text.partition("\n")[0]:
             raise self.client.by_status(answer.status_code, "") or ProviderUnavailable(self.name, "sent no calendar")
-        return list(csv.DictReader(io.StringIO(answer.text)))
+        found = list(csv.DictReader(io.StringIO(answer.text)))
+        if found and HIDDEN_REFUSAL.startswith("".join(map(str, found[0].values()))[:6]):
+            raise ProviderUnavailable(self.name, "asks to wait (too many calls)", timedelta(minutes=1))
+        return found
 
     async def _ask(self, params: Mapping[str, str | int], patience: timedelta) -> dict[str, Any]:
         answer = await self.client.get(PATH, {**params, "apikey": self.settings.key}, patience)
@@ -163,8 +191,10 @@ class AlphaVantage(HttpProvider):
         low = said.replace(self.settings.key, "the key").lower() if self.settings.key else said.lower()
         if "apikey" in low or ("api key" in low and ("invalid" in low or "missing" in low or "demo" in low)):
             raise ProviderMisconfigured(self.name, "refused the key")
-        if "per minute" in low or "per second" in low:
-            raise ProviderUnavailable(self.name, "asks to wait (too many calls a minute)", timedelta(minutes=1))
+        if "premium feature" in low or "premium endpoint." in low:  # before the rates, which some of these name as well
+            raise ProviderNoPlan(self.name, "gives this to premium plans only")
+        if "per minute" in low or "per second" in low or "higher api call volume" in low:
+            raise ProviderUnavailable(self.name, "asks to wait (too many calls at once)", timedelta(minutes=1))
         if "per day" in low or "rate limit" in low:
             raise ProviderQuota(self.name, "the day's calls are spent", _until_midnight(self.clock()))
         if error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from activities.market_data.vendors.errors import ProviderRefused, ProviderUnavailable
+from activities.market_data.vendors.errors import ProviderMisconfigured, ProviderRefused, ProviderUnavailable
 from activities.market_data.vendors.http_provider import HttpProvider, Page, Source
 from activities.market_data.vendors.normalize import RawBar, from_seconds, number
 from activities.market_data.vendors.parsing import figure, mapping, records, text
@@ -67,6 +67,11 @@ class Binance(HttpProvider):
         answer = await self.client.get(path, params, patience, WEIGHT)
         if answer.status_code in (401, 403):  # the firewall, not the key
             raise ProviderUnavailable(self.name, f"turned us away (HTTP {answer.status_code})", timedelta(minutes=5))
+        if answer.status_code == 451:
+            raise ProviderMisconfigured(
+                self.name,
+                "does not serve this machine's country; set BINANCE_BASE_URL, e.g. to https://data-api.binance.vision",
+            )
         body = self.client.json(answer)
         if answer.status_code >= 400 or (isinstance(body, dict) and "code" in body and "msg" in body):
             self._refuse(body, answer.status_code)

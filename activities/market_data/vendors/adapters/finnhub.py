@@ -37,10 +37,11 @@ class Finnhub(HttpProvider):
 
     name = "finnhub"
     clock_hours = True
+    own_weeks = True  # some are left out
     grace = timedelta(seconds=10)
     base_url = "https://finnhub.io/api/v1"
     rates = "60/minute, 30/second"
-    intervals = {"1m": "1", "5m": "5", "15m": "15", "30m": "30", "1h": "60", "1d": "D", "1w": "W"}
+    intervals = {"1m": "1", "5m": "5", "15m": "15", "30m": "30", "1h": "60", "1d": "D", "1w": ""}
 
     def __init__(self, *given: Any, **more: Any) -> None:
         super().__init__(*given, **more)
@@ -104,12 +105,12 @@ class Finnhub(HttpProvider):
         error = text(mapping(body).get("error"), 200)
         if error or answer.status_code >= 400:
             low = error.lower()
+            if "access" in low or answer.status_code == 403:  # of one ticker, it may be: with 401 on some days
+                raise ProviderNoPlan(self.name, "does not give this to the key's plan")
             if "api key" in low or answer.status_code == 401:
                 raise ProviderMisconfigured(self.name, "refused the key")
             if "limit" in low:
                 raise ProviderUnavailable(self.name, "asks to wait (its limit is reached)", timedelta(minutes=1))
-            if "access" in low or answer.status_code == 403:
-                raise ProviderNoPlan(self.name, "does not give this to the key's plan")
             raise ProviderRefused(self.name, error or f"HTTP {answer.status_code}")
         return body
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
+from zoneinfo import ZoneInfo
 
+from activities.market_data.calendars.tickers import CRYPTO_PAIR, FOREX_PAIR
 from activities.market_data.vendors.errors import (
     ProviderMisconfigured,
     ProviderNoPlan,
@@ -22,7 +25,11 @@ from domain.vendor_data import CompanyProfile, Kind, NewsItem, OptionContract, Q
 LIMIT = 50_000  # the most it gives
 NEWS_LIMIT, CHAIN_LIMIT = 1000, 250  # the most it gives
 MOST_PAGES = 200  # 50,000 contracts; more are a loop
+NEW_YORK = ZoneInfo("America/New_York")
+SHARE_CLASS = re.compile(r"^([A-Z]+)-([A-Z])$")
 UNITS = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week"}
+PLANS = tuple(timedelta(days=365 * years) for years in (10, 5, 2))  # how far back the plans reach, the longest first
+TOO_OLD, TOO_NEW = "data timeframe", "before end of day"  # of a refusal of a window, rather than of a kind of data
 FRAMES = ("1s", "5s", "10s", "15s", "30s", "1m", "2m", "3m", "5m", "10m", "15m", "30m", "1h", "2h", "4h", "1d", "1w")
 
 
@@ -31,6 +38,7 @@ class Polygon(HttpProvider):
 
     name = "polygon"
     clock_hours = True
+    own_weeks = True  # theirs begin on Sunday
     grace = timedelta(seconds=5)
     base_url = "https://api.massive.com"
     rates = "5/minute"
@@ -44,6 +52,8 @@ class Polygon(HttpProvider):
             Kind.NEWS: Source(self._news, _read_news),
             Kind.OPTIONS_CHAIN: Source(self._chain, _read_chain),
         }
+        self._plan: timedelta | None = None  # how far back the key's plan reaches, as far as it has said so
+        self._until_yesterday = False  # the plan gives a day's bars when it is over
 
     def headers(self) -> dict[str, str]:
         """The key as a bearer."""
@@ -53,13 +63,37 @@ class Polygon(HttpProvider):
         """Splits only."""
         return "split"
 
+    def reach(self, frame: Timeframe) -> timedelta | None:
+        """That of the key's plan, once it has refused something older."""
+        return self._plan
+
     async def _page(self, request: BarRequest, start: datetime, end: datetime) -> Page:
+        """One window, or as much of it as the key's plan holds: some reach back for years only, the free one up to yesterday."""
+        today = request.now.astimezone(NEW_YORK).replace(hour=0, minute=0, second=0, microsecond=0)
+        while True:
+            until = min(end, today) if self._until_yesterday else end
+            if start >= until:
+                return Page(())
+            try:
+                return await self._aggregates(request, start, until)
+            except _OutOfPlanError as error:
+                shorter = [one for one in PLANS if one < (self._plan or timedelta.max) and request.now - one > start]
+                if shorter and not error.too_new:
+                    self._plan = shorter[0]
+                    start = max(start, request.now - shorter[0])
+                elif until > today:
+                    self._until_yesterday = True
+                else:
+                    raise ProviderNoPlan(self.name, "does not give bars of that time to the key's plan") from None
+
+    async def _aggregates(self, request: BarRequest, start: datetime, end: datetime) -> Page:
         count, unit = self.intervals[request.timeframe]
-        if unit == "week" and request.market.continuous:
-            raise ProviderRefused(self.name, "has no weeks of crypto that begin on Monday")
-        span = f"{_milliseconds(start)}/{_milliseconds(end) - 1}"
-        if unit in ("day", "week"):  # labels lie before the session's open
-            span = f"{_milliseconds(start - timedelta(days=7))}/{_milliseconds(end) - 1}"
+        first = (
+            start if request.timeframe.is_intraday else start - timedelta(days=1)
+        )  # labels lie before the session's open
+        if self._plan is not None:
+            first = max(first, start)
+        span = f"{_milliseconds(first)}/{_milliseconds(end) - 1}"
         path = f"/v2/aggs/ticker/{_segment(_ticker(request.symbol))}/range/{count}/{unit}/{span}"
         found, behind = list[RawBar](), timedelta()
         for answer in await self._pages(path, {"adjusted": "true", "sort": "asc", "limit": LIMIT}, request.patience):
@@ -77,11 +111,11 @@ class Polygon(HttpProvider):
         )
 
     async def _company(self, request: DataRequest) -> Any:
-        return await self._ask(f"/v3/reference/tickers/{_segment(request.symbol)}", {}, request.patience)
+        return await self._ask(f"/v3/reference/tickers/{_segment(_ticker(request.symbol))}", {}, request.patience)
 
     async def _news(self, request: DataRequest) -> Any:
         asked: dict[str, str | int] = {
-            "ticker": request.symbol,
+            "ticker": _ticker(request.symbol),
             "published_utc.gte": request.start.isoformat(),
             "limit": NEWS_LIMIT,
         }
@@ -89,7 +123,7 @@ class Polygon(HttpProvider):
 
     async def _chain(self, request: DataRequest) -> Any:
         return await self._all(
-            f"/v3/snapshot/options/{_segment(request.symbol)}", {"limit": CHAIN_LIMIT}, request.patience
+            f"/v3/snapshot/options/{_segment(_ticker(request.symbol))}", {"limit": CHAIN_LIMIT}, request.patience
         )
 
     async def _all(self, path: str, params: dict[str, str | int], patience: timedelta) -> dict[str, Any]:
@@ -119,6 +153,10 @@ class Polygon(HttpProvider):
             raise ProviderUnavailable(self.name, "sent an answer that is no object")
         status, said = body.get("status"), text(body.get("error") or body.get("message"), 200)
         low = said.lower()
+        if TOO_OLD in low:
+            raise _OutOfPlanError(self.name, "does not give bars of that time to the key's plan")
+        if TOO_NEW in low:
+            raise _OutOfPlanError(self.name, "gives a day's bars to the key's plan after its end only", too_new=True)
         if status == "NOT_AUTHORIZED" or "not entitled" in low or answer.status_code == 403:
             raise ProviderNoPlan(self.name, "does not give this to the key's plan")
         if answer.status_code == 401 or "api key" in low:
@@ -132,12 +170,23 @@ class Polygon(HttpProvider):
         return body
 
 
+class _OutOfPlanError(ProviderNoPlan):
+    """The window begins before the plan does, or ends after it."""
+
+    def __init__(self, provider: str, message: str, *, too_new: bool = False) -> None:
+        self.too_new = too_new
+        super().__init__(provider, message)
+
+
 def _ticker(symbol: str) -> str:
-    """Crypto pairs and currencies have prefixes there."""
-    left, dash, right = symbol.upper().replace("/", "-").partition("-")
-    if dash and right in ("USD", "USDT", "EUR", "GBP", "BTC"):
-        return f"X:{left}{right}"
-    return f"C:{symbol[:6]}" if symbol.upper().endswith("=X") else symbol
+    """As Polygon writes it: ``C:EURUSD``, ``X:BTCUSD``, ``BRK.B``. Yahoo's ``JPY=X`` is the dollar in yen."""
+    name = symbol.upper()
+    if FOREX_PAIR.fullmatch(name):
+        pair = re.sub(r"[-/]|=X$", "", name)
+        return f"C:{pair if len(pair) == 6 else f'USD{pair}'}"
+    if CRYPTO_PAIR.fullmatch(name) and "." not in name:
+        return f"X:{re.sub('[-/]', '', name)}"
+    return SHARE_CLASS.sub(r"\1.\2", name)
 
 
 def _segment(ticker: str) -> str:

@@ -35,6 +35,8 @@ ENVELOPES = ("chart", "quoteSummary", "optionChain", "finance")
 MOST_EXPIRATIONS = 8  # one call each
 COOKIE_PAGE = "https://fc.yahoo.com/"
 YAHOO_HOST = re.compile(r"^https://[^/]*\.yahoo\.com(/|$)")
+QUOTED_BACK = timedelta(days=14)  # the day before a quote's, over the longest holidays
+BEFORE_ALL = "data doesn't exist for startdate"  # its answer (400) to a window that ends before the first trade
 WAIT_FOR_SESSION = timedelta(minutes=1)  # a new cookie may work then
 
 
@@ -45,7 +47,8 @@ class Yahoo(HttpProvider):
     needs_key = False
     base_url = "https://query2.finance.yahoo.com"
     rates = "100/minute"
-    intervals = {"1m": "1m", "2m": "2m", "5m": "5m", "15m": "15m", "1h": "60m", "1d": "1d", "1w": "1wk"}
+    intervals = {"1m": "1m", "2m": "2m", "5m": "5m", "15m": "15m", "1h": "60m", "1d": "1d", "1w": ""}
+    own_weeks = True  # they begin on the weekday that was asked from, and hold the live day a second time
 
     def __init__(self, *given: Any, **more: Any) -> None:
         super().__init__(*given, **more)
@@ -86,9 +89,10 @@ class Yahoo(HttpProvider):
         return Page(found, begins_history=begins, vendor_time=from_seconds(meta.get("regularMarketTime")))
 
     async def _quote(self, request: DataRequest) -> Any:
-        result = await self._chart(request, "1d", request.now - timedelta(days=5), request.now)
+        result = await self._chart(request, "1d", request.now - QUOTED_BACK, request.now)
         quotes = rows(mapping(result.get("indicators")).get("quote"))
-        return {"meta": result.get("meta"), "closes": quotes[0].get("close") if quotes else None}
+        closes = quotes[0].get("close") if quotes else None
+        return {"meta": result.get("meta"), "times": result.get("timestamp"), "closes": closes}
 
     async def _chart(
         self, request: BarRequest | DataRequest, interval: str, start: datetime, end: datetime
@@ -147,6 +151,8 @@ class Yahoo(HttpProvider):
         body = self.client.json(answer)
         said = (mapping(mapping(body).get(name)).get("error") for name in ENVELOPES)
         error = next((one for one in said if one), None)
+        if text(mapping(error).get("description")).lower().startswith(BEFORE_ALL):
+            return {"chart": {"result": [{"meta": {}}]}}
         if error or answer.status_code >= 400:
             self._refuse(error, answer.status_code)
         return body

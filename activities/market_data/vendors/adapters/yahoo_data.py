@@ -20,6 +20,7 @@ from domain.vendor_data import (
     Record,
     name_of,
 )
+from domain.zones import zone
 
 NEW_YORK = ZoneInfo("America/New_York")
 PROFILE_MODULES = "assetProfile,price,defaultKeyStatistics"
@@ -32,19 +33,37 @@ def plain(value: Any) -> Any:
 
 
 def read_quote(answer: Any, request: DataRequest) -> list[Record]:
-    """From the chart's ``meta``; the close before from the chart of days."""
-    meta = mapping(mapping(answer).get("meta"))
-    price, before = figure(meta.get("regularMarketPrice")), figure(meta.get("previousClose"))
-    closes = [one for one in map(figure, items(mapping(answer).get("closes"))) if one is not None]
-    if before is None and len(closes) > 1:  # ``chartPreviousClose`` is of the day before the whole chart
-        before = closes[-2]
+    """From the chart's ``meta``; the close before from the chart of days, by their dates: the quote's own may be there twice."""
+    found = mapping(answer)
+    meta = mapping(found.get("meta"))
+    at, price = from_seconds(meta.get("regularMarketTime")), figure(meta.get("regularMarketPrice"))
+    before = figure(meta.get("previousClose"))  # ``chartPreviousClose`` is of the day before the whole chart
+    if before is None and at is not None:
+        before = _close_before(at, found, _local(meta.get("exchangeTimezoneName")))
     quote_row = {
-        "symbol": request.symbol, "at": from_seconds(meta.get("regularMarketTime")), "price": price,
+        "symbol": request.symbol, "at": at, "price": price,
         "high": figure(meta.get("regularMarketDayHigh")), "low": figure(meta.get("regularMarketDayLow")),
         "volume": figure(meta.get("regularMarketVolume")), "previous_close": before,
         "change_percent": (price / before - 1) * 100 if price and before else None,
     }  # fmt: skip
     return list(records(Quote, [quote_row]))
+
+
+def _close_before(at: datetime, chart: Mapping[str, Any], local: ZoneInfo) -> float | None:
+    """Close of the last day before that of a time."""
+    rows_of = zip(map(from_seconds, items(chart.get("times"))), map(figure, items(chart.get("closes"))), strict=False)
+    closes = {
+        label.astimezone(local).date(): close for label, close in rows_of if label is not None and close is not None
+    }
+    earlier = [day for day in closes if day < at.astimezone(local).date()]
+    return closes[max(earlier)] if earlier else None
+
+
+def _local(name: Any) -> ZoneInfo:
+    try:
+        return zone(str(name))
+    except ValueError:
+        return NEW_YORK
 
 
 def read_profile(answer: Any, request: DataRequest) -> list[Record]:
@@ -103,7 +122,7 @@ def _hour(local: datetime) -> str:
 
 
 def read_news(answer: Any, request: DataRequest) -> list[Record]:
-    """Articles the search finds that name the ticker."""
+    """Articles that name the ticker; the search finds others as well (Spot Pet Insurance for ``SPOT``)."""
     found = [
         {
             "symbol": request.symbol, "id": name_of("yahoo", row.get("uuid") or row.get("link")),
@@ -111,7 +130,7 @@ def read_news(answer: Any, request: DataRequest) -> list[Record]:
             "url": text(row.get("link"), 2000), "publisher": text(row.get("publisher"), 200),
         }
         for row in rows(mapping(answer).get("news"))
-        if not isinstance(row.get("relatedTickers"), list) or request.symbol.upper() in row["relatedTickers"]
+        if request.symbol.upper() in items(row.get("relatedTickers"))
     ]  # fmt: skip
     return list(records(NewsItem, found))
 
