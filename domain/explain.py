@@ -22,7 +22,8 @@ def explain(alert: Alert, before: AlertState, state: AlertState, problem: str = 
         "status": state.status.value,
     }
     if snapshot is None:
-        return {**answer, "truth": "UNKNOWN", "why": "no bar has been evaluated yet", "conditions": []}
+        why_none = f"no bar could be judged yet: {problem}" if problem else "no bar has been evaluated yet"
+        return {**answer, "truth": "UNKNOWN", "why": why_none, "conditions": []}
     sides = dict(before.sides)
     truth = alert.compiled.truth(snapshot.values, sides)
     leaves = alert.compiled.explain(snapshot.values, before.sides)

@@ -42,7 +42,7 @@ def price(symbol: str, at: datetime) -> float:
 def sessions(code: str) -> Any:
     """The exchange's calendar."""
     today = max(datetime(2026, 11, 20, tzinfo=UTC), datetime.now(UTC))
-    return Calendars(lambda: today).market(code)
+    return Calendars(lambda: today).market(code, date(1985, 1, 1))
 
 
 class Market:

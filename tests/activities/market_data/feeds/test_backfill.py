@@ -23,6 +23,7 @@ from tests.stand_ins.market import Market, Row
 from tests.stand_ins.server import Asked, StandIn
 from tests.stand_ins.vendor import KEY, Vendor
 from tests.stand_ins.vendors import ALL
+from tests.stand_ins.yahoo import YahooStandIn
 from worker.provider_settings import VENDORS
 
 pytestmark = pytest.mark.timeout(900)
@@ -172,3 +173,22 @@ async def test_a_history_older_than_the_calendar_is_known_too() -> None:
     market = calendars.of("AAPL", date(2000, 1, 3))
     assert market.bar(Timeframe("1d"), datetime(2001, 3, 5, 5, tzinfo=UTC)) is not None
     assert calendars.of("AAPL") is market
+
+
+@pytest.mark.parametrize("frame", ["1d", "1h", "1w"])
+async def test_a_backfill_from_before_the_first_trade_brings_all_there_is(database: Database, frame: str) -> None:
+    """Yahoo answers 400 to a window that ends before it: that is no refusal of the ticker."""
+    vendor = YahooStandIn(lambda: NOW)
+    vendor.listed = NOW + timedelta(days=1)
+    async with StandIn(vendor) as server:
+        site = Site(vendor, server, VENDORS["yahoo"](server.settings(), lambda: NOW), database)
+        with pytest.raises(ProviderRefused, match="has no"):
+            async for _ in site.work(frame).run(NOW - timedelta(days=90), NOW - timedelta(days=60)):
+                pass
+        vendor.listed = datetime(2025, 6, 2, 13, 30, tzinfo=UTC)
+        async for _ in site.work(frame).run(NOW - timedelta(days=9000), NOW):
+            pass
+        rows = Market().rows(vendor.symbol, frame, vendor.listed, NOW, NOW)
+        true = [(row.opened, row.prices[3]) for row in rows if row.closed + timedelta(minutes=10) <= NOW]
+        assert await site.stored(frame) == true
+        await site.provider.close()
