@@ -43,6 +43,7 @@ bench: $(STAMP) ## Compare tick shapes, few rows with many, many alerts on a tic
 	$(BIN)/python -m bench.ticks --sandbox
 	$(BIN)/python -m bench.rows
 	$(BIN)/python -m bench.bars
+	$(BIN)/python -m bench.preview
 
 histories: $(STAMP) ## Record the newest version's workflow histories anew; those of released versions stay
 	$(BIN)/python -m tests.histories.record

@@ -47,4 +47,5 @@ class BarTable:
         """One row."""
         opened = datetime.fromtimestamp(int(self.open_time[index]), UTC)
         prices = {name: float(self.columns[name][index]) for name in FIELDS}
-        return Bar(opened, opened + self.interval, final=True, **prices)
+        closed = opened + self.interval if self.closes is None else datetime.fromtimestamp(int(self.closes[index]), UTC)
+        return Bar(opened, closed, final=True, **prices)

@@ -6,6 +6,7 @@ real ``step`` runs. In between only counters move, and they are set from the col
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -148,9 +149,7 @@ class _Run:
         self.known_at = np.flatnonzero(known)
         self.close_time = table.close_time
         expires = alert.definition.options.expires_at
-        self.expires = (
-            len(index) if expires is None else int(np.searchsorted(self.close_time, expires.timestamp(), side="left"))
-        )
+        self.expires = len(index) if expires is None else self._first_closing_at(expires)
 
     def run(self) -> Preview:
         size = len(self.table)
@@ -167,6 +166,8 @@ class _Run:
                 self.progress(row, size)
         if state.status is not Status.INACTIVE:
             state = self._forward(state, last, size - 1)
+            if state.last_snapshot is not None and last < size - 1:
+                state = replace(state, last_snapshot=self.snapshot(size - 1))
         self.progress(size, size)
         return Preview(self.table, events, state, self.columns)
 
@@ -190,9 +191,13 @@ class _Run:
             found.append(_after(self.true_at, row, size))
             if not state.released:
                 found.append(_after(self._releases(state), row, size))
-            end = int(np.searchsorted(self.close_time, state.cooldown_until.timestamp(), side="left"))
+            end = self._first_closing_at(state.cooldown_until)
             found.append(_after(self.known_at, max(row, end - 1), size))
         return min(found)
+
+    def _first_closing_at(self, at: datetime) -> int:
+        """The first row that closes at a time or later. In whole seconds: a float would convert the column each time."""
+        return int(np.searchsorted(self.close_time, math.ceil(at.timestamp()), side="left"))
 
     def _releases(self, state: AlertState) -> NDArray[np.int64]:
         policy = self.alert.definition.rearm.policy
@@ -201,7 +206,7 @@ class _Run:
         return self.release_at if policy.relaxed else self.false_at
 
     def _forward(self, state: AlertState, row: int, until: int) -> AlertState:
-        """The state after rows in (row, until] on which only counters moved."""
+        """The state after rows in (row, until] on which only counters moved; its last snapshot is left as it is."""
         if until <= row:
             return state
         trues = int(self.trues[until + 1] - self.trues[row + 1])
@@ -209,11 +214,9 @@ class _Run:
         count = state.persistence_count + trues
         if last_false > row:
             count = int(self.trues[until + 1] - self.trues[last_false + 1])
-        seen = state.last_snapshot is not None
         return replace(
             state,
             last_bar_close=datetime.fromtimestamp(int(self.close_time[until]), UTC),
-            last_snapshot=self.snapshot(until) if seen else None,
             persistence_count=count,
             unknown_count=int(self.unknown_run[until]),
             sides={name: _SIDES[int(side[until])] for name, side in self.sides.items() if side[until]},

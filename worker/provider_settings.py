@@ -48,12 +48,13 @@ class ProviderSettings(_OfVendors):
     """``<VENDOR>_BASE_URL``, ``_API_KEY``, ``_RATE``, ``_TIMEOUT`` and ``_PRIORITY`` (1 is asked first) for each vendor.
 
     Without priorities the order is that of ``ALERTS_PROVIDERS``; ``DATA_TIMEOUT`` holds where no timeout is set.
-    ``ALPHA_VANTAGE_LABELS`` says whether its times name a bar's ``start`` or its ``end``: it has changed that once.
+    ``ALERTS_CSV_TIMEZONE`` is that of files whose times have none, and whose format has none either. ``ALPHA_VANTAGE_LABELS`` says
+    whether its times name a bar's ``start`` or its ``end``: it has changed that once.
     """
 
     alerts_providers: Annotated[tuple[str, ...], NoDecode] = ("yahoo", "binance")
     alerts_csv_folder: Path = Path("bars")
-    alerts_csv_timezone: str = "UTC"
+    alerts_csv_timezone: str = ""
     alerts_simulated_seed: int = 7
     alerts_default_market: str = "XNYS"
     alerts_markets: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict)
@@ -134,5 +135,6 @@ class ProviderSettings(_OfVendors):
     @field_validator("alerts_csv_timezone")
     @classmethod
     def _known_csv_timezone(cls, value: str) -> str:
-        zone(value)
+        if value:
+            zone(value)
         return value

@@ -43,7 +43,7 @@ def previewed(definition: AlertDefinition, bars: Bars, deadline: Deadline, calen
         ProblemError: it takes too long.
         InvalidInput: the bars cannot be used.
     """
-    from activities.csv_bars import bars_of
+    from activities.bar_files.reading import bars_of
     from activities.preview import as_json, preview
 
     alert = Alert(id="preview", definition=definition)

@@ -98,7 +98,7 @@ def add(
     added = [one.alert.definition for one in placed]
     warnings = advise(load_settings(), added)
     if as_json:
-        said = [_placed(one) | {"warnings": own} for one, own in zip(placed, warnings, strict=True)]
+        said = [_placed(one, own) for one, own in zip(placed, warnings, strict=True)]
         print_json(said if len(made) > 1 else said[0])
     else:
         for one in placed:
@@ -186,7 +186,7 @@ def update(
     placed = run_command(work)
     (warnings,) = advise(load_settings(), [placed.alert.definition])
     if as_json:
-        print_json(_placed(placed) | {"warnings": warnings})
+        print_json(_placed(placed, warnings))
         return
     say(f"{placed.alert.definition.name}: version {placed.alert.version}, {_running(placed)}")
 
@@ -244,7 +244,7 @@ def _answer(said: dict[str, Any], as_json: bool) -> None:
         say(f"{said['alert']}: {said['status']} ({said['reason']}){until}{later}")
 
 
-def _placed(placed: Any) -> dict[str, Any]:
+def _placed(placed: Any, warnings: list[str]) -> dict[str, Any]:
     from activities.interface import alert_workflow_id
 
     alert = placed.alert
@@ -254,6 +254,7 @@ def _placed(placed: Any) -> dict[str, Any]:
         "running": placed.running,
         "workflow": alert_workflow_id(alert.id),
         "definition": alert.definition.as_json(),
+        **({"warnings": warnings} if warnings else {}),
     }
 
 

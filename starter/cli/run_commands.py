@@ -13,6 +13,7 @@ from domain.errors import Fault, InvalidInput
 from domain.timeframe import Timeframe
 from starter import demo as examples
 from starter.cli import inputs
+from starter.cli.bar_options import DateOrder, Decimal, FormatName, Zone, read_bars
 from starter.cli.options import Json
 from starter.cli.output import FAILED, INVALID, Failure, print_json, print_lines, say
 from starter.clock import now
@@ -39,7 +40,10 @@ def demo(
     bars: Annotated[Path | None, typer.Option(help="CSV of recorded bars to replay as though live.")] = None,
     symbol: Annotated[str, typer.Option(help="Ticker of the recorded bars.")] = "",
     speed: Annotated[float, typer.Option(min=0.001, max=100_000, help="How many times faster than recorded.")] = 60,
-    timezone: Annotated[str, typer.Option(help="Zone of CSV times that carry no offset.")] = "UTC",
+    timezone: Zone = "",
+    file_format: FormatName = "",
+    dates: DateOrder = "",
+    decimal: Decimal = "",
     as_json: Json = False,
 ) -> None:
     """Start everything with a simulated market and alerts that fire within a minute.
@@ -56,18 +60,22 @@ def demo(
         provider: Any = SimulatedMarket(settings.alerts_simulated_seed)
         alerts = examples.simulated_alerts()
     else:
-        table, frame, given = _recorded(bars, timezone, definitions or [])
+        table, frame, given = _recorded(
+            bars, (timezone, file_format, dates, decimal, symbol or None), definitions or []
+        )
         symbol = symbol or bars.stem.split("_")[0].upper()
         alerts = examples.replayed_alerts(symbol, frame, given)
         provider = Replay(table, symbol, speed)
     _serve(_demo(settings, provider, alerts, seconds, as_json))
 
 
-def _recorded(bars: Path, timezone: str, files: list[str]) -> tuple[Any, str, list[Any]]:
-    from activities.csv_bars import read_bars_csv
-
-    inputs.zone(timezone)
-    table = read_bars_csv(bars, timezone)
+def _recorded(
+    bars: Path, options: tuple[str, str, str, str, str | None], files: list[str]
+) -> tuple[Any, str, list[Any]]:
+    faults: list[Fault] = []
+    table = read_bars(bars, *options, faults)
+    if table is None or faults:
+        raise InvalidInput("demo", faults)
     frame = Timeframe.of_length(table.interval)
     if frame is None:
         raise InvalidInput(str(bars), [Fault("$", f"bars of {table.interval} fit no timeframe")])

@@ -18,6 +18,7 @@ from domain.operand import IndicatorOperand
 from domain.timeframe import Timeframe
 from starter.cli import inputs
 from starter.cli.advising import advise
+from starter.cli.bar_options import DateOrder, Decimal, FormatName, Zone, read_bars
 from starter.cli.options import Json
 from starter.cli.output import (
     INVALID,
@@ -33,7 +34,6 @@ from starter.schemas import SchemaFolder
 from worker.settings import load_settings
 
 Bars = Annotated[Path, typer.Option("--bars", help="CSV with time,open,high,low,close,volume.")]
-CsvZone = Annotated[str, typer.Option("--timezone", help="Zone of CSV times that carry no offset.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +50,10 @@ def preview(
     file: Annotated[str, typer.Argument(help="Definition file (JSON), '-' for stdin, or an expression.")],
     bars: Bars,
     chart: Annotated[Path | None, typer.Option(help="Also draw a PNG.")] = None,
-    timezone: CsvZone = "UTC",
+    timezone: Zone = "",
+    file_format: FormatName = "",
+    dates: DateOrder = "",
+    decimal: Decimal = "",
     as_json: Json = False,
 ) -> None:
     """Show when a definition would have fired over historical bars.
@@ -60,12 +63,11 @@ def preview(
     faults: list[Fault] = []
     given: Any = {}
     definition = None
-    timezone = _usable_zone(timezone, faults)
     try:
         given = inputs.one_definition(file)
     except InvalidInput as error:
         raise InvalidInput("preview", [*faults, *error.faults]) from None
-    table = _read_bars(bars, timezone, faults)
+    table = read_bars(bars, timezone, file_format, dates, decimal, _ticker_of(given), faults)
     try:
         definition = read_definition(_completed(given, bars, table))
     except InvalidInput as error:
@@ -75,26 +77,18 @@ def preview(
     _run_preview(definition, table, chart, as_json)
 
 
-def _usable_zone(name: str, faults: list[Fault]) -> str:
-    """The zone's name, or UTC and one more fault, so that the bars can be checked all the same."""
-    try:
-        inputs.zone(name)
-    except InvalidInput as error:
-        faults += error.faults
-        return "UTC"
-    return name
-
-
-def _read_bars(bars: Path, timezone: str, faults: list[Fault]) -> Any:
-    """The bars of a CSV, or None and its faults."""
-    from activities.csv_bars import read_bars_csv
-
-    with progress("reading bars"):
+def _ticker_of(given: Any) -> str | None:
+    """The ticker that a definition names, which a file may hold among others."""
+    if not isinstance(given, dict):
+        return None
+    named = given.get("symbol") or given.get("ticker")
+    text = given.get("rule", given.get("expression"))
+    if named is None and isinstance(text, str):
         try:
-            return read_bars_csv(bars, timezone)
-        except InvalidInput as error:
-            faults += error.under(str(bars))
+            named = expression.parse(text).symbol
+        except InvalidInput:
             return None
+    return named if isinstance(named, str) else None
 
 
 def _completed(given: Any, bars: Path, table: Any) -> Any:
@@ -191,8 +185,8 @@ def validate(
                 print_faults(error)
     warnings = [] if settings is None else [one for each in advise(settings, checked) for one in each]
     if as_json:
-        errors = [fault.as_json() for fault in faults]
-        print_json({"valid": not faults, "errors": errors, "warnings": warnings})
+        said = {"valid": not faults, "errors": [fault.as_json() for fault in faults]}
+        print_json(said | ({"warnings": warnings} if warnings else {}))
     elif not faults:
         say(f"{len(files)} file{'s' if len(files) != 1 else ''} valid" if files else "the configuration is valid")
     if faults:
@@ -264,7 +258,11 @@ def indicator(
     bars: Bars,
     param: Annotated[list[str] | None, typer.Option(help="name=number; 'length' means timeperiod.")] = None,
     source: Annotated[str, typer.Option(help="Bar field to compute on instead of the close.")] = "",
-    timezone: CsvZone = "UTC",
+    timezone: Zone = "",
+    file_format: FormatName = "",
+    dates: DateOrder = "",
+    decimal: Decimal = "",
+    symbol: Annotated[str, typer.Option(help="One of several tickers in the file.")] = "",
     as_json: Json = False,
 ) -> None:
     """Compute an indicator over a CSV of bars; a value that would mean nothing is missing.
@@ -282,7 +280,7 @@ def indicator(
         operand = IndicatorOperand.model_validate({"indicator": name, "params": params, "source": source or None})
     except ValidationError as error:
         faults += [Fault("indicator", one["msg"].removeprefix("Value error, "), name) for one in error.errors()]
-    table = _read_bars(bars, _usable_zone(timezone, faults), faults)
+    table = read_bars(bars, timezone, file_format, dates, decimal, symbol or None, faults)
     if faults or operand is None or table is None:
         raise InvalidInput("indicator", faults)
     _print_indicator(operand, table, as_json)

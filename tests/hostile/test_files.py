@@ -142,7 +142,7 @@ def test_every_text_on_the_command_line_is_read_or_refused(what: str, monkeypatc
 
 def test_a_device_that_never_ends_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("starter.cli.inputs.MOST_BYTES", 1 << 20)
-    monkeypatch.setattr("activities.csv_bars.MOST_BYTES", 1 << 20)
+    monkeypatch.setattr("activities.bar_files.decoding.MOST_BYTES", 1 << 20)
     assert is_decent(*run(monkeypatch, "validate", "/dev/zero"))
     assert is_decent(*run(monkeypatch, "preview", "AAPL > 1", "--bars", "/dev/zero"))
 

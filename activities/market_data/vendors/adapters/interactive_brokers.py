@@ -98,10 +98,10 @@ class InteractiveBrokers(HttpProvider):
         newer, delay = await self._window(request, contract, middle, end)
         if newer is None:
             return None, delay
-        older, _ = await self._window(request, contract, start, middle)
-        if older is None:
+        before, _ = await self._window(request, contract, start, middle)
+        if before is None:
             self._begins[contract] = max(middle, self._begins.get(contract, middle))
-        return [*(older or ()), *newer], delay
+        return [*(before or ()), *newer], delay
 
     async def _answer(
         self, request: BarRequest, contract: int, start: datetime, end: datetime

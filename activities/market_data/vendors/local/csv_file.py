@@ -7,13 +7,15 @@ from bisect import bisect_left
 from datetime import datetime
 from pathlib import Path
 
+from activities.bar_files.reading import Options, read_bar_file
 from activities.bar_table import BarTable
-from activities.csv_bars import read_bars_csv
 from activities.market_data.vendors.errors import ProviderRefused
 from activities.market_data.vendors.provider import BarRequest, FetchedBars, Hours, Provider
 from domain.bar import Bar, by_open
 from domain.errors import InvalidInput
 from domain.timeframe import Timeframe
+
+PACKED = (".gz", ".zip")  # endings of the same files, packed
 
 
 class CsvFolder(Provider):
@@ -22,7 +24,7 @@ class CsvFolder(Provider):
     name = "csv"
     hours = Hours.FILE
 
-    def __init__(self, folder: Path, timezone: str = "UTC") -> None:
+    def __init__(self, folder: Path, timezone: str = "") -> None:
         self.folder = folder
         self.timezone = timezone
         self._tables: dict[Path, tuple[float, list[Bar]]] = {}
@@ -40,18 +42,25 @@ class CsvFolder(Provider):
 
     def _load(self, symbol: str, frame: Timeframe) -> list[Bar]:
         safe = "".join(char for char in symbol if char.isalnum() or char in "-_.^=")
-        paths = [self.folder / f"{safe}_{frame}.csv", self.folder / f"{safe}.csv"]
-        path = next((path for path in paths if path.is_file()), None)
+        names = [f"{safe}_{frame}.csv", f"{safe}.csv"]
+        path = self._found([*names, *(f"{name}{ending}" for name in names for ending in PACKED)])
         if path is None:
-            raise ProviderRefused(self.name, f"there is no file {paths[0].name} or {paths[1].name}")
+            raise ProviderRefused(self.name, f"there is no file {names[0]} or {names[1]}")
         changed = path.stat().st_mtime
         kept = self._tables.get(path)
         if kept is None or kept[0] != changed:
-            table = _readable(self.name, path, self.timezone)
+            table = _readable(self.name, path, self.timezone, symbol)
             if table.interval != frame.length:
                 raise ProviderRefused(self.name, f"{path.name} holds bars of {table.interval}, not of {frame}")
             kept = self._tables[path] = (changed, list(table.bars()))
         return kept[1]
+
+    def _found(self, names: list[str]) -> Path | None:
+        """The first of these that is there, in any case: tickers are in capitals, files may not be."""
+        if not self.folder.is_dir():
+            return None
+        there = {path.name.lower(): path for path in self.folder.iterdir() if path.is_file()}
+        return next((there[name.lower()] for name in names if name.lower() in there), None)
 
 
 class Replay(Provider):
@@ -99,8 +108,10 @@ class Replay(Provider):
         return FetchedBars(tuple(found), begins_history=bool(found) and found[0] is self.bars[0])
 
 
-def _readable(provider: str, path: Path, timezone: str) -> BarTable:
+def _readable(provider: str, path: Path, timezone: str, symbol: str) -> BarTable:
     try:
-        return read_bars_csv(path, timezone)
+        return read_bar_file(path, Options(timezone or None, symbol=symbol)).table
     except InvalidInput as error:
-        raise ProviderRefused(provider, f"{path.name} cannot be read: {error.faults[0]}") from None
+        fault = error.faults[0]
+        said = f"{fault}".replace("say it, --timezone ZONE", "set ALERTS_CSV_TIMEZONE")
+        raise ProviderRefused(provider, f"{path.name} cannot be read: {said}") from None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from activities.csv_bars import read_bars_csv
+from activities.bar_files.reading import read_bars_csv
 from activities.market_data.vendors.circuit_breaker import Circuit
 from activities.market_data.vendors.errors import (
     ProviderMisconfigured,
