@@ -21,21 +21,15 @@ from domain.rearm_policy import Rearm, misfits
 from domain.rule import MAX_COMPARISONS, MAX_DEPTH, Node, comparisons, depth, series
 from domain.rule_size import refuse_too_large
 from domain.text import Line, Lines
+from domain.ticker import Ticker
 from domain.timeframe import Timeframe
 from domain.zones import zone
 
 SCHEMA_VERSION = 1
 MOST_TAG_BYTES = 1900
-CHANNELS = (
-    "log",
-    "notify",
-    "telegram",
-    "email",
-    "webhook",
-)  # one module of activities/notifications/channels each, or more
+CHANNELS = ("log", "notify", "telegram", "email", "webhook")  # declared by activities/notifications/channels
 CHANNEL = re.compile(rf"({'|'.join(CHANNELS)}|webhook:[a-z0-9][a-z0-9_-]{{0,62}})")
 CHANNEL_HINT = f"expected {', '.join(CHANNELS)} or webhook:<name>"
-SYMBOL = r"^[A-Za-z0-9^][A-Za-z0-9.\-=/:^_]{0,31}$"
 _SHORT_CONDITIONS = {
     "price_above": ("close > {}", None),
     "price_below": ("close < {}", None),
@@ -90,7 +84,7 @@ class AlertDefinition(Model):
     schema_version: Literal[1] = 1
     name: Line = Field(default="", max_length=200)
     description: Lines = Field(default="", max_length=2000)
-    symbol: str = Field(pattern=SYMBOL)
+    symbol: Ticker
     timeframe: Timeframe = Timeframe("1m")
     rule: Node
     rearm: Rearm = Rearm()

@@ -16,10 +16,11 @@ from domain import expression
 from domain.bounds import refuse_too_much
 from domain.cron import CronError, CronExpression
 from domain.cron import parse as parse_cron
-from domain.definition import CHANNEL, CHANNEL_HINT, SYMBOL, faults_of
+from domain.definition import CHANNEL, CHANNEL_HINT, faults_of
 from domain.errors import Fault, InvalidInput
 from domain.operand import Model
 from domain.text import Line, Lines
+from domain.ticker import Ticker
 from domain.timeframe import Timeframe
 from domain.vendor_data import EVERYWHERE, Kind
 from domain.zones import zone
@@ -48,8 +49,7 @@ def _limits(seconds: float, tries: int = 1, apart: float = 10) -> Limits:
     return Limits(timeout=timedelta(seconds=seconds), tries=tries, apart=timedelta(seconds=apart))
 
 
-Symbol = Annotated[str, Field(pattern=SYMBOL)]
-Symbols = Annotated[tuple[Symbol, ...], Field(min_length=1, max_length=2000)]
+Symbols = Annotated[tuple[Ticker, ...], Field(min_length=1, max_length=2000)]
 
 
 def _channels(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -115,7 +115,7 @@ class ScreenerParams(Told, WithFrame):
     """A screener. ``symbols`` are the tickers of a ``custom`` set."""
 
     screener_set: Literal["custom"] = "custom"
-    symbols: tuple[Symbol, ...] = Field(min_length=1, max_length=5000)
+    symbols: tuple[Ticker, ...] = Field(min_length=1, max_length=5000)
     filter_criteria: FilterCriteria = FilterCriteria()
     top_n: int = Field(default=20, ge=1, le=1000)
 
@@ -134,7 +134,7 @@ class DataProcessingParams(WithFrame):
 
     kind: Kind = Kind.HISTORICAL_PRICES
     operation: Literal["fetch", "normalize", "cache", "indicators"] = "cache"
-    symbols: tuple[Symbol, ...] = Field(default=(), max_length=2000)
+    symbols: tuple[Ticker, ...] = Field(default=(), max_length=2000)
     lookback: int | None = Field(default=None, ge=1, le=50_000)
     indicators: tuple[str, ...] = Field(default=(), max_length=50)
     market_hours_only: bool = False

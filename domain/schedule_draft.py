@@ -53,7 +53,7 @@ class ScheduleDraft:
         except InvalidInput as error:
             faults = [one if one.path in OWN else one.at("$.task_params" + one.path[1:]) for one in error.faults]
             raise InvalidInput("schedule", faults) from None
-        if self.target and self.target != definition.symbol:
+        if self.target and self.target.strip().upper() != definition.symbol:
             message = f"names another ticker than the rule's {definition.symbol}"
             raise InvalidInput("schedule", [Fault("$.target", message, self.target)])
         return definition

@@ -48,8 +48,8 @@ class ProviderSettings(_OfVendors):
     """``<VENDOR>_BASE_URL``, ``_API_KEY``, ``_RATE``, ``_TIMEOUT`` and ``_PRIORITY`` (1 is asked first) for each vendor.
 
     Without priorities the order is that of ``ALERTS_PROVIDERS``; ``DATA_TIMEOUT`` holds where no timeout is set.
-    ``ALERTS_CSV_TIMEZONE`` is that of files whose times have none, and whose format has none either. ``ALPHA_VANTAGE_LABELS`` says
-    whether its times name a bar's ``start`` or its ``end``: it has changed that once.
+    ``ALERTS_CSV_TIMEZONE`` is that of files whose times have none, and whose format has none either.
+    ``ALPHA_VANTAGE_LABELS`` says whether its times name a bar's ``start`` or its ``end``: it has changed that once.
     """
 
     alerts_providers: Annotated[tuple[str, ...], NoDecode] = ("yahoo", "binance")

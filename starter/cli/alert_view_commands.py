@@ -31,7 +31,9 @@ def list_alerts(
     Example: alerts list --status TRIGGERED
     """
     among(status.upper(), [*Status, ""], "--status")
-    found = run_command(lambda context: alerts.all_alerts(context, status=status, symbol=symbol, tag=tag))
+    found = run_command(
+        lambda context: alerts.all_alerts(context, status=status, symbol=symbol.strip().upper(), tag=tag)
+    )
     if as_json:
         print_json([_stored(one) for one in found])
         return

@@ -10,6 +10,7 @@ import typer
 from activities.market_data.vendors.provider import Provider
 from domain.errors import Fault, InvalidInput
 from domain.indicators import catalogue, find
+from domain.ticker import ticker
 from domain.timeframe import DAILY, Timeframe
 from starter.cli import inputs
 from starter.cli.options import Json
@@ -176,6 +177,10 @@ def backfill(
         frame = Timeframe(timeframe)
     except ValueError as error:
         faults.append(Fault("--timeframe", str(error), timeframe))
+    try:
+        symbol = ticker(symbol)
+    except ValueError as error:
+        faults.append(Fault("SYMBOL", str(error), symbol))
     start = _moment(since, "--from", faults) or now() - timedelta(days=365 if frame.is_intraday else 3653)
     end = _moment(until, "--to", faults) or now()
     if not faults and start >= end:

@@ -16,7 +16,7 @@ from activities.market_data.vendors.provider import BarRequest, DataRequest, Fet
 from activities.market_data.vendors.rate_limit import RateLimiter, parse_rates
 from activities.market_data.vendors.resample import end_of_parts, merged, part_of
 from domain.timeframe import DAILY, Timeframe
-from domain.vendor_data import Kind, Record
+from domain.vendor_data import OF_A_SYMBOL, Kind, Record
 
 Clock = Callable[[], datetime]
 MINUTE = timedelta(minutes=1)
@@ -124,6 +124,7 @@ class HttpProvider(Provider):
             ProviderError: one of its kinds.
         """
         self._offered(request.timeframe)
+        self._named(request.symbol)
         part = part_of(request.timeframe, request.market, clock_hours=self.clock_hours, own_weeks=self.own_weeks)
         if part is None:
             return await self._fetch(request)
@@ -167,6 +168,8 @@ class HttpProvider(Provider):
         source = self.sources.get(request.kind)
         if source is None:
             return await super().data(request)
+        if request.kind in OF_A_SYMBOL:
+            self._named(request.symbol)
         async with self.breaker_of(request.kind).call():
             self._keyed()
             return await source.ask(request)
@@ -182,6 +185,10 @@ class HttpProvider(Provider):
     def _offered(self, frame: Timeframe) -> None:
         if frame not in self.intervals:
             raise ProviderRefused(self.name, f"has no {frame} bars; it has {', '.join(self.intervals) or 'none'}")
+
+    def _named(self, symbol: str) -> None:
+        if not symbol.strip():
+            raise ProviderRefused(self.name, "was asked for no ticker")
 
     def _keyed(self) -> None:
         if self.needs_key and not self.has_key:

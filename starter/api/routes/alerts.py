@@ -92,7 +92,7 @@ async def listing(
 ) -> Response:
     """Alerts, oldest first, with their state as last recorded."""
     context = context_of(request)
-    wanted = Filter(whose(context, user_id), ALERT, enabled, status, symbol)
+    wanted = Filter(whose(context, user_id), ALERT, enabled, status, symbol and symbol.strip().upper())
     async with context.database.transaction() as work:
         page = await work.schedules.page(wanted, read_time_cursor(cursor), limit + 1)
     return await page_of(request, page, limit, AlertOut.of, after_row)
