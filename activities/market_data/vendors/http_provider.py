@@ -12,6 +12,7 @@ from activities.market_data.vendors.circuit_breaker import CircuitBreaker
 from activities.market_data.vendors.errors import ProviderMisconfigured, ProviderRefused
 from activities.market_data.vendors.http import VendorClient, VendorSettings
 from activities.market_data.vendors.normalize import RawBar, normalize
+from activities.market_data.vendors.outside import OutsideSessions
 from activities.market_data.vendors.provider import BarRequest, DataRequest, FetchedBars, Provider
 from activities.market_data.vendors.rate_limit import RateLimiter, parse_rates
 from activities.market_data.vendors.resample import end_of_parts, merged, part_of
@@ -51,6 +52,7 @@ class HttpProvider(Provider):
     durable = True
     grace = timedelta(seconds=5)
     clock_hours = False  # whether its hours begin with the clock's rather than with the session
+    extended_hours = False  # whether rows from before and after the session are among its minutes
     own_weeks = False  # whether its weeks begin on any day but the market's first
     needs_key = True
     base_url = ""
@@ -64,7 +66,13 @@ class HttpProvider(Provider):
         self.breaker: CircuitBreaker = CircuitBreaker(self.name, limiter, clock)
         self.client = VendorClient(self.name, self.settings, limiter, self.headers())
         self.sources: dict[Kind, Source] = {}
+        self.outside = OutsideSessions()
         self._behind: dict[str, timedelta] = {}
+
+    @property
+    def unknown_sessions(self) -> Sequence[Mapping[str, Any]]:
+        """As met in this process."""
+        return self.outside.as_json()
 
     def feed_delay(self, market: Market) -> timedelta:
         """The shortest the vendor has been behind on that market: feeds of some exchanges come a quarter of an hour late."""
@@ -154,7 +162,9 @@ class HttpProvider(Provider):
                 start = following
         grace = self.grace_of(request.timeframe, request.market)
         seen = replace(request, now=request.now - self.feed_delay(request.market))
-        return normalize(rows, seen, grace, begins_history=begins)
+        fetched = normalize(rows, seen, grace, begins_history=begins)
+        self.outside.note(request.market, request.symbol, fetched.outside, extended_hours=self.extended_hours)
+        return fetched
 
     async def _page(self, request: BarRequest, start: datetime, end: datetime) -> Page:
         raise NotImplementedError

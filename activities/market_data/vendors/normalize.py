@@ -73,15 +73,18 @@ def normalize(
 ) -> FetchedBars:
     """Bars in the request's window. A row that contradicts itself keeps its place with missing values.
 
-    A row of a day without session is left out. One without any value is left out and named as ``blank``: nothing traded, or the
-    vendor has lost it for a moment. Of several rows of one bar (a vendor adds the live state, or a correction) a sound one stays:
-    of a day the one with the latest time, since the live state carries that of its last trade; else the one with the largest
-    volume. At most one bar is open: what a vendor says of bars after it has not begun yet.
+    A row where the market knows no session is left out, and named as ``outside`` when it has trades. One without any value is left
+    out and named as ``blank``: nothing traded, or the vendor has lost it for a moment. Of several rows of one bar (a vendor adds the
+    live state, or a correction) a sound one stays: of a day the one with the latest time, since the live state carries that of its
+    last trade; else the one with the largest volume. At most one bar is open: what follows it has not begun.
     """
     best: dict[datetime, tuple[tuple[Any, ...], Bar]] = {}
     empty: set[datetime] = set()
+    outside: set[datetime] = set()
     for row in rows:
         span = request.market.bar(request.timeframe, row.open_time, row.day)
+        if span is None and row.volume and row.close is not None and request.start <= row.open_time < request.end:
+            outside.add(row.open_time)
         if span is None or not request.start <= span[0] < request.end:
             continue
         if row.is_empty:
@@ -94,7 +97,7 @@ def normalize(
     bars = _to_the_open_one(_marked(best[opened][1], request.now, grace) for opened in sorted(best))
     newest = max((bar.open_time for bar in bars if bar.final), default=None)
     blank = frozenset(opened for opened in empty if opened not in best and newest is not None and opened < newest)
-    return FetchedBars(bars, begins_history, blank)
+    return FetchedBars(bars, begins_history, blank, frozenset(outside))
 
 
 def _bar(row: RawBar, opened: datetime, closes: datetime) -> Bar:

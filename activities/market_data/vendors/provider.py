@@ -64,12 +64,13 @@ class FetchedBars:
     """Normalised bars, ascending by open time, at most the last one not final.
 
     ``begins_history`` says that the vendor has nothing older than the first of them. ``blank`` are open times of rows without any
-    value that lie between others.
+    value that lie between others. ``outside`` are times of rows with trades where the market knows no session.
     """
 
     bars: tuple[Bar, ...]
     begins_history: bool = False
     blank: frozenset[datetime] = frozenset()
+    outside: frozenset[datetime] = frozenset()
 
 
 class Provider:
@@ -88,6 +89,11 @@ class Provider:
     needs_key = False
     has_key = False
     intervals: Mapping[str, Any] = {}
+
+    @property
+    def unknown_sessions(self) -> Sequence[Mapping[str, Any]]:
+        """Markets whose calendar lacks times at which this vendor has trades: how many, the newest, and of which ticker."""
+        return ()
 
     @property
     def shortfall(self) -> str:

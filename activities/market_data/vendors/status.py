@@ -32,6 +32,7 @@ def state(provider: Provider) -> dict[str, Any]:
         "failures": tally.failures,
         "last_ok_at": _text(tally.last_ok_at),
         "shortfall": provider.shortfall,
+        "unknown_sessions": list(provider.unknown_sessions),
         "last_error": tally.last_error,
         "last_error_at": _text(tally.last_error_at),
         "tokens": [

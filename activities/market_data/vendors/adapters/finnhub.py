@@ -37,6 +37,7 @@ class Finnhub(HttpProvider):
 
     name = "finnhub"
     clock_hours = True
+    extended_hours = True
     own_weeks = True  # some are left out
     grace = timedelta(seconds=10)
     base_url = "https://finnhub.io/api/v1"

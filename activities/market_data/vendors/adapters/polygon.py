@@ -38,6 +38,7 @@ class Polygon(HttpProvider):
 
     name = "polygon"
     clock_hours = True
+    extended_hours = True
     own_weeks = True  # theirs begin on Sunday
     grace = timedelta(seconds=5)
     base_url = "https://api.massive.com"
