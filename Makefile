@@ -53,6 +53,7 @@ generated: $(STAMP) ## Write the JSON Schemas, the indicator catalogue and the O
 	$(BIN)/python -m domain.schemas
 	$(BIN)/python -m starter.api.document
 	$(BIN)/python -m worker.provider_docs
+	$(BIN)/python -m tests.activities.bar_files.page
 
 clean: ## Remove the virtual environment, caches and the demo's data
 	rm -rf $(VENV) .alerts .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -26,6 +26,9 @@ class TaskQueue(StrEnum):
     RECONCILE = "reconcile"
 
 
+PRUNE = "prune"
+
+
 EVALUATE = "evaluate_bars"
 FETCH = "fetch_bars"
 RECORD = "record_events"
@@ -63,6 +66,8 @@ DELIVER_RETRY = RetryPolicy(
 )
 RECONCILE_TIMEOUT = timedelta(minutes=5)
 RECONCILE_HEARTBEAT = timedelta(seconds=30)
+PRUNE_TIMEOUT = timedelta(hours=2)
+PRUNE_HEARTBEAT = timedelta(minutes=1)
 JOB_HEARTBEAT = timedelta(seconds=15)  # a cancellation arrives with an answer to one
 # One answer of ``EVALUATE`` is bounded by bars and by bytes. The server takes 2 MB a payload and 4 MB a message, and ends a
 # workflow whose task brings more; all answers of one task travel in one message.

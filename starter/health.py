@@ -27,7 +27,7 @@ POLLER_SEEN = timedelta(minutes=3)
 OFTEN = 3
 MOST_NAMED, MOST_LISTED = 3, 20
 PROBLEMS = "TemporalReportedProblems"
-TYPES = ("AlertWorkflow", "DeliveryWorkflow", "ReconcileWorkflow", *WORKFLOW_TYPES.values())
+TYPES = ("AlertWorkflow", "DeliveryWorkflow", "ReconcileWorkflow", "RetentionWorkflow", *WORKFLOW_TYPES.values())
 STUCK = f"{PROBLEMS} IS NOT NULL AND ExecutionStatus = 'Running' AND WorkflowType IN ({', '.join(map(repr, TYPES))})"
 
 

@@ -14,6 +14,7 @@ from domain.alert import Alert, AlertState
 from starter.alert_workflows import start_afresh
 from starter.clock import now
 from starter.reconciler.sweep import Reconciler, ensure_schedule, installation, keep_schedule
+from starter.retention import ensure_retention
 from starter.schemas import SchemaFolder
 from storage.private import make_private
 from worker.client import connect
@@ -109,6 +110,7 @@ async def resume_alerts(stack: Stack) -> int:
     """Brings every row to Temporal, now and from now on; returns how many alerts run."""
     await stack.reconciler.sweep(full=True)
     await ensure_schedule(stack.client)
+    await ensure_retention(stack.client)
     keeping = asyncio.create_task(keep_schedule(stack.client, stack.stop))
     stack.exits.callback(keeping.cancel)
     async with stack.services.database.transaction() as work:

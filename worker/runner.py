@@ -24,6 +24,7 @@ from workflows.alert import AlertWorkflow
 from workflows.delivery import DeliveryWorkflow
 from workflows.jobs import ALL as JOB_WORKFLOWS
 from workflows.reconcile import ReconcileWorkflow
+from workflows.retention import RetentionWorkflow
 
 GRACE = timedelta(seconds=15)
 LONGEST_END = 27.0  # seconds from the signal to the end: compose and Kubernetes allow 30
@@ -73,8 +74,14 @@ def build_workers(
             Worker(
                 client,
                 task_queue=TaskQueue.JOBS,
-                workflows=JOB_WORKFLOWS,
-                activities=[services.jobs.open, services.jobs.run_step, services.jobs.run, services.jobs.close],
+                workflows=[*JOB_WORKFLOWS, RetentionWorkflow],
+                activities=[
+                    services.jobs.open,
+                    services.jobs.run_step,
+                    services.jobs.run,
+                    services.jobs.close,
+                    services.retention.prune,
+                ],
                 max_concurrent_activities=services.job_slots,
                 **shared,
             ),

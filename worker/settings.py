@@ -14,11 +14,12 @@ from domain.errors import Fault, InvalidInput
 from domain.zones import zone
 from worker.notification_settings import NotificationSettings
 from worker.provider_settings import ProviderSettings
+from worker.retention_settings import RetentionSettings
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-class Settings(NotificationSettings, ProviderSettings):
+class Settings(NotificationSettings, RetentionSettings, ProviderSettings):
     """Every variable the product reads; names are the fields in upper case."""
 
     model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)

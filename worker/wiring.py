@@ -23,6 +23,7 @@ from activities.market_data.vendors.local.simulated import SimulatedMarket
 from activities.market_data.vendors.provider import Provider
 from activities.notifications.delivery import Notifier
 from activities.notifications.registry import build_channels, unknown_channel
+from activities.retention import Retention
 from domain.job import JobType
 from storage.database import Database
 from worker.provider_settings import VENDORS
@@ -39,6 +40,7 @@ class Services:
     events: EventStore
     notifier: Notifier
     jobs: JobRunner
+    retention: Retention
     job_slots: int = 10
     identity: str = ""
 
@@ -64,7 +66,8 @@ def build_services(settings: Settings, providers: Sequence[Provider] | None = No
     executors = build_executors(settings, database, evaluation, data)
     jobs = JobRunner(database, executors, identity, timeouts, {JobType.DATA_PROCESSING: data.step})
     events, slots = EventStore(database, identity), settings.scheduler_max_workers
-    return Services(database, market, evaluation, events, notifier, jobs, slots, identity)
+    retention = Retention(database, settings.retention)
+    return Services(database, market, evaluation, events, notifier, jobs, retention, slots, identity)
 
 
 def build_database(settings: Settings) -> Database:

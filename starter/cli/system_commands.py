@@ -11,7 +11,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from domain.errors import Fault, InvalidInput
 from starter import keys
 from starter.cli.options import Json
-from starter.cli.output import FAILED, NOT_FOUND, Failure, plain, print_json, print_lines, print_table, say, short
+from starter.cli.output import (
+    FAILED,
+    NOT_FOUND,
+    Failure,
+    plain,
+    print_json,
+    print_lines,
+    print_table,
+    progress,
+    say,
+    short,
+)
 from starter.cli.session import run_command
 from starter.clock import now
 from starter.context import Context
@@ -30,7 +41,7 @@ def register(app: typer.Typer) -> None:
     app.command("test-db", hidden=True)(doctor)
     app.command("config")(config)
     db = typer.Typer(help="The database's schema.", no_args_is_help=True)
-    for name, command in (("upgrade", upgrade), ("downgrade", downgrade), ("current", current)):
+    for name, command in (("upgrade", upgrade), ("downgrade", downgrade), ("current", current), ("prune", prune)):
         db.command(name)(command)
     keys = typer.Typer(help="API keys: shown once, kept as a hash.", no_args_is_help=True)
     keys.command("create")(create_key)
@@ -192,6 +203,40 @@ def downgrade(
     if not yes:
         raise InvalidInput("options", [Fault("--yes", "is needed: data that the older schema cannot hold is lost")])
     _migrate(revision, as_json)
+
+
+def prune(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove rows that have been kept for as long as RETENTION_… says; the Schedule 'retention' does so every night.
+
+    Example: alerts db prune --dry-run
+    """
+    from activities.retention import Retention
+    from storage.retention import RULES
+
+    async def work(context: Context) -> dict[str, int]:
+        retention = Retention(context.database, context.settings.retention, now)
+        if dry_run:
+            return await retention.due()
+        with progress("removing old rows") as told:
+            return await retention.run(lambda name, rows: told(rows))
+
+    counts, kept = run_command(work), load_settings().retention
+    if as_json:
+        print_json({"dry_run": dry_run, "rows": counts})
+        return
+    rows = [
+        [
+            rule.name,
+            f"{kept[rule.name]} days" if kept[rule.name] else "for ever",
+            str(counts.get(rule.name, 0)),
+            rule.what,
+        ]
+        for rule in RULES
+    ]
+    print_table(["what", "kept", "would go" if dry_run else "removed", ""], rows)
 
 
 def current(as_json: Json = False) -> None:

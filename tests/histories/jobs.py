@@ -25,6 +25,7 @@ from activities.interface import (
 )
 from workflows.delivery import DeliveryWorkflow
 from workflows.jobs import ALL
+from workflows.retention import RetentionWorkflow
 
 RUN = "0e5c7c3c-0000-0000-0000-0000000000"
 
@@ -88,6 +89,20 @@ OFFICES = {
     "notification": ("notification", Office(end=RunEnd("RUNNING", tells=True), run_id=f"{RUN}02")),
     "notification-dead": ("notification", Office(end=RunEnd("RUNNING", tells=True), refuses=True, run_id=f"{RUN}03")),
 }
+
+
+@activity.defn(name=interface.PRUNE)
+async def prune() -> dict[str, int]:
+    """Some rows of two kinds."""
+    return {"quotes": 12, "minute_bars": 3}
+
+
+async def history_of_retention(client: Client) -> dict[str, str]:
+    """A night's removal of old rows."""
+    async with Worker(client, task_queue=TaskQueue.JOBS, workflows=[RetentionWorkflow], activities=[prune]):
+        handle = await client.start_workflow(RetentionWorkflow.run, id="retention-night", task_queue=TaskQueue.JOBS)
+        assert await handle.result() == {"quotes": 12, "minute_bars": 3}
+        return {handle.id: (await handle.fetch_history()).to_json()}
 
 
 async def history_of(client: Client, name: str) -> dict[str, str]:

@@ -25,7 +25,7 @@ from activities.interface import Freshness
 from domain.alert import Alert, AlertState
 from domain.alert_memory import AlertMemory
 from tests.conftest import make_alert, start_dev_server
-from tests.histories.jobs import OFFICES, history_of
+from tests.histories.jobs import OFFICES, history_of, history_of_retention
 from tests.workflows.support import World, serving, start
 from workflows.alert import AlertWorkflow
 from workflows.messages import AlertInput, PauseRequest, SnoozeRequest
@@ -300,6 +300,9 @@ async def main() -> None:
             if not sys.argv[1:] or name in sys.argv[1:]:
                 for id, text in (await history_of(env.client, name)).items():
                     save(NEWEST, f"{'delivery-' * id.startswith('delivery')}{name}.{id}", text)
+        if not sys.argv[1:] or "retention" in sys.argv[1:]:
+            for id, text in (await history_of_retention(env.client)).items():
+                save(NEWEST, f"retention.{id}", text)
 
 
 if __name__ == "__main__":

@@ -73,10 +73,10 @@ def normalize(
 ) -> FetchedBars:
     """Bars in the request's window. A row that contradicts itself keeps its place with missing values.
 
-    A row where the market knows no session is left out, and named as ``outside`` when it has trades. One without any value is left
-    out and named as ``blank``: nothing traded, or the vendor has lost it for a moment. Of several rows of one bar (a vendor adds the
-    live state, or a correction) a sound one stays: of a day the one with the latest time, since the live state carries that of its
-    last trade; else the one with the largest volume. At most one bar is open: what follows it has not begun.
+    A row where the market knows no session is left out, and named as ``outside`` when it has trades. One without any value is
+    left out and named as ``blank``: nothing traded, or the vendor has lost it for a moment. Of several rows of one bar (a vendor
+    adds the live state, or a correction) a sound one stays: of a day the one with the latest time, since the live state carries
+    that of its last trade; else the one with the largest volume. At most one bar is open: what follows it has not begun.
     """
     best: dict[datetime, tuple[tuple[Any, ...], Bar]] = {}
     empty: set[datetime] = set()

@@ -15,6 +15,7 @@ import pytest
 from activities.bar_files import formats
 from activities.bar_files.reading import Options, bars_of, read_bar_file, read_bars_csv
 from domain.errors import InvalidInput
+from tests.activities.bar_files import page
 from tests.activities.bar_files.examples import READ, REFUSED, Example
 
 
@@ -131,3 +132,7 @@ def test_names_of_formats_are_words_of_a_command() -> None:
     assert len(set(formats.NAMES)) == len(formats.NAMES)
     assert all(name.replace("_", "").isalnum() and name.islower() for name in formats.NAMES)
     assert all(one.zone or one.zone_hint for one in formats.FORMATS), "who is asked for a zone is told whose it is"
+
+
+def test_the_page_shows_these_examples() -> None:
+    assert page.PAGE.read_text(encoding="utf-8") == page.page(), "run make generated"
