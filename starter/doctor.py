@@ -6,13 +6,14 @@ import asyncio
 import importlib.metadata
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
 from activities.market_data.vendors.status import NOTE as PROVIDERS
+from activities.market_data.vendors.status import TOLD_FOR, outside_sessions
 from activities.notifications.registry import declarations
 from domain.errors import InvalidInput
 from starter.clock import now
@@ -27,7 +28,6 @@ from worker.settings import Settings
 
 MOST_SKEW_SECONDS = 2.0
 BOUND_SECONDS = 10.0
-TOLD_FOR = timedelta(days=1)  # so long a worker's word counts
 MOST_SESSIONS = 10
 
 
@@ -205,20 +205,15 @@ class Doctor:
         """Trades that vendors have shown where a market's calendar knows no session; they were left out."""
         async with self.database.transaction() as work:
             notes = await work.reports.under(PROVIDERS, now() - TOLD_FOR)
-        states = [state for _, value in notes.values() for state in value.get("providers", [])]
-        found = {
-            (
-                one["market"],
-                state["name"],
-            ): f"{state['name']} has trades of {one['symbol']} at {one['newest'][:16]} UTC "
-            f"({one['times']} times) where the calendar of {one['market']} has no session"
-            for state in states
-            for one in state.get("unknown_sessions", [])
-        }
+        found = [
+            f"{provider} has trades of {one['symbol']} at {one['newest'][:16]} UTC ({one['times']} times) where the calendar of "
+            f"{market} has no session"
+            for (market, provider), one in outside_sessions(value for _, value in notes.values()).items()
+        ]
         mend = "they are left out: look at the exchange's notice; ALERTS_MARKETS=TICKER=CODE names another market for a ticker"
         if not found:
             return [Finding("sessions", Verdict.OK, "no vendor has shown trades outside the known ones")]
-        return [Finding("sessions", Verdict.FAIL, said, mend) for said in list(found.values())[:MOST_SESSIONS]]
+        return [Finding("sessions", Verdict.FAIL, said, mend) for said in found[:MOST_SESSIONS]]
 
     async def _notifications(self) -> list[Finding]:
         settings = self.settings

@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Any
 
 from activities.interface import WORKFLOW_TYPES, TaskQueue
+from activities.market_data.vendors.status import NOTE as PROVIDERS
+from activities.market_data.vendors.status import TOLD_FOR, outside_sessions
 from domain.job import JobType
 from domain.run import RunStatus
 from starter.gateway import Gateway
@@ -265,11 +267,13 @@ class Examiner:
 
 
 async def statistics(database: Database, now: datetime, user_id: str | None = None) -> dict[str, Any]:
-    """``/stats``: schedules by type and state, alerts by status, runs of the last day, deliveries by status."""
+    """``/stats``: schedules by type and state, alerts by status, runs of the last day, deliveries by status, odd market data."""
     async with database.transaction() as work:
         counts = await work.schedules.counts(user_id)
         runs = await work.runs.statistics(RunFilter(user_id=user_id, since=now - DAY))
         deliveries = await work.deliveries.counts(user_id)
+        notes = await work.reports.under(PROVIDERS, now - TOLD_FOR)
+    outside = outside_sessions(value for _, value in notes.values())
     schedules: dict[str, dict[str, int]] = {}
     alerts: dict[str, int] = {}
     for kind, enabled, status, count in counts:
@@ -285,6 +289,7 @@ async def statistics(database: Database, now: datetime, user_id: str | None = No
         "alerts": alerts,
         "runs_last_day": by_type,
         "deliveries": deliveries,
+        "market_data": {"times_outside_sessions": sum(one["times"] for one in outside.values())},
         "as_of": now.isoformat().replace("+00:00", "Z"),
     }
 

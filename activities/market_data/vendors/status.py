@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from activities.market_data.vendors.circuit_breaker import Circuit
 from activities.market_data.vendors.provider import Provider
 
 NOTE = "providers:"
+TOLD_FOR = timedelta(days=1)  # so long a worker's word counts
 
 
 def states(providers: Iterable[Provider]) -> list[dict[str, Any]]:
@@ -43,6 +44,16 @@ def state(provider: Provider) -> dict[str, Any]:
             }
             for bucket in breaker.limiter.rates
         ],
+    }
+
+
+def outside_sessions(notes: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """By market and provider, of all workers' notes: times with trades where a market's calendar knows no session."""
+    return {
+        (one["market"], state["name"]): one
+        for note in notes
+        for state in note.get("providers", [])
+        for one in state.get("unknown_sessions", [])
     }
 
 

@@ -86,6 +86,7 @@ class StatsOut(BaseModel):
                     "alerts": {"ARMED": 10, "TRIGGERED": 2, "INACTIVE": 1},
                     "runs_last_day": {"alert": {"COMPLETED": {"count": 40, "mean_seconds": 0.02}}},
                     "deliveries": {"SENT": 40},
+                    "market_data": {"times_outside_sessions": 0},
                     "as_of": "2026-01-05T15:30:00Z",
                 }
             ]
@@ -96,6 +97,7 @@ class StatsOut(BaseModel):
     alerts: dict[str, int]
     runs_last_day: dict[str, dict[str, Any]]
     deliveries: dict[str, int]
+    market_data: dict[str, int]
     as_of: str
 
 
