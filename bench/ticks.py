@@ -226,6 +226,7 @@ def main() -> None:
     parser.add_argument("--alerts", type=int, default=300)
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--sandbox", action="store_true", help="also measure ours with the workflow sandbox on")
+    parser.add_argument("--shapes", help="only these, separated by commas: to compare two versions of ours in turn")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
@@ -233,6 +234,7 @@ def main() -> None:
         os._exit(0)
     began = time.monotonic()
     shapes = [*SHAPES, "sandboxed"] if options.sandbox else list(SHAPES)
+    shapes = options.shapes.split(",") if options.shapes else shapes
     results = asyncio.run(compare(shapes, options.alerts, options.seconds))
     if options.json:
         print(json.dumps({"shapes": results}, indent=2), flush=True)
