@@ -27,7 +27,7 @@ from storage.schedules import Schedules
 from storage.types import read_json
 from storage.vendor_data import Records
 
-HEAD = "0005"
+HEAD = "0006"
 MIGRATIONS = Path(__file__).with_name("migrations")
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",

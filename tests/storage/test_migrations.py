@@ -103,3 +103,24 @@ async def test_changes_that_wait_survive_the_migration(tmp_path: Path) -> None:
         await work.schedules.add(make_alert(id="new"), START)
         assert list((await work.schedules.changes()).values()) == ["old", "new"]
     await database.close()
+
+
+async def test_bars_that_earlier_versions_stored_wrongly_are_fetched_anew(tmp_path: Path) -> None:
+    """Weeks that began on any day, and volumes in hundreds; everything else stays."""
+    url = f"sqlite+aiosqlite:///{tmp_path / 'alerts.db'}"
+    await asyncio.to_thread(migrate, url, "0005")
+    rows = [
+        ("1w", "yahoo/split"), ("1w", "polygon/split"), ("1w", "finnhub/split"), ("1d", "interactive_brokers/split"),
+        ("1d", "yahoo/split"), ("1w", "binance/raw"), ("1w", "alpha_vantage/raw"), ("1w", "csv/file"),
+    ]  # fmt: skip
+    async with (database := Database(url)).engine.begin() as connection:
+        for frame, key in rows:
+            await connection.exec_driver_sql(
+                "INSERT INTO bars (symbol, timeframe, adjustment, open_time, close_time, close, source) "
+                f"VALUES ('X', '{frame}', '{key}', '2026-01-05 14:30:00.000000', '2026-01-09 21:00:00.000000', 1.0, 'v')"
+            )
+    await asyncio.to_thread(migrate, url, "head")
+    async with database.engine.begin() as connection:
+        left = await connection.exec_driver_sql("SELECT timeframe, adjustment FROM bars")
+        assert {tuple(row) for row in left} == set(rows[4:])
+    await database.close()
