@@ -251,6 +251,8 @@ def _expand(data: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
             data[name] = data.pop(alias)
     if isinstance(data.get("rearm"), str):
         data["rearm"] = {"type": data["rearm"]}
+    if isinstance(data.get("symbol"), str):
+        data["symbol"] = data["symbol"].strip().upper()  # as a rule's text names it
     faults: list[Fault] = []
     if "condition" in data and "rule" not in data:
         faults += _expand_condition(data)

@@ -28,6 +28,8 @@ NOW = datetime(2026, 11, 19, tzinfo=UTC)
 def test_a_ticker_is_in_capitals(written: str, name: str) -> None:
     assert ticker(written) == name
     assert read_definition({"symbol": written, "rule": "close > 1"}).symbol == name
+    if name.isalpha():
+        assert read_definition({"symbol": written, "rule": f"{name} > 1"}).symbol == name
     job = read_job("report", {"symbols": [written, name.lower()]}, cron="@daily")
     assert job.params.symbols == (name, name)
     draft = ScheduleDraft("alert", {"rule": "close > 1", "symbol": name}, target=written)
