@@ -15,11 +15,13 @@ from domain import expression
 from domain.bounds import refuse_too_much
 from domain.cron import CronError, CronExpression
 from domain.cron import parse as parse_cron
+from domain.dialects import translated
 from domain.errors import MOST_FAULTS, Fault, InvalidInput, MoreFaults, more_than
 from domain.operand import Model, SeriesOperand
 from domain.rearm_policy import Rearm, misfits
 from domain.rule import MAX_COMPARISONS, MAX_DEPTH, Node, comparisons, depth, series
 from domain.rule_size import refuse_too_large
+from domain.template import template_faults
 from domain.text import Line, Lines
 from domain.ticker import Ticker
 from domain.timeframe import Timeframe
@@ -93,6 +95,14 @@ class AlertDefinition(Model):
     timezone: str = "UTC"
     notification_channels: tuple[str, ...] = Field(default=("log",), max_length=10)
     tags: tuple[Line, ...] = Field(default=(), max_length=20)
+    message_template: Lines = Field(default="", max_length=2000)
+
+    @field_validator("message_template")
+    @classmethod
+    def _known_placeholders(cls, value: str) -> str:
+        if faults := template_faults(value):
+            raise ValueError("; ".join(faults))
+        return value
 
     @field_validator("timezone")
     @classmethod
@@ -199,18 +209,28 @@ def read_definition(data: Any) -> AlertDefinition:
         raise InvalidInput("definition", [Fault("$", "expected an object or an expression", data)])
     refuse_too_much(data, "definition")
     refuse_too_large(data.get("rule", data.get("expression")))
-    data, faults = _expand(data)
+    found = translated(data)
+    definition, faults = _validated(found.data, bool(found.faults))
+    faults = [
+        *found.faults,
+        *(one if isinstance(one, MoreFaults) else one.at(found.written(one.path)) for one in faults),
+    ]
+    if definition is None or faults:
+        raise InvalidInput("definition", faults)
+    return definition
+
+
+def _validated(data: dict[str, Any], has_faults: bool) -> tuple[AlertDefinition | None, list[Fault]]:
+    """The definition, and all that is wrong with it; what follows from a fault that is known already is not told."""
+    data, faults = _expand(data, has_faults)
     try:
-        definition = AlertDefinition.model_validate(data)
+        return AlertDefinition.model_validate(data), faults
     except ValidationError as error:
         known = [fault.path for fault in faults]
         faults += [
             fault for fault in faults_of(error) if isinstance(fault, MoreFaults) or not _follows_from(fault.path, known)
         ]
-        raise InvalidInput("definition", faults) from None
-    if faults:
-        raise InvalidInput("definition", faults)
-    return definition
+    return None, faults
 
 
 def edited(definition: AlertDefinition, changes: dict[str, Any]) -> AlertDefinition:
@@ -228,7 +248,11 @@ def edited(definition: AlertDefinition, changes: dict[str, Any]) -> AlertDefinit
         del data["name"]
     if not isinstance(changes, dict):
         raise InvalidInput("definition", [Fault("$", "expected an object with the fields to change", changes)])
-    changed = {_ALIASES.get(name, name): value for name, value in changes.items()}
+    spread = translated({name: value for name, value in changes.items() if name == "notify"})
+    if spread.faults:
+        raise InvalidInput("definition", spread.faults)
+    named = {name: value for name, value in changes.items() if name != "notify"} | spread.data
+    changed = {_ALIASES.get(name, name): value for name, value in named.items()}
     if "condition" in changed:
         data.pop("rule", None)
     data.update({name: value for name, value in changed.items() if value is not None})
@@ -243,8 +267,8 @@ def _follows_from(path: str, known: list[str]) -> bool:
     return any(path.startswith(other) or other.startswith(path) for other in known)
 
 
-def _expand(data: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
-    """Turns short forms into the full one, collecting the faults of their texts."""
+def _expand(data: dict[str, Any], has_faults: bool = False) -> tuple[dict[str, Any], list[Fault]]:
+    """Turns short forms into the full one, collecting the faults of their texts; a rule may be lacking when there are others."""
     data = dict(data)
     for alias, name in _ALIASES.items():
         if alias in data and name not in data:
@@ -258,7 +282,7 @@ def _expand(data: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
         faults += _expand_condition(data)
     data["rule"] = _expand_texts(data.get("rule"), "$.rule", faults, data)
     if data["rule"] is None:
-        if not faults:
+        if not faults and not has_faults:
             faults.append(Fault("$.rule", "a rule is needed: a text such as 'AAPL > 150', or a tree"))
         data["rule"] = {"left": {"field": "close"}, "op": ">", "right": 0}
     return data, faults
@@ -329,8 +353,15 @@ def faults_of(error: ValidationError) -> list[Fault]:
     details = error.errors(include_url=False)
     above = {detail["loc"][:length] for detail in details for length in range(len(detail["loc"]))}
     own = [detail for detail in details if detail["type"] != "too_short" or detail["loc"] not in above]
+    told = {json_path(detail["loc"]) for detail in own if detail["type"] != "tuple_type"}
+    own = [one for one in own if one["type"] != "tuple_type" or not _is_told(json_path(one["loc"]), told)]
     found = [Fault(json_path(one["loc"]), _message(one), _value(one)) for one in own[:MOST_FAULTS]]
     return found + more_than(len(own))
+
+
+def _is_told(path: str, told: set[str]) -> bool:
+    """Whether the other reading of a value, which may be one or a pair, has a fault that says more."""
+    return any(other == path or other.startswith((f"{path}.", f"{path}[")) for other in told)
 
 
 def _message(detail: Any) -> str:

@@ -81,6 +81,11 @@ class IndicatorOperand(Model):
     timeframe: Timeframe | None = None
     multiplier: float = 1.0
 
+    @model_validator(mode="before")
+    @classmethod
+    def _price_means_close(cls, data: Any) -> Any:
+        return {**data, "source": "close"} if isinstance(data, dict) and data.get("source") == "price" else data
+
     @model_validator(mode="after")
     def _complete(self) -> IndicatorOperand:
         found = indicators.find(self.indicator)

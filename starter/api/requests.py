@@ -16,6 +16,14 @@ Params = dict[str, Any]
 EXAMPLE_ALERT: JsonDict = {"symbol": "AAPL", "rule": "rsi(14) > 70 and close > 150", "timeframe": "1h"}
 
 
+def _named(value: Any) -> Any:
+    """The replaced services number their users."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Owner = Annotated[Annotated[str, Field(min_length=1, max_length=64)], BeforeValidator(_named)]
+
+
 def _whole(value: Any) -> Any:
     """``3.0`` is an integer in JSON Schema."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
@@ -84,7 +92,7 @@ class NewSchedule(ScheduleIn):
     """A schedule to be made."""
 
     id: str | None = Field(default=None, pattern=CHOSEN, description="Made from the ticker or job type when left out.")
-    user_id: str | None = Field(default=None, min_length=1, max_length=64, description="For admin keys: whose it is.")
+    user_id: Owner | None = Field(default=None, description="For admin keys: whose it is; a number or a text.")
 
 
 class AlertFields(In):
@@ -95,6 +103,7 @@ class AlertFields(In):
     name: str | None = Field(default=None, max_length=200)
     description: str | None = Field(default=None, max_length=2000)
     symbol: str | None = Field(default=None, max_length=32)
+    ticker: str | None = Field(default=None, max_length=32, description="Another word for symbol.")
     timeframe: str | None = Field(default=None, max_length=8)
     rule: str | Params | None = Field(default=None, description="An expression, or a rule tree.")
     expression: str | None = Field(default=None, max_length=4000, description="The rule as text.")
@@ -106,6 +115,10 @@ class AlertFields(In):
     timezone: str | None = Field(default=None, max_length=64)
     notification_channels: Annotated[list[str], BeforeValidator(_few(10))] | None = Field(default=None, max_length=10)
     tags: Annotated[list[str], BeforeValidator(_few(20))] | None = Field(default=None, max_length=20)
+    message_template: str | None = Field(default=None, max_length=2000, description="Words with {ticker} and the like.")
+    notify: Params | None = Field(
+        default=None, description="channels and message_template, as the older services had them."
+    )
 
     def given(self) -> dict[str, Any]:
         """What the request named, ``null`` included."""
@@ -131,7 +144,7 @@ class NewAlert(AlertFields):
     )
 
     id: str | None = Field(default=None, pattern=CHOSEN)
-    user_id: str | None = Field(default=None, min_length=1, max_length=64, description="For admin keys: whose it is.")
+    user_id: Owner | None = Field(default=None, description="For admin keys: whose it is; a number or a text.")
     enabled: StrictBool = True
 
 

@@ -42,6 +42,7 @@ Cooldown = Annotated[float | None, typer.Option(help="Seconds of pause after a f
 Persistence = Annotated[int | None, typer.Option(help="Bars in a row that must be true.")]
 Channel = Annotated[list[str] | None, typer.Option(help="log, webhook, webhook:NAME, notify … (repeat).")]
 LONGEST_SNOOZE = 366 * 86_400
+LOCAL = "local"  # whose an alert of the command line is
 Tag = Annotated[list[str] | None, typer.Option(help="A tag (repeat).")]
 
 
@@ -57,7 +58,7 @@ def register(app: typer.Typer) -> None:
 def add(
     what: Annotated[str, typer.Argument(metavar="FILE|EXPRESSION", help="A JSON file, '-', or e.g. 'AAPL > 150'.")],
     id: Annotated[str | None, typer.Option("--id", help="Its id; default: made from the ticker.")] = None,
-    user: Annotated[str, typer.Option(help="Its owner.")] = "local",
+    user: Annotated[str, typer.Option(help="Its owner; default: whom the file names, else 'local'.")] = "",
     symbol: Symbol = None,
     timeframe: Frame = None,
     name: Name = None,
@@ -76,12 +77,14 @@ def add(
     """
     overrides = _fields(symbol, timeframe, name, cron, timezone, rearm, cooldown, persistence, channel, tag)
     from_file = inputs.is_file(what)
-    definitions = inputs.read_all(what, overrides) if from_file else [read_definition(inputs.merged(what, overrides))]
-    if id is not None and len(definitions) > 1:
-        raise Failure(f"{what} holds {len(definitions)} definitions; --id goes with one", INVALID)
+    given = inputs.read_all(what, overrides) if from_file else [(read_definition(inputs.merged(what, overrides)), None)]
+    if id is not None and len(given) > 1:
+        raise Failure(f"{what} holds {len(given)} definitions; --id goes with one", INVALID)
     made = [
-        Alert(id=inputs.alert_id(id) if id else new_id(one), user_id=inputs.user(user), definition=one)
-        for one in definitions
+        Alert(
+            id=inputs.alert_id(id) if id else new_id(one), user_id=inputs.user(user or owner or LOCAL), definition=one
+        )
+        for one, owner in given
     ]
     interrupted: alerts.PartlyAdded | None = None
 

@@ -79,13 +79,30 @@ def one_definition(what: str) -> Any:
     return {"rule": given} if isinstance(given, str) else given
 
 
-def read_all(path: str, overrides: dict[str, Any] | None = None) -> list[AlertDefinition]:
-    """All definitions of a file, or every fault of all of them."""
-    found: list[AlertDefinition] = []
+def owned(data: Any) -> tuple[Any, str | None]:
+    """A definition without its ``user_id``, a number or a text, and that; None where it names none.
+
+    Raises:
+        InvalidInput: it is neither.
+    """
+    if not isinstance(data, dict) or "user_id" not in data:
+        return data, None
+    owner = data["user_id"]
+    if isinstance(owner, bool) or not isinstance(owner, int | str) or not 0 < len(str(owner)) <= MOST_USER:
+        raise InvalidInput(
+            "definition", [Fault("$.user_id", f"expected a number or a text of 1 to {MOST_USER}", owner)]
+        )
+    return {name: value for name, value in data.items() if name != "user_id"}, str(owner)
+
+
+def read_all(path: str, overrides: dict[str, Any] | None = None) -> list[tuple[AlertDefinition, str | None]]:
+    """All definitions of a file with the owners that they name, or every fault of all of them."""
+    found: list[tuple[AlertDefinition, str | None]] = []
     faults: list[Fault] = []
     for base, data in definitions_in(path):
         try:
-            found.append(read_definition(merged(data, overrides or {})))
+            data, owner = owned(data)
+            found.append((read_definition(merged(data, overrides or {})), owner))
         except InvalidInput as error:
             faults += error.under(base)
         if len(faults) > ENOUGH:

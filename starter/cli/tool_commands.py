@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from domain import cron, expression
 from domain.alert import Alert
 from domain.definition import AlertDefinition, read_definition
 from domain.errors import Fault, InvalidInput
+from domain.job import JobDefinition
 from domain.operand import IndicatorOperand
 from domain.timeframe import Timeframe
 from starter.cli import inputs
@@ -31,7 +33,7 @@ from starter.cli.output import (
     say,
 )
 from starter.schemas import SchemaFolder
-from worker.settings import load_settings
+from worker.settings import Settings, load_settings
 
 Bars = Annotated[Path, typer.Option("--bars", help="CSV with time,open,high,low,close,volume.")]
 
@@ -157,6 +159,7 @@ def validate(
     files: Annotated[
         list[str] | None, typer.Argument(help="Files (JSON) of alerts or schedules, or '-'; none: the configuration.")
     ] = None,
+    show: Annotated[bool, typer.Option("--show", help="Print the full form of each definition.")] = False,
     as_json: Json = False,
 ) -> None:
     """Check definition files, the configuration and own schemas: every fault at once, with path, value and expectation.
@@ -164,7 +167,7 @@ def validate(
     Example: alerts validate examples/*.json
     """
     faults: list[Fault] = []
-    checked: list[AlertDefinition] = []
+    checked: list[AlertDefinition | JobDefinition] = []
     files, settings = files or [], None
     try:
         settings = load_settings()
@@ -183,28 +186,50 @@ def validate(
             faults += error.under(f"{file}:$") if len(files) > 1 else error.faults
             if not as_json:
                 print_faults(error)
-    warnings = [] if settings is None else [one for each in advise(settings, checked) for one in each]
+    warnings = [] if settings is None else _advised(settings, checked)
     if as_json:
         said = {"valid": not faults, "errors": [fault.as_json() for fault in faults]}
-        print_json(said | ({"warnings": warnings} if warnings else {}))
+        shown = {"definitions": _full_forms(checked)} if show else {}
+        print_json(said | ({"warnings": warnings} if warnings else {}) | shown)
+    elif show and not faults:
+        forms = _full_forms(checked)
+        print_json(forms[0] if len(forms) == 1 else forms)
     elif not faults:
         say(f"{len(files)} file{'s' if len(files) != 1 else ''} valid" if files else "the configuration is valid")
     if faults:
         raise typer.Exit(INVALID)
 
 
-def _check_file(file: str, folder: Any) -> list[AlertDefinition]:
-    """Each definition of a file: a schedule when it names its ``job_type``, else an alert. The alerts among them."""
+def _full_forms(checked: Sequence[AlertDefinition | JobDefinition]) -> list[dict[str, Any]]:
+    """What the reader made of each: an alert in its full form, a job with the columns of its row."""
+    return [
+        one.as_json()
+        if isinstance(one, AlertDefinition)
+        else {
+            **one.model_dump(mode="json", exclude_defaults=True, exclude={"params", "options"}),
+            "task_params": one.task_params(),
+        }
+        for one in checked
+    ]
+
+
+def _advised(settings: Settings, checked: Sequence[AlertDefinition | JobDefinition]) -> list[str]:
+    alerts = [one for one in checked if isinstance(one, AlertDefinition)]
+    return [sentence for sentences in advise(settings, alerts) for sentence in sentences]
+
+
+def _check_file(file: str, folder: Any) -> list[AlertDefinition | JobDefinition]:
+    """Each definition of a file: a schedule when it names its ``job_type``, else an alert."""
     faults: list[Fault] = []
-    found: list[AlertDefinition] = []
+    found: list[AlertDefinition | JobDefinition] = []
     for base, data in inputs.definitions_in(file):
         try:
             if isinstance(data, dict) and "job_type" in data:
                 definition = inputs.read_schedule(data, folder)
             else:
-                definition = read_definition(data)
+                definition = read_definition(inputs.owned(data)[0])
                 folder.check("alert", definition.as_json())
-            found += [definition] if isinstance(definition, AlertDefinition) else []
+            found.append(definition)
         except InvalidInput as error:
             faults += error.under(base)
     if faults:
