@@ -18,6 +18,7 @@ ALIASES = {"bb": "bbands", "bollinger": "bbands", "highest": "max", "lowest": "m
 PERIOD_ALIASES = ("length", "period", "n", "window")
 FORGOTTEN = 15  # periods after which the seed of an average weighs less than a millionth
 MIN_WINDOW = 250
+MAX_WINDOW = 20_000  # eighty years of days, two weeks of minutes round the clock
 LONGEST_PERIOD = 2000
 
 
@@ -125,8 +126,9 @@ def longest_period(params: Mapping[str, float]) -> int:
 def window(indicator: Indicator, params: Mapping[str, float]) -> int:
     """Closed bars to compute on.
 
-    A recursive average needs so many that its seed is forgotten (15 periods), anything else its period; at least 250.
+    A recursive average needs so many that its seed is forgotten (15 periods), anything else its period; at least 250, and at most
+    20,000, in which the seed of the longest one (2,000) has shrunk to a twenty thousandth.
     """
     longest = longest_period(params)
     forgets = indicator.recursive or indicator.path_dependent or any("matype" in name for name in params)
-    return max(MIN_WINDOW, (FORGOTTEN if forgets else 1) * longest)
+    return min(MAX_WINDOW, max(MIN_WINDOW, (FORGOTTEN if forgets else 1) * longest))

@@ -11,7 +11,6 @@ from domain import indicators
 from domain.timeframe import Timeframe
 
 MAX_OFFSET = 500
-MAX_WINDOW = 20_000  # bars: eighty years of days, two weeks of minutes round the clock
 FieldName = Literal["open", "high", "low", "close", "volume"]
 
 
@@ -105,8 +104,6 @@ class IndicatorOperand(Model):
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
-        if self.window > MAX_WINDOW:
-            raise ValueError(f"{self.base} needs {self.window:,} bars; at most {MAX_WINDOW:,} can be computed on")
         return self
 
     @cached_property

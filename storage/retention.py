@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, and_, delete, func, inspect, select, tuple_
+from sqlalchemy import ColumnElement, CursorResult, and_, delete, exists, func, inspect, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from domain.run import OPEN
@@ -26,7 +26,6 @@ from storage.tables import AuditRow, BarRow, Base, DeliveryRow, EventRow, RunRow
 
 BATCH = 5_000  # rows in one transaction: others may write in between
 FOR_EVER = 0
-SECONDS, MINUTES = "%s", "%m"  # endings of timeframes
 
 
 @dataclass(frozen=True)
@@ -54,19 +53,25 @@ class Rule:
     parts: tuple[Part, ...]
 
 
-def _bars(ending: str) -> tuple[Part, ...]:
-    """With the notes that a backfill need not ask for them again."""
-    of_bars, of_notes = BarRow.timeframe.like(ending), CoverageRow.timeframe.like(ending)
-    return Part(BarRow, BarRow.open_time, of_bars), Part(CoverageRow, CoverageRow.end, of_notes)
+WANTED = exists().where(
+    CoverageRow.symbol == BarRow.symbol, CoverageRow.timeframe == BarRow.timeframe, CoverageRow.adjustment == BarRow.adjustment,
+    CoverageRow.start <= BarRow.open_time, CoverageRow.end > BarRow.open_time,
+)  # fmt: skip
+SECONDS = BarRow.timeframe.like("%s")
+MINUTES = BarRow.timeframe.in_(("1m", "2m", "3m", "5m"))  # 20,000 of them, the longest window, are a year of sessions
 
 
-LONG = ~BarRow.timeframe.like(SECONDS) & ~BarRow.timeframe.like(MINUTES)
+def _bars(frames: ColumnElement[bool]) -> Part:
+    """But for what somebody asked for by a backfill."""
+    return Part(BarRow, BarRow.open_time, and_(frames, ~WANTED))
+
+
 OVER = RunRow.status.not_in([one.value for one in OPEN])
 TOLD = DeliveryRow.status.in_(("SENT", "DEAD"))
 RULES: tuple[Rule, ...] = (
-    Rule("second_bars", 7, "bars shorter than a minute", _bars(SECONDS)),
-    Rule("minute_bars", 730, "bars of minutes", _bars(MINUTES)),
-    Rule("long_bars", FOR_EVER, "bars of hours, days and weeks", (Part(BarRow, BarRow.open_time, LONG),)),
+    Rule("second_bars", 60, "bars shorter than a minute, but for backfills", (_bars(SECONDS),)),
+    Rule("minute_bars", 730, "bars of 1 to 5 minutes, but for backfills", (_bars(MINUTES),)),
+    Rule("long_bars", FOR_EVER, "longer bars, but for backfills", (_bars(~SECONDS & ~MINUTES),)),
     Rule("gaps", 365, "gaps between bars", (Part(GapRow, GapRow.found_at),)),
     Rule("corrections", 365, "corrected bars as they were", (Part(CorrectionRow, CorrectionRow.seen_at),)),
     Rule("staged", 7, "what steps of unfinished data jobs left", (Part(StageRow, StageRow.at),)),

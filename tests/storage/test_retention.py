@@ -19,7 +19,7 @@ from worker.settings import load_settings
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 KEPT = {  # tables that do not grow with time: a row an object, or swept by those who write them
-    "job_schedules", "job_schedule_changes", "api_keys", "idempotency_keys", "system_notes", "company_profiles", "earnings",
+    "job_schedules", "job_schedule_changes", "bar_coverage", "api_keys", "idempotency_keys", "system_notes", "company_profiles", "earnings",
 }  # fmt: skip
 
 
@@ -78,13 +78,12 @@ async def left(database: Database, table: type[Base]) -> int:
 @pytest.mark.parametrize(
     ("rows", "stay", "name"),
     [
-        (lambda: [bar("1s", 8), bar("1s", 6), bar("1m", 8), bar("1h", 8), bar("1d", 9000)], 4, "second_bars"),
-        (lambda: [bar("5m", 731), bar("5m", 729), bar("1h", 7000), bar("1w", 9000)], 3, "minute_bars"),
+        (lambda: [bar("1s", 61), bar("1s", 59), bar("1m", 61), bar("1h", 61), bar("1d", 9000)], 4, "second_bars"),
+        (lambda: [bar("5m", 731), bar("5m", 729), bar("15m", 900), bar("1h", 7000), bar("1w", 9000)], 4, "minute_bars"),
         (lambda: [event(731), event(729), event(0)], 2, "events"),
         (lambda: [run(91, "COMPLETED"), run(92, "MISSED"), run(93, "RUNNING"), run(94, "PENDING"), run(89, "FAILED")], 3, "runs"),
         (lambda: [quote(31), quote(29)], 1, "quotes"),
         (lambda: [earnings(401), earnings(399), earnings(-90)], 2, "earnings_dates"),
-        (lambda: [covered("1m", 731), covered("1m", 729), covered("1d", 9000)], 2, "minute_bars"),
     ],
 )  # fmt: skip
 async def test_what_is_old_goes_and_nothing_else(
@@ -99,6 +98,16 @@ async def test_what_is_old_goes_and_nothing_else(
     assert await pruning.run() == {name: gone}
     assert await left(any_database, type(made[0])) == stay
     assert await pruning.run() == {}
+
+
+async def test_what_a_backfill_fetched_stays(any_database: Database) -> None:
+    inside, outside = bar("1m", 800), bar("1m", 810)
+    async with any_database.transaction() as work:
+        work.session.add_all([inside, outside, covered("1m", 799.5), covered("5m", 809.5)])
+    assert await Retention(any_database, {}, lambda: NOW).run() == {"minute_bars": 1}
+    async with any_database.transaction() as work:
+        assert await work.session.scalar(select(BarRow.open_time)) == NOW - timedelta(days=800)
+    assert await left(any_database, CoverageRow) == 2
 
 
 async def test_much_goes_in_steps_that_others_can_come_between(

@@ -29,6 +29,7 @@ FULL = 990  # points from which on an answer may have been cut: the bound is kep
 LONGEST_SESSION = timedelta(hours=9)  # of the exchanges it knows, so that a page of days is not cut
 MOST_DAYS = 1000  # the longest period in days
 LOTS = 100  # US volumes come in hundreds of shares, whatever ``volumeFactor`` says
+KNOWN_FOR = timedelta(hours=1)  # how long it is believed where a contract's chart begins: it says the same on bad days
 SMALLEST_PART = timedelta(days=5)  # of a window that is halved to find a contract's first bar
 NO_CHART = "chart data unavailable"  # its answer to a window that begins before the first bar, and on bad days
 
@@ -51,7 +52,9 @@ class InteractiveBrokers(HttpProvider):
     def __init__(self, *given: Any, **more: Any) -> None:
         super().__init__(*given, **more)
         self._contracts: dict[str, tuple[int, int]] = {}
-        self._begins: dict[int, datetime] = {}  # where a contract's first bar was met
+        self._begins: dict[
+            tuple[int, Timeframe], tuple[datetime, datetime]
+        ] = {}  # where it has a chart from, and when that was met
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     def adjustment(self, frame: Timeframe) -> str:
@@ -66,14 +69,20 @@ class InteractiveBrokers(HttpProvider):
 
     async def _page(self, request: BarRequest, start: datetime, end: datetime) -> Page:
         contract, lots = await self._contract(request.symbol, request.patience)
-        begins = self._begins.get(contract, start)
-        if begins >= end:
+        begins = self._beginning(request, contract)
+        if begins is not None and begins >= end:
             return Page((), begins_history=True)
-        found, delay = await self._window(request, contract, max(start, begins), end)
+        found, delay = await self._window(request, contract, max(start, begins or start), end)
         if found is None and end >= request.now - SMALLEST_PART:
             raise ProviderUnavailable(self.name, "has no chart of it now")
         rows = [replace(row, volume=None if row.volume is None else round(row.volume * lots, 4)) for row in found or ()]
-        return Page(rows, begins_history=self._begins.get(contract, start) > start, delay=delay)
+        begins = self._beginning(request, contract)
+        return Page(rows, begins_history=begins is not None and begins > start, delay=delay)
+
+    def _beginning(self, request: BarRequest, contract: int) -> datetime | None:
+        """Where its chart was found to begin, not long ago."""
+        begins, met = self._begins.get((contract, request.timeframe), (None, request.now))
+        return begins if request.now - met < KNOWN_FOR else None
 
     async def _window(
         self, request: BarRequest, contract: int, start: datetime, end: datetime
@@ -86,11 +95,11 @@ class InteractiveBrokers(HttpProvider):
                 break
             more, _ = await self._answer(request, contract, start, older)
             known = {row.open_time for row in found}
-            more = [row for row in more or () if row.open_time not in known]
-            if not more:
+            fresh = [row for row in more or () if row.open_time not in known]
+            if not fresh:
                 break
-            found = [*more, *found]
-            if len(more) < FULL:
+            found = [*fresh, *found]
+            if len(more or ()) < FULL:
                 break
         if found is not None or end - start <= SMALLEST_PART:
             return found, delay
@@ -98,9 +107,13 @@ class InteractiveBrokers(HttpProvider):
         newer, delay = await self._window(request, contract, middle, end)
         if newer is None:
             return None, delay
+        if self._beginning(request, contract) is not None:  # met within the newer half
+            return newer, delay
         before, _ = await self._window(request, contract, start, middle)
         if before is None:
-            self._begins[contract] = max(middle, self._begins.get(contract, middle))
+            if (await self._answer(request, contract, middle, end))[0] is None:
+                raise ProviderUnavailable(self.name, "has a chart of it now and then")
+            self._begins[contract, request.timeframe] = middle, request.now
         return [*(before or ()), *newer], delay
 
     async def _answer(

@@ -27,9 +27,11 @@ NEWS_LIMIT, CHAIN_LIMIT = 1000, 250  # the most it gives
 MOST_PAGES = 200  # 50,000 contracts; more are a loop
 NEW_YORK = ZoneInfo("America/New_York")
 SHARE_CLASS = re.compile(r"^([A-Z]+)-([A-Z])$")
+PREFERRED = re.compile(r"^([A-Z]+)-P([A-Z])$")
 UNITS = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week"}
 PLANS = tuple(timedelta(days=365 * years) for years in (10, 5, 2))  # how far back the plans reach, the longest first
 TOO_OLD, TOO_NEW = "data timeframe", "before end of day"  # of a refusal of a window, rather than of a kind of data
+CLASSES = {"": "stocks", "C": "currencies", "X": "crypto", "I": "indices", "O": "options"}
 FRAMES = ("1s", "5s", "10s", "15s", "30s", "1m", "2m", "3m", "5m", "10m", "15m", "30m", "1h", "2h", "4h", "1d", "1w")
 
 
@@ -53,8 +55,10 @@ class Polygon(HttpProvider):
             Kind.NEWS: Source(self._news, _read_news),
             Kind.OPTIONS_CHAIN: Source(self._chain, _read_chain),
         }
-        self._plan: timedelta | None = None  # how far back the key's plan reaches, as far as it has said so
-        self._until_yesterday = False  # the plan gives a day's bars when it is over
+        self._plans: dict[
+            str, timedelta
+        ] = {}  # how far back the key's plan of a class reaches, as far as it has said so
+        self._until_yesterday: set[str] = set()  # classes of which the plan gives a day's bars when it is over
 
     def headers(self) -> dict[str, str]:
         """The key as a bearer."""
@@ -64,36 +68,45 @@ class Polygon(HttpProvider):
         """Splits only."""
         return "split"
 
-    def reach(self, frame: Timeframe) -> timedelta | None:
-        """That of the key's plan, once it has refused something older."""
-        return self._plan
+    @property
+    def shortfall(self) -> str:
+        """What the plan was found to lack, class by class: stocks, currencies and crypto are plans of their own."""
+        lacks = [f"{CLASSES[one]} reach back {reach.days // 365} years" for one, reach in self._plans.items()]
+        lacks += [f"{CLASSES[one]} end with yesterday" for one in sorted(self._until_yesterday)]
+        return f"the key's plan: {'; '.join(lacks)}" if lacks else ""
 
     async def _page(self, request: BarRequest, start: datetime, end: datetime) -> Page:
         """One window, or as much of it as the key's plan holds: some reach back for years only, the free one up to yesterday."""
-        today = request.now.astimezone(NEW_YORK).replace(hour=0, minute=0, second=0, microsecond=0)
+        kind, today = _class(_ticker(request.symbol)), _midnight(request.now)
+        cut = kind in self._until_yesterday
         while True:
-            until = min(end, today) if self._until_yesterday else end
+            until = min(end, today) if cut else end
+            plan = self._plans.get(kind, timedelta.max)
+            if plan != timedelta.max:
+                start = max(start, request.now - plan)
             if start >= until:
                 return Page(())
             try:
-                return await self._aggregates(request, start, until)
+                page = await self._aggregates(request, start, until, plan)
             except _OutOfPlanError as error:
-                shorter = [one for one in PLANS if one < (self._plan or timedelta.max) and request.now - one > start]
+                shorter = [one for one in PLANS if one < plan and request.now - one > start]
                 if shorter and not error.too_new:
-                    self._plan = shorter[0]
-                    start = max(start, request.now - shorter[0])
+                    self._plans[kind] = shorter[0]
                 elif until > today:
-                    self._until_yesterday = True
+                    cut = True
                 else:
                     raise ProviderNoPlan(self.name, "does not give bars of that time to the key's plan") from None
+            else:
+                if cut:
+                    self._until_yesterday.add(kind)
+                return page
 
-    async def _aggregates(self, request: BarRequest, start: datetime, end: datetime) -> Page:
+    async def _aggregates(self, request: BarRequest, start: datetime, end: datetime, plan: timedelta) -> Page:
         count, unit = self.intervals[request.timeframe]
-        first = (
-            start if request.timeframe.is_intraday else start - timedelta(days=1)
+        label = (
+            timedelta() if request.timeframe.is_intraday else timedelta(days=1)
         )  # labels lie before the session's open
-        if self._plan is not None:
-            first = max(first, start)
+        first = start - label if plan == timedelta.max else max(start - label, request.now - plan)
         span = f"{_milliseconds(first)}/{_milliseconds(end) - 1}"
         path = f"/v2/aggs/ticker/{_segment(_ticker(request.symbol))}/range/{count}/{unit}/{span}"
         found, behind = list[RawBar](), timedelta()
@@ -180,14 +193,23 @@ class _OutOfPlanError(ProviderNoPlan):
 
 
 def _ticker(symbol: str) -> str:
-    """As Polygon writes it: ``C:EURUSD``, ``X:BTCUSD``, ``BRK.B``. Yahoo's ``JPY=X`` is the dollar in yen."""
+    """As Polygon writes it: ``C:EURUSD``, ``X:BTCUSD``, ``BRK.B``, ``BACpL``. Yahoo's ``JPY=X`` is the dollar in yen."""
     name = symbol.upper()
     if FOREX_PAIR.fullmatch(name):
         pair = re.sub(r"[-/]|=X$", "", name)
         return f"C:{pair if len(pair) == 6 else f'USD{pair}'}"
     if CRYPTO_PAIR.fullmatch(name) and "." not in name:
         return f"X:{re.sub('[-/]', '', name)}"
-    return SHARE_CLASS.sub(r"\1.\2", name)
+    return PREFERRED.sub(r"\1p\2", SHARE_CLASS.sub(r"\1.\2", name))
+
+
+def _class(ticker: str) -> str:
+    kind, mark, _ = ticker.partition(":")
+    return kind if mark and kind in CLASSES else ""
+
+
+def _midnight(now: datetime) -> datetime:
+    return now.astimezone(NEW_YORK).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _segment(ticker: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -168,6 +169,32 @@ async def test_a_contract_younger_than_the_window_gives_what_there_is() -> None:
             await brokers.fetch(request("1d", NOW - timedelta(days=100)))
 
 
+async def test_where_a_chart_begins_is_asked_again_after_an_hour_and_for_each_timeframe() -> None:
+    vendor = InteractiveBrokersStandIn(lambda: NOW)
+    vendor.listed, since = LISTED, NOW - timedelta(days=900)
+    async with asking(vendor) as (brokers, _):
+        short = (await brokers.fetch(request("1d", since))).bars
+        vendor.listed = None
+        later = replace(request("1d", since), now=NOW + timedelta(minutes=59))
+        assert len((await brokers.fetch(later)).bars) == len(short)
+        later = replace(later, now=NOW + timedelta(minutes=61))
+        assert len((await brokers.fetch(later)).bars) > len(short) + 190
+        assert len((await brokers.fetch(request("1h", since))).bars) > 2000
+
+
+async def test_no_chart_by_turns_is_a_bad_day_and_no_beginning() -> None:
+    vendor, told = InteractiveBrokersStandIn(lambda: NOW), []
+
+    def answer(asked: Asked) -> Reply:
+        told.append(asked.path)
+        bad = len(told) > 3  # the contract, the whole window's, then the newer half
+        return Reply(500, {"error": "Chart data unavailable"}) if len(told) == 2 or bad else vendor(asked)
+
+    async with asking(vendor, answer) as (brokers, _):
+        with pytest.raises(ProviderUnavailable, match="now and then"):
+            await brokers.fetch(request("1d", NOW - timedelta(days=900)))
+
+
 # Polygon
 
 
@@ -176,7 +203,7 @@ async def test_a_contract_younger_than_the_window_gives_what_there_is() -> None:
     [
         ("EUR/USD", "C:EURUSD"), ("EURUSD=X", "C:EURUSD"), ("EURUSD", "C:EURUSD"), ("JPY=X", "C:USDJPY"), ("EUR-USD", "C:EURUSD"),
         ("BTC-USD", "X:BTCUSD"), ("BTC/USDT", "X:BTCUSDT"), ("BTCUSDT", "X:BTCUSDT"), ("eth-eur", "X:ETHEUR"),
-        ("BRK-B", "BRK.B"), ("BRK.B", "BRK.B"), ("aapl", "AAPL"), ("BF-B", "BF.B"),
+        ("BRK-B", "BRK.B"), ("BRK.B", "BRK.B"), ("aapl", "AAPL"), ("BF-B", "BF.B"), ("BAC-PL", "BACpL"),
     ],
 )  # fmt: skip
 def test_tickers_as_polygon_writes_them(written: str, asked: str) -> None:
@@ -211,7 +238,7 @@ async def test_polygons_plan_is_a_reach(years: float) -> None:
         bars = (await polygon.fetch(request("1d", datetime(2010, 1, 4, tzinfo=UTC)))).bars
         assert abs(bars[0].open_time - (NOW - timedelta(days=365 * years))) < timedelta(days=5)
         assert bars[-1].close_time > NOW
-        assert polygon.reach(Timeframe("1d")) == timedelta(days=365 * years)
+        assert polygon.shortfall == f"the key's plan: stocks reach back {years} years"
         before = len(server.asked)
         await polygon.fetch(request("1d", datetime(2010, 1, 4, tzinfo=UTC)))
         assert len(server.asked) == before + 1, "it is known now"
@@ -224,9 +251,33 @@ async def test_polygons_free_plan_has_days_that_are_over() -> None:
     async with asking(vendor) as (polygon, _):
         bars = (await polygon.fetch(request("1d", NOW - timedelta(days=9)))).bars
         assert bars[-1].open_time.date().isoformat() == "2026-11-18"
+        assert polygon.shortfall == "the key's plan: stocks end with yesterday"
         vendor.years, vendor.until_yesterday = 0.001, False
         with pytest.raises(ProviderNoPlan):
             await polygon.fetch(request("1d", NOW - timedelta(days=9), NOW - timedelta(days=5)))
+
+
+async def test_what_one_class_lacks_another_may_have() -> None:
+    """Stocks, currencies and crypto are plans of their own."""
+    vendor = OnAPlan(lambda: NOW)
+    vendor.until_yesterday, since = True, datetime(2010, 1, 4, tzinfo=UTC)
+    async with asking(vendor) as (polygon, _):
+        await polygon.fetch(request("1d", since))
+        vendor.years, vendor.until_yesterday = 99, False
+        bars = (await polygon.fetch(request("1d", since, symbol="BTC-USD"))).bars
+        assert bars[0].open_time - since < timedelta(days=7)
+        assert not bars[-1].final
+
+
+async def test_a_refusal_of_everything_teaches_nothing() -> None:
+    vendor = OnAPlan(lambda: NOW)
+    vendor.years = 0.0001
+    async with asking(vendor) as (polygon, _):
+        with pytest.raises(ProviderNoPlan):
+            await polygon.fetch(request("1d", NOW - timedelta(days=9)))
+        assert polygon.shortfall == ""
+        vendor.years = 99
+        assert not (await polygon.fetch(request("1d", NOW - timedelta(days=9)))).bars[-1].final
 
 
 # Finnhub, Binance, Alpha Vantage
