@@ -89,7 +89,7 @@ class MarketData:
         """
         self._sweep()
         group, asked = self.group(query.symbol, query.timeframe), _Round(self.clock())
-        await group.prepare(query)
+        await self._prepare(group, query)
         for provider in self.providers:
             asked.as_of = provider.market_time(self.clock())
             feed = group.feed(provider)
@@ -97,6 +97,14 @@ class MarketData:
             if found is not None and self._is_good(group, feed, query, found, asked):
                 return found
         return self._second_best(group, asked)
+
+    async def _prepare(self, group: FeedGroup, query: BarsQuery) -> None:
+        """A calendar that cannot be built so far back is used as far as it is known."""
+        try:
+            await group.prepare(query)
+        except Exception as error:
+            said = repr(error)[:MOST_TOLD]
+            log.error("calendar failed", action="build_calendar", symbol=group.symbol, error=said)
 
     async def _asked(self, feed: Feed, query: BarsQuery, limit: float | None, asked: _Round) -> BarsAnswer | None:
         try:

@@ -48,5 +48,5 @@ def _of_frame(
 
 
 def _may_have(provider: Provider, market: Market) -> bool:
-    """One that knows nothing but crypto has no shares."""
-    return provider.hours is not Hours.ALWAYS or market.continuous
+    """One that knows nothing but crypto has no shares; the simulated market has any."""
+    return provider.hours is not Hours.ALWAYS or market.continuous or not provider.durable

@@ -38,7 +38,7 @@ class Calendars:
         self.default = default
         self.overrides = {name.upper(): code for name, code in (overrides or {}).items()}
         self._built: dict[str, _Built] = {}
-        self._lock = Lock()  # two threads that build one market would do it twice
+        self._locks: dict[str, Lock] = {}  # two threads that build one market would do it twice
 
     def code_of(self, symbol: str) -> str:
         """The code of a ticker's market."""
@@ -62,7 +62,7 @@ class Calendars:
         kept = self._kept(code, since)
         if kept is not None:
             return kept
-        with self._lock:
+        with self._locks.setdefault(code, Lock()):
             kept = self._kept(code, since)  # another thread has built it meanwhile
             return self._build(code, since) if kept is None else kept
 

@@ -89,6 +89,10 @@ class Exchange:
         return [(session.open, session.close) for session in self.sessions]
 
     @cached_property
+    def _week_opens(self) -> list[datetime]:
+        return [start for start, _ in self._weeks]
+
+    @cached_property
     def _week_closes(self) -> list[datetime]:
         return [close for _, close in self._weeks]
 
@@ -102,6 +106,11 @@ class Exchange:
         if frame.is_weekly:  # some vendors' weeks begin on Sunday
             return self._weeks_by_monday.get(_monday_of(day or self.session_day(label), sunday_first=True))
         if not frame.is_intraday:
+            index = bisect_right(self._closes, label)
+            if (
+                index < len(self.sessions) and self._opens[index] <= label
+            ):  # a session may begin on the evening before its day
+                return self._day_spans[index]
             session = self._session(day or self.session_day(label))
             return None if session is None else (session.open, session.close)
         at = bisect_right(self._span_ends, label)
@@ -197,7 +206,7 @@ class Exchange:
         """A session without its daily bar, a week without its weekly one; half an hour or more without its bar."""
         length = frame.length
         if not frame.is_intraday:
-            opens = self._opens if not frame.is_weekly else [start for start, _ in self._weeks]
+            opens = self._week_opens if frame.is_weekly else self._opens
             first, last = bisect_right(opens, earlier), bisect_left(opens, later)
             return (opens[first], later) if last > first else None
         own = self.bar(frame, earlier)

@@ -44,6 +44,7 @@ class Page:
     begins_history: bool = False
     vendor_time: datetime | None = None  # of its newest trade, where it says
     delay: timedelta | None = None  # of its feed, where it says
+    since: datetime | None = None  # where it was cut to what the key's plan reaches back to
 
 
 class HttpProvider(Provider):
@@ -145,10 +146,10 @@ class HttpProvider(Provider):
     async def _fetch(self, request: BarRequest) -> FetchedBars:
         async with self.breaker.call():
             self._keyed()
-            start, begins = request.start, False
+            start, begins, since = request.start, False, None
             reach = self.reach(request.timeframe)
             if reach is not None and start < request.now - reach:
-                start = request.now - reach
+                start = since = request.now - reach
             first, rows = start, list[RawBar]()
             while start < request.end:
                 end = self.window_end(request.timeframe, start, request.end)
@@ -156,6 +157,7 @@ class HttpProvider(Provider):
                 rows += page.rows
                 self._note_delay(request, page)
                 begins = begins or (start == first and page.begins_history)
+                since = page.since or since
                 following = end if page.following is None else page.following
                 if following <= start:
                     break
@@ -164,7 +166,7 @@ class HttpProvider(Provider):
         seen = replace(request, now=request.now - self.feed_delay(request.market))
         fetched = normalize(rows, seen, grace, begins_history=begins)
         self.outside.note(request.market, request.symbol, fetched.outside, extended_hours=self.extended_hours)
-        return fetched
+        return replace(fetched, since=since)
 
     async def _page(self, request: BarRequest, start: datetime, end: datetime) -> Page:
         raise NotImplementedError

@@ -12,6 +12,7 @@ from domain.timeframe import DAILY
 
 NEAR = timedelta(minutes=15)  # auctions and late prints around a session
 MOST_MARKETS = 50  # that are told
+MOST_TIMES = 10_000  # that are counted of one
 
 
 @dataclass
@@ -38,7 +39,8 @@ class OutsideSessions:
             if found is None and len(self.by_market) < MOST_MARKETS:
                 found = self.by_market[market.code] = Outside(set(), label, symbol)
             if found is not None:
-                found.times.add(label)
+                if len(found.times) < MOST_TIMES:
+                    found.times.add(label)
                 if label >= found.newest:
                     found.newest, found.symbol = label, symbol
 

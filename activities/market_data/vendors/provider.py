@@ -64,13 +64,15 @@ class FetchedBars:
     """Normalised bars, ascending by open time, at most the last one not final.
 
     ``begins_history`` says that the vendor has nothing older than the first of them. ``blank`` are open times of rows without any
-    value that lie between others. ``outside`` are times of rows with trades where the market knows no session.
+    value that lie between others. ``outside`` are times of rows with trades where the market knows no session. ``since`` is where
+    the window was cut to what the vendor, or the key's plan, reaches back to.
     """
 
     bars: tuple[Bar, ...]
     begins_history: bool = False
     blank: frozenset[datetime] = frozenset()
     outside: frozenset[datetime] = frozenset()
+    since: datetime | None = None
 
 
 class Provider:

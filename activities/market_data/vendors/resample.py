@@ -49,15 +49,17 @@ def merged(
 ) -> FetchedBars:
     """Bars of the frame that open in the window. The newest is not final before its last part is there, for a while.
 
-    A week whose last day is lacking would close at another day's price, so that its last day is waited for longer.
+    A week whose last day is lacking would close at another day's price, one whose Tuesday is blank has another high: both are
+    waited for longer. A bar that begins before the parts were cut to what can be reached is none.
     """
     found, tail = [], LAST_DAY_FOR if frame.is_weekly else TAIL_FOR
     slots = [(market.slot(frame, bar.open_time), bar) for bar in parts.bars]
     for slot, group in groupby(slots, key=lambda one: one[0]):
-        if slot is None or not window[0] <= slot[0] < window[1]:
+        if slot is None or not window[0] <= slot[0] < window[1] or (parts.since is not None and slot[0] < parts.since):
             continue
         bars = [bar for _, bar in group]
-        whole = bars[-1].close_time >= slot[1] and bars[-1].final
+        lost = frame.is_weekly and any(slot[0] <= opened < slot[1] for opened in parts.blank)
+        whole = bars[-1].close_time >= slot[1] and bars[-1].final and not lost
         final = slot[1] + grace <= now and (whole or slot[1] + max(grace, tail) <= now)
         found.append(_joined(bars, slot, final=final))
     unfinished = next((index for index, bar in enumerate(found) if not bar.final), len(found))

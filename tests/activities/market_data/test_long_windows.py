@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,10 @@ from activities.evaluation import Evaluation, windows_of
 from activities.interface import EvaluateInput, EvaluateResult, Freshness
 from activities.market_data.calendars.calendars import Calendars
 from activities.market_data.failover import MarketData
+from activities.market_data.feeds.query import BarsQuery
 from activities.market_data.reach import shortfalls
 from activities.market_data.vendors.local.csv_file import CsvFolder
+from activities.market_data.vendors.local.simulated import SimulatedMarket
 from activities.market_data.vendors.provider import Provider
 from domain.alert import EventKind, Status
 from domain.alert_memory import AlertMemory
@@ -132,6 +134,17 @@ def test_what_no_provider_can_fill_is_said_when_it_is_written() -> None:
     assert one == "no provider that may have this ticker has 3m bars: yahoo has 1m, 2m, 5m, 15m, 1h, 1d, 1w"
     assert said("close > 1", "3m", yahoo, binance, symbol="BTC-USDT") == []
     assert said("rsi(1000) > 50", "1m", CsvFolder(Path())) == [], "whatever a file holds"
+    assert said("close > 1", "3m", yahoo, SimulatedMarket()) == [], "the simulated market has any ticker"
+
+
+async def test_a_calendar_that_cannot_be_built_so_far_back_stops_no_alert(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(self: Calendars, code: str, since: date | None = None) -> None:
+        raise ValueError("1960 is unknown")
+
+    monkeypatch.setattr(Calendars, "prepare", broken)
+    market = MarketData([SimulatedMarket()], None, lambda: NOW)
+    asked = await market.bars(BarsQuery("AAPL", Timeframe("1h"), 10), limit=None)
+    assert asked.series is not None
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,8 @@ class AlphaVantage(HttpProvider):
         if answer.status_code >= 400 or "reportDate" not in answer.text.partition("\n")[0]:
             raise self.client.by_status(answer.status_code, "") or ProviderUnavailable(self.name, "sent no calendar")
         found = list(csv.DictReader(io.StringIO(answer.text)))
-        if found and HIDDEN_REFUSAL.startswith("".join(map(str, found[0].values()))[:6]):
+        letters = "".join(map(str, found[0].values()))[:6] if found else ""
+        if letters and HIDDEN_REFUSAL.startswith(letters):
             raise ProviderUnavailable(self.name, "asks to wait (too many calls)", timedelta(minutes=1))
         return found
 

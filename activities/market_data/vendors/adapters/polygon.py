@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -82,8 +83,9 @@ class Polygon(HttpProvider):
         while True:
             until = min(end, today) if cut else end
             plan = self._plans.get(kind, timedelta.max)
-            if plan != timedelta.max:
-                start = max(start, request.now - plan)
+            since = None
+            if plan != timedelta.max and start <= request.now - plan:
+                start = since = request.now - plan
             if start >= until:
                 return Page(())
             try:
@@ -99,7 +101,7 @@ class Polygon(HttpProvider):
             else:
                 if cut:
                     self._until_yesterday.add(kind)
-                return page
+                return replace(page, since=since)
 
     async def _aggregates(self, request: BarRequest, start: datetime, end: datetime, plan: timedelta) -> Page:
         count, unit = self.intervals[request.timeframe]

@@ -154,6 +154,15 @@ def test_futures_rest_an_hour_a_day(calendars: Calendars) -> None:
     assert market.next_close(Timeframe("5m"), utc("2026-11-18 22:00")) == utc("2026-11-18 23:05")
 
 
+def test_an_evenings_live_row_belongs_to_the_session_it_lies_in(calendars: Calendars) -> None:
+    """Wednesday, 19:30 in New York: Thursday's trading has begun an hour and a half ago."""
+    market, day = calendars.of("ES=F"), Timeframe("1d")
+    thursday = market.bar(day, utc("2026-11-19 05:00"))  # as past days are labelled: New York's midnight
+    assert market.bar(day, utc("2026-11-19 00:30"), date(2026, 11, 18)) == thursday
+    assert market.bar(day, utc("2026-11-22 23:30"), date(2026, 11, 22)) == market.bar(day, utc("2026-11-23 05:00"))
+    assert market.bar(day, utc("2026-11-18 22:10"), date(2026, 11, 18)) == market.bar(day, utc("2026-11-18 05:00"))
+
+
 @pytest.mark.parametrize("symbol", ["600519.SS", "D05.SI", "RELIANCE.NS"])
 def test_a_market_known_to_the_years_end_goes_on_after_it(symbol: str) -> None:
     calendars = Calendars(lambda: utc("2026-11-20 12:00"))

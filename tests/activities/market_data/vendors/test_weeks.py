@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
 
@@ -135,6 +136,35 @@ def test_a_week_is_not_closed_before_its_last_day_is_there() -> None:
     ).bars
     assert (week.open, week.high, week.low, week.close, week.volume, week.final) == (1.5, 6.0, 0.5, 5.0, 500.0, True)
     assert (week.open_time, week.close_time) == (datetime(2026, 11, 9, 14, 30, tzinfo=UTC), friday)
+
+
+def test_a_blank_day_within_keeps_a_week_unfinished_for_a_day() -> None:
+    market, friday = Market().market, datetime(2026, 11, 13, 21, 0, tzinfo=UTC)
+    window = (datetime(2026, 11, 9, tzinfo=UTC), datetime(2026, 11, 30, tzinfo=UTC))
+    whole = days_of("2026-11-09 15:00", [1.5, 2.0, 3.0, 4.0, 5.0])
+    lost = replace(
+        whole, bars=tuple(bar for bar in whole.bars if bar.close != 3.0), blank=frozenset({whole.bars[2].open_time})
+    )
+    for waited, final in ((timedelta(minutes=11), False), (timedelta(hours=25), True)):
+        (week,) = merged(lost, WEEK, market, window, friday + waited, timedelta(minutes=10)).bars
+        assert week.final == final
+    (week,) = merged(whole, WEEK, market, window, friday + timedelta(minutes=11), timedelta(minutes=10)).bars
+    assert week.final
+
+
+async def test_the_week_in_which_a_reach_begins_is_none() -> None:
+    """Its Monday was never asked for, so that its open and range would be another's."""
+    vendor, start = YahooStandIn(lambda: NOW), NOW - timedelta(days=900)
+    async with StandIn(vendor) as server:
+        provider = VENDORS["yahoo"](server.settings(), lambda: NOW)
+        provider.reach = lambda frame: timedelta(days=400)  # a Wednesday and a half
+        bars = (await provider.fetch(BarRequest("AAPL", WEEK, start, NOW, NOW, vendor.market.market))).bars
+        await provider.close()
+    true = weeks_of(Market().rows("AAPL", "1d", start, NOW, NOW))
+    monday = min(told(bars))
+    assert monday.weekday() == 0
+    assert timedelta() <= datetime.combine(monday, time(15), UTC) - (NOW - timedelta(days=400)) < timedelta(days=7)
+    assert told(bars) == {day: prices for day, prices in true.items() if day >= monday}
 
 
 async def test_weeks_of_crypto_begin_on_monday() -> None:
