@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import zipfile
 import zlib
 from io import BytesIO
@@ -32,7 +33,9 @@ def text_of(path: Path) -> str:
         raise refused("there is no such file") from None
     except IsADirectoryError:
         raise refused("is a folder; expected a CSV file") from None
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except InvalidInput:
+        raise
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, ValueError) as error:
         raise refused(f"cannot be read: {str(error).strip() or type(error).__name__}") from None
     return _decoded(data)
 
@@ -45,6 +48,7 @@ def refused(message: str, value: object = None) -> InvalidInput:
 def _only_table(data: bytes) -> bytes:
     archive = zipfile.ZipFile(BytesIO(data))
     names = [one.filename for one in archive.infolist() if one.filename.lower().endswith(ENDINGS)]
+    names = [name for name in names if not name.startswith("__MACOSX/")]  # what macOS keeps beside each file
     if len(names) != 1:
         held = ", ".join(names[:5]) or "no CSV file"
         raise refused(f"is an archive that holds {held}; expected one table, so unpack it", len(names))

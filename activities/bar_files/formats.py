@@ -43,6 +43,11 @@ class Format:
     ask: str = ""
     note: str = ""
 
+    @property
+    def is_sure_of_zone(self) -> bool:
+        """Whether the zone is the program's own or stands in the file, rather than what is taken for want of another."""
+        return self.name not in ("csv", "tradingview")
+
 
 def named_places(header: Sequence[str]) -> Places:
     """Columns by the names that the fields have anywhere."""
@@ -82,7 +87,8 @@ def _rows_like(pattern: str, *cells: int) -> Callable[[Sheet], bool]:
 def _cdd(sheet: Sheet) -> bool:
     if any("cryptodatadownload" in line.lower() for line in sheet.preamble):
         return True
-    return "symbol" in sheet.header and bool({"unix", "unix timestamp"} & set(sheet.header))
+    of_pair = [word for word in sheet.header if word.startswith("volume ")]
+    return "symbol" in sheet.header and (len(of_pair) == 2 or bool({"unix", "unix timestamp"} & set(sheet.header)))
 
 
 def _cdd_places(sheet: Sheet) -> Places:
@@ -92,7 +98,8 @@ def _cdd_places(sheet: Sheet) -> Places:
     if unix is not None:
         found["time"] = unix
     found.pop("clock", None)
-    pair = sheet.sample[0][found["symbol"]].upper() if "symbol" in found else ""
+    at, first = found.get("symbol"), sheet.sample[0]
+    pair = first[at].upper() if at is not None and len(first) > at else ""
     volumes = {
         word.removeprefix("volume ").upper(): at for at, word in enumerate(sheet.header) if word.startswith("volume ")
     }
@@ -159,6 +166,12 @@ def _alpha_vantage(sheet: Sheet) -> bool:
     return (
         sheet.header == ("timestamp", "open", "high", "low", "close", "volume") and "-" in first and first > second > ""
     )
+
+
+def _tradingview_places(sheet: Sheet) -> Places:
+    """Plots stand beside the bars, named as their authors like: Date, Symbol."""
+    found = named_places(sheet.header)
+    return {"time": 0, **{name: at for name, at in found.items() if name in FIELDS}}
 
 
 def _yahoo_table(sheet: Sheet) -> bool:
@@ -236,13 +249,16 @@ FORMATS: tuple[Format, ...] = (
         ASK,
         SERVERS,
     ),
-    Format("histdata", "HistData", _rows_like(r"\d{8} \d{6};", 6), CELLS, "Etc/GMT+5", ask=TWO_MEANINGS),
-    Format("ninjatrader", "NinjaTrader", _rows_like(r"\d{8}( \d{6})?;", 6), CELLS, ends=True),
-    Format(
-        "firstrate", "FirstRate", _rows_like(r"\d{4}-\d\d-\d\d", 6, 7), CELLS, ASK, "FirstRate's are America/New_York"
-    ),
+    Format("histdata", "HistData", _rows_like(r"\d{8} \d{6};", 6), CELLS, "Etc/GMT+5", decimal=".", ask=TWO_MEANINGS),
+    Format("ninjatrader", "NinjaTrader", _rows_like(r"\d{8}( \d{6})?;", 6), CELLS, decimal=".", ends=True),
+    Format("firstrate", "FirstRate", _rows_like(r"\d{4}-\d\d-\d\d", 6), CELLS, ASK, "FirstRate's are America/New_York"),
     Format("plain", "Unix times without a header", _rows_like(r"\d{10}(\d{3})?[,;\t]", 6), CELLS),
-    Format("tradingview", "TradingView", lambda sheet: sheet.header[:5] == ("time", "open", "high", "low", "close")),
+    Format(
+        "tradingview",
+        "TradingView",
+        lambda sheet: sheet.header[:5] == ("time", "open", "high", "low", "close"),
+        _tradingview_places,
+    ),
     Format("csv", "time,open,high,low,close,volume", lambda sheet: "time" in named_places(sheet.header)),
 )
 NAMES = tuple(one.name for one in FORMATS)
@@ -254,16 +270,8 @@ def recognised(sheet: Sheet) -> Format | None:
 
 
 def named(name: str) -> Format:
-    """A format by its name.
-
-    Raises:
-        KeyError: there is none of that name.
-    """
-    return next(one for one in FORMATS if one.name == name) if name in NAMES else _none(name)
-
-
-def _none(name: str) -> Format:
-    raise KeyError(name)
+    """A format by its name, one of NAMES."""
+    return FORMATS[NAMES.index(name)]
 
 
 def zone_of(kind: Format, sheet: Sheet) -> str:

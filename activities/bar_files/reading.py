@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,20 +20,29 @@ from activities.bar_files.checks import LineFaults, check_rows, widen
 from activities.bar_files.decoding import refused, text_of
 from activities.bar_files.formats import Format, Places
 from activities.bar_files.levels import levels_of
-from activities.bar_files.numbers import NA_CELLS, AmbiguousDecimals, decimal_mark, parse_numbers
+from activities.bar_files.numbers import (
+    NA_CELLS,
+    AmbiguousDecimals,
+    decimal_mark,
+    mark_of_volumes,
+    may_be_groups,
+    parse_numbers,
+)
 from activities.bar_files.sheet import Sheet, read_sheet, widths
-from activities.bar_files.times import EXPECTED, AmbiguousDates, Dates, Times, parse_times
+from activities.bar_files.times import DAY_SECONDS, EXPECTED, AmbiguousDates, Dates, Times, parse_times
 from activities.bar_table import BarTable
 from domain.bar import FIELDS
-from domain.errors import InvalidInput
+from domain.errors import Fault, InvalidInput
 
 PRICES = ("open", "high", "low", "close")
 EARLIEST_YEAR, LATEST_YEAR = 1800, 2200
 EARLIEST, LATEST = (int(pd.Timestamp(f"{year}-01-01").timestamp()) for year in (EARLIEST_YEAR, LATEST_YEAR + 1))
 MOST_NAMED = 10  # tickers that a fault lists
+MOST_SHOWN = 200  # characters of a file that a fault quotes
 DAY, WEEK, MONTH = timedelta(days=1), timedelta(days=7), timedelta(days=28)
 TOO_MANY = "a decimal comma, or a comma within a cell that needs quotes?"
 TOO_FEW = "is the file cut off?"
+FREQUENT = 4  # a distance that is at least a quarter as frequent as the most frequent one
 EVENT = re.compile(r"dividend|stock split", re.IGNORECASE)
 
 
@@ -93,13 +103,17 @@ _YFINANCE_LEVELS = replace(formats.named("yfinance"), title="yfinance, download"
 
 
 def _format_of(sheet: Sheet, options: Options) -> Format:
+    kind = formats.recognised(sheet)
     if options.format is not None:
         if options.format not in formats.NAMES:
             raise refused(f"there is no format {options.format}; known are {', '.join(formats.NAMES)}")
-        return formats.named(options.format)
-    kind = formats.recognised(sheet)
+        wanted = formats.named(options.format)
+        if not wanted.fits(sheet):
+            known = f"it is {kind.title}" if kind is not None else "it is none that is known"
+            raise refused(f"is not of the format {wanted.name} ({wanted.title}): {known}", _first_cells(sheet))
+        return wanted
     if kind is None:
-        found = ", ".join(sheet.header[:12] or sheet.sample[0])
+        found = _first_cells(sheet)
         raise refused(
             "has no header, and its rows are of no known format; expected time,open,high,low,close,volume"
             if not sheet.header
@@ -112,9 +126,15 @@ def _format_of(sheet: Sheet, options: Options) -> Format:
     return kind
 
 
+def _first_cells(sheet: Sheet) -> str:
+    return ", ".join(sheet.header[:12] or sheet.sample[0][:12])[:MOST_SHOWN]
+
+
 def _one_of(names: Sequence[str], wanted: str | None, where: str) -> str:
     """The ticker that is meant, among those there are."""
     if len(names) == 1:
+        if wanted and not _is_same(names[0], wanted):
+            raise refused(f"holds {names[0][:MOST_SHOWN]}, not {wanted}")
         return names[0]
     found = [name for name in names if wanted and _bare(name) == _bare(wanted)]
     if len(found) == 1:
@@ -124,7 +144,13 @@ def _one_of(names: Sequence[str], wanted: str | None, where: str) -> str:
 
 
 def _bare(symbol: str) -> str:
-    return re.sub(r"[^A-Z0-9]", "", symbol.upper())
+    return re.sub(r"[\W_]", "", symbol.upper())
+
+
+def _is_same(name: str, wanted: str) -> bool:
+    """AAPL.US is AAPL, BTC/USDT may be BTC: one begins the other, without marks."""
+    one, other = _bare(name.rpartition(":")[2]), _bare(wanted.rpartition(":")[2])
+    return one.startswith(other) or other.startswith(one)
 
 
 class _Reading:
@@ -136,9 +162,10 @@ class _Reading:
         self.notes: list[str] = [kind.note] if kind.note else []
         lacking = [name for name in ("time", *PRICES) if name not in self.places]
         if lacking:
-            found = ", ".join(sheet.header[:12] or sheet.sample[0])
-            raise refused(f"lacks {', '.join(lacking)}; expected time,open,high,low,close,volume", found)
+            raise refused(f"lacks {', '.join(lacking)}; expected time,open,high,low,close,volume", _first_cells(sheet))
         self._check_names()
+        if "volume" not in self.places:
+            self.notes.append("it has no volume")
 
     def whole(self) -> BarFile:
         frame, lines = self._frame()
@@ -177,21 +204,44 @@ class _Reading:
         found, faults, width = np.array(widths(rows, self.sheet.delimiter)), LineFaults(lines), self.sheet.width
         faults.add(found > width, "", f"has more than the {width} cells of the header; {TOO_MANY}", found)
         faults.add(found < width, "", f"has fewer than the {width} cells of the header; {TOO_FEW}", found)
+        faults.add([row.count('"') % 2 for row in rows], "", "has a quote that is not closed on its line")
         if faults.told:
             raise InvalidInput("bars", faults.first())
-        text = "\n".join(rows)
+        frame = self._frame_of("\n".join(rows))
+        if len(frame) != len(rows):
+            raise refused(f"its quotes join lines: {len(rows)} lines make {len(frame)} rows")
+        return frame, lines
+
+    def _frame_of(self, text: str) -> pd.DataFrame:
         try:
-            return self._parsed(text, numbers=True), lines
+            if self._are_plain:
+                return self._parsed(text, numbers=True)
         except (ValueError, OverflowError):  # some cell is no plain number
-            return self._parsed(text, numbers=False), lines
+            pass
+        try:
+            return self._parsed(text, numbers=False)
+        except (ValueError, OverflowError) as error:
+            raise refused(f"is no table: {str(error)[:MOST_SHOWN]}") from None
+
+    @cached_property
+    def _are_plain(self) -> bool:
+        """Whether a dot can be taken for the decimal mark, and commas for none."""
+        return (self.options.decimal or self.kind.decimal or self._mark_of_sample()) == "."
+
+    def _mark_of_sample(self) -> str:
+        """Where the first rows leave it open (16.538 between semicolons), the whole file is looked at."""
+        cells = [row[self.places[name]] for row in self.sheet.sample for name in PRICES if len(row) > self.places[name]]
+        return "?" if self.sheet.delimiter == ";" and all(map(may_be_groups, cells)) else "."
 
     def _quick_frame(self) -> tuple[pd.DataFrame, NDArray[np.int64]] | None:
         """Without a look at each line: pandas refuses one with too many cells, and the sum tells of one with too few."""
-        if not self.sheet.is_even:
+        if not (self.sheet.is_even and self._are_plain):
             return None
         try:
             frame = self._parsed(self.sheet.body, numbers=True, widths_known=False)
         except (ValueError, OverflowError):
+            return None
+        if len(frame) != self.sheet.count:
             return None
         return frame, np.arange(len(frame), dtype=np.int64) + self.sheet.first_line
 
@@ -233,32 +283,45 @@ class _Reading:
         if "clock" in frame:
             texts = texts.astype("str").str.strip() + " " + frame["clock"].astype("str").str.strip()
         own = formats.zone_of(self.kind, self.sheet)
-        zone = self.options.timezone or own
+        stated = self.kind.is_sure_of_zone and bool(own)
+        zone = own if stated else self.options.timezone or own
         try:
             times = parse_times(texts, zone or "UTC", self.options.dates or self.kind.dates)
         except AmbiguousDates as error:
-            raise refused(
-                "its days may be months, by all that is there; say --dates dmy or --dates mdy", error.example
-            ) from None
+            raise refused(f"{error}; say --dates {' or --dates '.join(error.ways)}", error.example) from None
         faults.add(times.bad, "time", EXPECTED, texts)
         years = (times.seconds < EARLIEST) | (times.seconds >= LATEST)
+        if times.skipped is not None:
+            faults.add(times.skipped, "time", f"is not in {zone}, where clocks were put forward over it", texts)
+            years &= ~times.skipped
         faults.add(years & ~times.bad, "time", f"expected a year from {EARLIEST_YEAR} to {LATEST_YEAR}", texts)
-        if times.naive and not zone:
+        if times.naive:
+            self._check_zone(times, own, str(texts.iloc[0]), stated=stated)
+        return times
+
+    def _check_zone(self, times: Times, own: str, example: str, *, stated: bool) -> None:
+        """Of times without an offset: whose they are is known, said, or asked."""
+        given = self.options.timezone
+        if stated:
+            if given and given != own:
+                self.notes.append(f"times are {own}, as {self.kind.title} writes them, whatever zone was given")
+            elif own != "UTC":
+                self.notes.append(f"times are taken to be {own}, as {self.kind.title} writes them")
+        elif not given and own and times.iso:
+            self.notes.append(f"times without an offset are taken to be {own}")
+        elif not given:
             hint = f" ({self.kind.zone_hint})" if self.kind.zone_hint else ""
             raise refused(
                 f"read as {self.kind.title}, whose times carry no zone{hint}; say it, --timezone ZONE",
-                str(texts.iloc[0]),
+                example[:MOST_SHOWN],
             )
-        if times.naive and own and self.options.timezone is None and own != "UTC":
-            self.notes.append(f"times are taken to be {own}, as {self.kind.title} writes them")
-        return times
 
     def _columns(self, frame: pd.DataFrame, faults: LineFaults) -> dict[str, NDArray[np.float64]]:
         known = self.options.decimal or self.kind.decimal
         decimal = known or self._decimal([frame[name] for name in PRICES if _is_text(frame[name])])
         columns = {}
         for name in (name for name in FIELDS if name in frame):
-            mark = _mark_of_volumes(frame[name], decimal) if name == "volume" and not known else decimal
+            mark = mark_of_volumes(frame[name], decimal) if name == "volume" and _is_text(frame[name]) else decimal
             columns[name], bad = parse_numbers(frame[name], mark)
             expected = "a number or an empty cell" if _is_text(frame[name]) else "a finite number"
             faults.add(bad, name, f"expected {expected}", frame[name])
@@ -270,10 +333,11 @@ class _Reading:
 
     def _decimal(self, texts: list[pd.Series]) -> str:
         try:
-            return decimal_mark(texts) if texts else "."
+            return decimal_mark(texts, dots_may_group=self.sheet.delimiter == ";") if texts else "."
         except AmbiguousDecimals as error:
+            what = "commas" if "," in error.example else "dots"
             raise refused(
-                "its commas may part thousands or decimals; say --decimal . or --decimal ,", error.example
+                f"its {what} may part thousands or decimals; say --decimal . or --decimal ,", error.example[:MOST_SHOWN]
             ) from None
 
     def _in_order(
@@ -301,33 +365,29 @@ def _is_text(column: pd.Series) -> bool:
     return bool(pd.api.types.is_string_dtype(column) or column.dtype == object)
 
 
-def _mark_of_volumes(column: pd.Series, decimal: str) -> str:
-    """Volumes in thousands with commas beside prices with none of them."""
-    if not _is_text(column):
-        return decimal
-    texts = column.fillna("").astype("str")
-    if decimal == "." and texts.str.fullmatch(r"\d{1,3}(\.\d{3}){2,}").any():
-        return ","
-    return decimal
-
-
 def _table(seconds: NDArray[np.int64], columns: dict[str, NDArray[np.float64]], *, bare: bool, ends: bool) -> BarTable:
     """With the bars' length: of days the most common distance, a month where they are months apart."""
     interval = _interval(seconds, bare=bare)
     if ends and not bare:
         seconds = seconds - int(interval.total_seconds())
-    if not (bare and MONTH <= interval <= MONTH + 3 * DAY):
+    if not MONTH <= interval <= MONTH + 3 * DAY:
         return BarTable(seconds, columns, interval)
-    months = seconds.astype("datetime64[s]").astype("datetime64[M]") + 1
+    days = seconds.astype("datetime64[s]").astype("datetime64[D]")
+    if ((days + 4).astype("datetime64[M]") > days.astype("datetime64[M]")).all():  # named by their last day
+        seconds = days.astype("datetime64[M]").astype("datetime64[s]").astype(np.int64)
+    months = (seconds + 2 * DAY_SECONDS).astype("datetime64[s]").astype(
+        "datetime64[M]"
+    ) + 1  # some open on the eve, in UTC
     return BarTable(seconds, columns, timedelta(days=30), months.astype("datetime64[s]").astype(np.int64))
 
 
 def _interval(seconds: NDArray[np.int64], *, bare: bool) -> timedelta:
+    """The shortest distance that is about as frequent as any: two bars a session are four hours long, not twenty."""
     if len(seconds) < 2:
         return DAY if bare else timedelta(minutes=1)
     distances, counts = np.unique(np.diff(seconds), return_counts=True)
-    common = timedelta(seconds=int(distances[counts.argmax()]))
-    if not bare:
+    common = timedelta(seconds=int(distances[counts * FREQUENT >= counts.max()][0]))
+    if common < DAY - timedelta(hours=1):
         return common
     if common <= WEEK + DAY:
         return WEEK if common >= WEEK - 2 * DAY else DAY
@@ -342,7 +402,10 @@ def bars_of(rows: Sequence[Mapping[str, Any]]) -> BarTable:
     """
     frame = pd.DataFrame(list(rows), columns=["time", *FIELDS])
     faults = LineFaults(range(len(frame)))
-    times = parse_times(frame["time"].astype("str"), "UTC", None)
+    try:
+        times = parse_times(frame["time"].astype("str"), "UTC", None)
+    except AmbiguousDates as error:
+        raise InvalidInput("bars", [Fault("$.bars[0].time", EXPECTED, error.example)]) from None
     faults.add(times.bad, "time", EXPECTED, frame["time"])
     columns = {name: frame[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in FIELDS}
     for name, column in columns.items():

@@ -20,6 +20,7 @@ FEWEST_CELLS = 4  # a time and at least a close, with something between
 FEWEST_NAMES = 2  # that are known, in a line that names columns
 MARKS = '",;|\t '
 SHOWN = 10_000  # characters in which the first rows are
+SHOWN_OF_LINE = 200  # characters of it in a fault
 LOOKED_AT = 40  # lines in which a header is looked for
 PLAIN = re.compile(r"[\d\s.,:;|+\-TZ/\"eE]*")  # of a row without any word
 NAME_END = re.compile(r"\*+$|[ \n]close price .*$|[ \n]adjusted close .*$")  # Yahoo's footnotes, and its words for them
@@ -47,7 +48,8 @@ class Sheet:
     @cached_property
     def is_even(self) -> bool:
         """Whether all rows together have just as many delimiters as they should, and nothing that hides one."""
-        if '"' in self.body or "\n\n" in self.body:
+        hollow = self.delimiter * (self.width - 1)
+        if '"' in self.body or "\n\n" in self.body or f"\n{hollow}\n" in f"\n{self.body}\n":
             return False
         return self.body.count(self.delimiter) == (self.width - 1) * self.count
 
@@ -90,8 +92,8 @@ def read_sheet(text: str) -> Sheet:
     """
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    text = text.rstrip()
-    if not text:
+    text = text.rstrip("\n ")
+    if not text.strip():
         raise refused("is empty; expected time,open,high,low,close,volume")
     lines = text.split("\n", LOOKED_AT)[:LOOKED_AT]
     first = next(line.strip() for line in lines if line.strip())
@@ -101,11 +103,38 @@ def read_sheet(text: str) -> Sheet:
     start = next((at for at in tables if _begins_one(lines[at])), tables[0] if tables else None)
     if start is None:
         raise refused("is no table of bars; expected time,open,high,low,close,volume", first[:60])
-    delimiter, is_header = _delimiter(lines[start]), PLAIN.fullmatch(lines[start]) is None
+    start = _first_of(tables, lines, start)
+    delimiter, is_header = _delimiter(lines[start]), not _has_values(lines[start])
     header = tuple(map(name_of, cells_of(lines[start], delimiter))) if is_header else ()
     skipped = start + is_header
     body = text.split("\n", skipped)[skipped:]
     return _sheet(tuple(lines[:start]), delimiter, header, body[0] if body else "", skipped + 1)
+
+
+def _first_of(tables: list[int], lines: list[str], start: int) -> int:
+    """Of rows without a header, the first: one with a word in it (NaN, $) is a row, too.
+
+    Raises:
+        InvalidInput: what stands above them is a header, in words that nobody knows.
+    """
+    if not _has_values(lines[start]):
+        return start
+    delimiter = _delimiter(lines[start])
+    width = len(cells_of(lines[start], delimiter))
+    above = [at for at in tables if at < start and len(cells_of(lines[at], delimiter)) == width]
+    named = [at for at in above if not _has_values(lines[at])]
+    if named:
+        raise refused(
+            "has a header in unknown words; rename them time,open,high,low,close,volume",
+            lines[named[-1]][:SHOWN_OF_LINE],
+        )
+    return above[0] if above else start
+
+
+def _has_values(line: str) -> bool:
+    """Whether it is a row: it begins with a time or a number."""
+    first = cells_of(line, _delimiter(line))[0]
+    return PLAIN.fullmatch(first) is not None and re.search(r"\d", first) is not None
 
 
 def name_of(cell: str) -> str:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-Dates = Literal["dmy", "mdy"]
+Dates = Literal["dmy", "mdy", "ymd"]
 DAY_SECONDS = 86_400
-UNITS = {
-    10: 1,
-    13: 10**3,
-    16: 10**6,
-    19: 10**9,
-}  # digits of Unix times between 2001 and 2286, and how many make a second
 EPOCH = re.compile(r"-?\d{9,10}(\.\d+)?|\d{13}|\d{16}|\d{19}")
-OFFSET = r"(?:Z|[+-]\d\d:?\d\d|\s?GMT[+-]\d{1,4}|\sUTC)"
+OFFSET = r"\s?(?:Z|[+-]\d\d(?::?\d\d)?|GMT[+-]\d{1,4}|UTC)"
+OF_A_CLOCK = rf"(:\d\d(?:[:.]\d+)*(?:\s?[AaPp][Mm])?)({OFFSET})$"  # the year of 02-01-2024 is none
 CLOCK = re.compile(rf"[ T,]+(\d{{1,2}}:\d\d(?::\d\d(?:\.\d+)?)?|\d{{1,2}}-)\s?([AP]M)?({OFFSET})?$", re.IGNORECASE)
 SHAPES: tuple[tuple[str, str], ...] = (  # a date's shape and how it is parsed; slashes with the year last may be two
     (r"\d{4}-\d{1,2}-\d{1,2}", "%Y-%m-%d"),
@@ -27,11 +23,12 @@ SHAPES: tuple[tuple[str, str], ...] = (  # a date's shape and how it is parsed; 
     (r"\d{4}/\d{1,2}/\d{1,2}", "%Y/%m/%d"),
     (r"\d{1,2}\.\d{1,2}\.\d{4}", "%d.%m.%Y"),
     (r"\d{8}", "%Y%m%d"),
-    (r"[A-Za-z]{3}\.? \d{1,2},? \d{4}", "%b %d %Y"),
-    (r"[A-Za-z]{4,9} \d{1,2},? \d{4}", "%B %d %Y"),
-    (r"\d{1,2}[- ][A-Za-z]{3}[- ]\d{4}", "%d-%b-%Y"),
+    (r"[A-Za-z]{3,9}\.? \d{1,2},? \d{4}", "%b %d %Y"),
+    (r"\d{1,2}-[A-Za-z]{3}-\d{4}", "%d-%b-%Y"),
+    (r"\d{1,2} [A-Za-z]{3,9}\.? \d{4}", "%d %b %Y"),
 )
 TWO_WAYS = re.compile(r"\d{1,2}([/-])\d{1,2}\1(\d{4}|\d\d)$")
+YEAR_FIRST = re.compile(r"\d{4}[-/.]?\d")
 COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)[ T](\d\d)(\d\d)(\d\d)")
 PLAIN_ISO = re.compile(r"\d{4}-\d\d-\d\d(([T ])\d\d:\d\d(?::\d\d)?(Z)?)?")
 ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d.*)?")
@@ -42,21 +39,24 @@ EXPECTED = "expected an ISO time such as 2026-01-05T14:30:00Z, or as its format 
 class Times:
     """``seconds`` since 1970, UTC; where ``bad`` they mean nothing.
 
-    ``bare``: all are days, at midnight UTC. ``naive``: moments that carry no offset.
+    ``bare``: all are days, at midnight UTC. ``naive``: some are moments that carry no offset; ``iso``: written year first, as
+    programs do. ``skipped``: of a local clock that was put forward over them.
     """
 
     seconds: NDArray[np.int64]
     bad: NDArray[np.bool_]
     bare: bool
     naive: bool
+    iso: bool = True
+    skipped: NDArray[np.bool_] | None = None
 
 
 class AmbiguousDates(Exception):
-    """Days that may be months: somebody must say which."""
+    """Days that may be months: somebody must say which of ``ways``."""
 
-    def __init__(self, example: str) -> None:
-        self.example = example
-        super().__init__(example)
+    def __init__(self, example: str, ways: Sequence[str]) -> None:
+        self.example, self.ways = example, ways
+        super().__init__("its days may be months, by all that is there")
 
 
 def parse_times(texts: pd.Series, zone: str, dates: Dates | None) -> Times:
@@ -83,15 +83,15 @@ def parse_times(texts: pd.Series, zone: str, dates: Dates | None) -> Times:
     day = first[: clock.start()] if clock else first
     formats = _formats_of(day, dates)
     rest = _clock_format(clock) if clock else ""
-    cleaned = _cleaned(texts, words=any("%b" in one or "%B" in one for one in formats))
+    cleaned = _cleaned(texts, words=any("%b" in one for one in formats))
     parsed = [_wall(cleaned, one + rest) for one in formats] or [
         pd.Series(pd.NaT, index=texts.index, dtype="datetime64[s]")
     ]
     usable = [one for one in parsed if one.notna().all() and _is_monotone(one)]
     if len(formats) > 1 and len(usable) > 1:
-        raise AmbiguousDates(first)
+        raise AmbiguousDates(first, ("dmy", "mdy", "ymd")[: len(formats)])
     wall = usable[0] if usable else max(parsed, key=lambda one: int(one.notna().sum()))
-    return _from_wall(wall, texts, zone, has_clock=clock is not None)
+    return replace(_from_wall(wall, texts, zone, has_clock=clock is not None), iso=bool(YEAR_FIRST.match(first)))
 
 
 def _alike(texts: pd.Series, zone: str) -> Times | None:
@@ -116,8 +116,10 @@ def _formats_of(day: str, dates: Dates | None) -> list[str]:
     two = TWO_WAYS.fullmatch(day)
     if two:
         mark, year = two[1], "%Y" if len(two[2]) == 4 else "%y"
-        both = {"dmy": f"%d{mark}%m{mark}{year}", "mdy": f"%m{mark}%d{mark}{year}"}
-        return [both[dates]] if dates else list(both.values())
+        ways = {"dmy": f"%d{mark}%m{mark}{year}", "mdy": f"%m{mark}%d{mark}{year}"}
+        if year == "%y":
+            ways["ymd"] = f"%y{mark}%m{mark}%d"
+        return [ways[dates]] if dates in ways else list(ways.values())
     return [pattern for shape, pattern in SHAPES if re.fullmatch(shape, day)][:1]
 
 
@@ -130,11 +132,12 @@ def _clock_format(clock: re.Match[str]) -> str:
 
 
 def _cleaned(texts: pd.Series, *, words: bool) -> pd.Series:
-    """Without offsets, commas and dots of abbreviations, the clock one space after the day."""
-    found = texts.str.replace(rf"{OFFSET}$", "", regex=True)
+    """Without offsets, commas and dots of abbreviations, the clock one space after the day, months by three letters."""
+    found = texts.str.replace(OF_A_CLOCK, r"\1", regex=True)
     found = found.str.replace(r"[T,]\s*(?=\d{1,2}:)", " ", regex=True)
     if words:
-        found = found.str.replace(r"[.,]", "", regex=True)
+        found = found.str.replace(r"[.,](?!\d)", "", regex=True)
+        found = found.str.replace(r"([A-Za-z]{3})[a-z]+", r"\1", regex=True)
     return found.str.replace(r"\s+", " ", regex=True).str.replace(r"(?<=\d)(?=[AP]M$)", " ", regex=True)
 
 
@@ -162,29 +165,30 @@ def _zoned(parsed: pd.Series, texts: pd.Series, zone: str) -> Times:
     bare = ~texts.str.contains(":", regex=False)
     if bool(bare.all()):
         return Times(_seconds(parsed), bad, bare=True, naive=False)
-    offsets = texts.str.contains(rf"{OFFSET}$", regex=True) & ~bare
+    offsets = texts.str.extract(OF_A_CLOCK, expand=True)[1].notna() & ~bare
     if bool(offsets.all()):
-        wall = pd.to_datetime(texts.str.slice(0, 19), format="ISO8601", errors="coerce")
+        unzoned = texts.str.replace(OF_A_CLOCK, r"\1", regex=True)
+        wall = pd.to_datetime(unzoned, format="ISO8601", errors="coerce")
         if _are_days(wall) and not bool(texts.str.endswith("Z").any()):  # of a place: its own date is the day
             return Times(_seconds(wall), bad, bare=True, naive=False)
         return Times(_seconds(parsed), bad, bare=False, naive=False)
     if not bool(offsets.any()) and _are_days(parsed):
         return Times(_seconds(parsed), bad, bare=True, naive=False)
-    if zone == "UTC":
-        return Times(_seconds(parsed), bad, bare=False, naive=not bool(offsets.any()))
-    local = _localised(parsed.dt.tz_localize(None), zone)
+    local, skipped = _localised(parsed.dt.tz_localize(None).where(~offsets), zone)
     mixed = parsed.where(offsets | bare, local)
-    return Times(_seconds(mixed), bad, bare=False, naive=not bool(offsets.any()))
+    return Times(_seconds(mixed), bad, bare=False, naive=True, skipped=skipped & ~(offsets | bare).to_numpy())
 
 
 def _from_wall(wall: pd.Series, texts: pd.Series, zone: str, *, has_clock: bool) -> Times:
     bad = wall.isna().to_numpy()
     if not has_clock or _are_days(wall):
         return Times(_seconds(wall), bad, bare=True, naive=False)
-    offsets = texts.str.extract(rf"({OFFSET})$", expand=False)
-    if bool(offsets.notna().all()):
-        return Times(_seconds(wall) - _offset_seconds(offsets), bad, bare=False, naive=False)
-    return Times(_seconds(_localised(wall, zone)), bad, bare=False, naive=True)
+    offsets = texts.str.extract(OF_A_CLOCK, expand=True)[1]
+    if bool(offsets.notna().any()):  # those that have none beside others that have one are no times
+        bad = bad | offsets.isna().to_numpy()
+        return Times(_seconds(wall) - _offset_seconds(offsets.fillna("Z")), bad, bare=False, naive=False)
+    local, skipped = _localised(wall, zone)
+    return Times(_seconds(local), bad, bare=False, naive=True, skipped=skipped)
 
 
 def _are_days(wall: pd.Series) -> bool:
@@ -209,14 +213,18 @@ def _offset_seconds(offsets: pd.Series) -> NDArray[np.int64]:
     return np.asarray(offsets.map(known), dtype=np.int64)
 
 
-def _localised(wall: pd.Series, zone: str) -> pd.Series:
-    """In UTC. An hour that comes twice is told apart by its order, where it is there twice; one that is none moves on."""
+def _localised(wall: pd.Series, zone: str) -> tuple[pd.Series, NDArray[np.bool_]]:
+    """In UTC, and where there was no such time. An hour that comes twice is told apart by its order, where it is there twice."""
+    known = wall.dropna()
+    newest_first = len(known) > 1 and bool(known.iloc[0] > known.iloc[-1])
+    ordered = wall.iloc[::-1] if newest_first else wall
     try:
-        local = wall.dt.tz_localize(zone, ambiguous="infer", nonexistent="shift_forward")
+        local = ordered.dt.tz_localize(zone, ambiguous="infer", nonexistent="NaT")
     except ValueError:
-        first = np.ones(len(wall), dtype=bool)
-        local = wall.dt.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
-    return local.dt.tz_convert("UTC")
+        local = ordered.dt.tz_localize(zone, ambiguous=np.ones(len(wall), dtype=bool), nonexistent="NaT")
+    local = local.iloc[::-1] if newest_first else local
+    skipped = (local.isna() & wall.notna()).to_numpy(dtype=bool)
+    return local.dt.tz_convert("UTC"), skipped
 
 
 def _seconds(times: pd.Series) -> NDArray[np.int64]:

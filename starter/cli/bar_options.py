@@ -22,7 +22,7 @@ Zone = Annotated[str, typer.Option("--timezone", help="Zone of times that carry 
 FormatName = Annotated[
     str, typer.Option("--format", help="Which program wrote the file, where its lines do not show it.")
 ]
-DateOrder = Annotated[str, typer.Option("--dates", help="dmy or mdy: what 03/04/2024 is.")]
+DateOrder = Annotated[str, typer.Option("--dates", help="dmy, mdy or ymd: what 03/04/2024 or 03/04/05 is.")]
 Decimal = Annotated[str, typer.Option("--decimal", help="'.' or ',': what 1,234 is.")]
 
 
@@ -38,12 +38,13 @@ def read_bars(
             inputs.zone(zone)
         except InvalidInput as error:
             faults += error.faults
-    if dates not in ("", "dmy", "mdy"):
-        faults.append(Fault("--dates", "expected dmy or mdy", dates))
+    if dates not in ("", "dmy", "mdy", "ymd"):
+        faults.append(Fault("--dates", "expected dmy, mdy or ymd", dates))
     if decimal not in ("", ".", ","):
         faults.append(Fault("--decimal", "expected '.' or ','", decimal))
-    usable = len(faults) == known
-    options = Options(zone or None, kind or None, dates or None, decimal or None, symbol) if usable else Options("UTC")  # type: ignore[arg-type]
+    if len(faults) > known:
+        return None
+    options = Options(zone or None, kind or None, dates or None, decimal or None, symbol)  # type: ignore[arg-type]
     with progress("reading bars"):
         try:
             found = read_bar_file(bars, options)

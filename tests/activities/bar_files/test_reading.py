@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import zipfile
+from contextlib import suppress
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from activities.bar_files import formats
 from activities.bar_files.reading import Options, bars_of, read_bar_file, read_bars_csv
+from activities.bar_files.sheet import Sheet
 from domain.errors import InvalidInput
 from tests.activities.bar_files import page
 from tests.activities.bar_files.examples import READ, REFUSED, Example
@@ -48,6 +50,40 @@ def test_a_traders_file_is_read(tmp_path: Path, example: Example) -> None:
     assert example.notes in "; ".join(found.notes)
 
 
+@pytest.mark.parametrize("example", READ, ids=lambda one: one.title)
+def test_the_quick_way_and_the_slow_one_read_the_same(
+    tmp_path: Path, example: Example, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, options = written(tmp_path, example.text), Options(**example.options)
+    quick = read_bar_file(path, options).table
+    monkeypatch.setattr(Sheet, "is_even", False)
+    slow = read_bar_file(path, options).table
+    assert quick.open_time.tolist() == slow.open_time.tolist()
+    assert quick.interval == slow.interval
+    for name, column in quick.columns.items():
+        np.testing.assert_allclose(column, slow.columns[name], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", formats.NAMES)
+def test_another_programs_file_is_read_or_refused(tmp_path: Path, name: str) -> None:
+    """Whatever format is said of it; nothing but refusals ends the reading."""
+    said = []
+    for example in READ:
+        try:
+            read_bar_file(written(tmp_path, example.text), Options(**{**example.options, "format": name}))
+        except InvalidInput as error:
+            said.append(str(error))
+    assert said
+
+
+def test_a_file_that_is_cut_anywhere_is_read_or_refused(tmp_path: Path) -> None:
+    for example in READ:
+        for at in range(0, len(example.text), 7):
+            for tail in ("", '"', "\n,,,;\t"):
+                with suppress(InvalidInput):
+                    read_bar_file(written(tmp_path, example.text[:at] + tail), Options(**example.options))
+
+
 @pytest.mark.parametrize(("title", "text", "options", "words"), REFUSED, ids=[one[0] for one in REFUSED])
 def test_what_cannot_be_read_is_refused_in_a_few_words(
     tmp_path: Path, title: str, text: str, options: dict[str, str], words: str
@@ -78,6 +114,15 @@ def test_encodings_and_archives(tmp_path: Path, example: Example, encoding: str,
     assert found.table.columns["close"].tolist() == [close for close, _ in example.rows]
 
 
+def zipped(text: str) -> bytes:
+    """As macOS does it: beside each file one of its own."""
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("bars.csv", text)
+        archive.writestr("__MACOSX/._bars.csv", "x")
+    return buffer.getvalue()
+
+
 def test_archives_that_hold_no_one_table_are_refused(tmp_path: Path) -> None:
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -87,6 +132,14 @@ def test_archives_that_hold_no_one_table_are_refused(tmp_path: Path) -> None:
         written(tmp_path, buffer.getvalue(), "x.zip")
     )
     assert "cannot be read" in refusal(written(tmp_path, b"PK\x03\x04broken", "y.zip"))
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a.csv", READ[0].text * 50)
+        archive.writestr("__MACOSX/._a.csv", "x")
+    assert len(read_bar_file(written(tmp_path, zipped(READ[0].text), "m.zip"), Options()).table) == 2
+    broken = bytearray(packed.getvalue())
+    broken[60:90] = bytes(30)
+    assert "cannot be read" in refusal(written(tmp_path, bytes(broken), "l.zip"))
     assert "cannot be read" in refusal(written(tmp_path, gzip.compress(b"time,open")[:12], "z.gz"))
     assert "is no text" in refusal(written(tmp_path, b"\xff\xfe\x00", "w.csv"))
 
@@ -125,6 +178,9 @@ def test_rows_of_a_request_are_read_alike() -> None:
     assert math.isnan(table.columns["volume"][0])
     with pytest.raises(InvalidInput) as caught:
         bars_of([{"time": "soon", "open": 1, "high": 2, "low": 0.5, "close": 3.0, "volume": 1}])
+    assert [one.path for one in caught.value.faults] == ["$.bars[0].time"]
+    with pytest.raises(InvalidInput) as caught:
+        bars_of([{"time": "03/04/2024", "open": 1, "high": 2, "low": 0.5, "close": 1.0, "volume": 1}])
     assert [one.path for one in caught.value.faults] == ["$.bars[0].time"]
 
 

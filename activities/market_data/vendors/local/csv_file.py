@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from bisect import bisect_left
 from datetime import datetime
 from pathlib import Path
@@ -114,4 +115,7 @@ def _readable(provider: str, path: Path, timezone: str, symbol: str) -> BarTable
     except InvalidInput as error:
         fault = error.faults[0]
         said = f"{fault}".replace("say it, --timezone ZONE", "set ALERTS_CSV_TIMEZONE")
+        said = re.sub(
+            r"; say (which, )?--.*", "; write it anew with ISO times and plain numbers, one ticker a file", said
+        )
         raise ProviderRefused(provider, f"{path.name} cannot be read: {said}") from None
