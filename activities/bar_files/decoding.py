@@ -14,6 +14,7 @@ from domain.errors import Fault, InvalidInput
 
 MOST_BYTES = 512 << 20  # ten years of minutes, day and night
 ENDINGS = (".csv", ".txt", ".tsv", ".prn")  # of the tables in an archive
+MOST_SHOWN = 200  # characters of a file that a fault quotes
 GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
 
 

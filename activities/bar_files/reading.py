@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -17,8 +16,9 @@ from numpy.typing import NDArray
 
 from activities.bar_files import formats
 from activities.bar_files.checks import LineFaults, check_rows, widen
-from activities.bar_files.decoding import refused, text_of
+from activities.bar_files.decoding import MOST_SHOWN, refused, text_of
 from activities.bar_files.formats import Format, Places
+from activities.bar_files.lengths import table_of
 from activities.bar_files.levels import levels_of
 from activities.bar_files.numbers import (
     NA_CELLS,
@@ -29,7 +29,8 @@ from activities.bar_files.numbers import (
     parse_numbers,
 )
 from activities.bar_files.sheet import Sheet, read_sheet, widths
-from activities.bar_files.times import DAY_SECONDS, EXPECTED, AmbiguousDates, Dates, Times, parse_times
+from activities.bar_files.tickers import one_of
+from activities.bar_files.times import EXPECTED, AmbiguousDates, Dates, Times, parse_times
 from activities.bar_table import BarTable
 from domain.bar import FIELDS
 from domain.errors import Fault, InvalidInput
@@ -37,12 +38,8 @@ from domain.errors import Fault, InvalidInput
 PRICES = ("open", "high", "low", "close")
 EARLIEST_YEAR, LATEST_YEAR = 1800, 2200
 EARLIEST, LATEST = (int(pd.Timestamp(f"{year}-01-01").timestamp()) for year in (EARLIEST_YEAR, LATEST_YEAR + 1))
-MOST_NAMED = 10  # tickers that a fault lists
-MOST_SHOWN = 200  # characters of a file that a fault quotes
-DAY, WEEK, MONTH = timedelta(days=1), timedelta(days=7), timedelta(days=28)
 TOO_MANY = "a decimal comma, or a comma within a cell that needs quotes?"
 TOO_FEW = "is the file cut off?"
-FREQUENT = 4  # a distance that is at least a quarter as frequent as the most frequent one
 EVENT = re.compile(r"dividend|stock split", re.IGNORECASE)
 
 
@@ -92,7 +89,7 @@ def _read(text: str, options: Options) -> BarFile:
     leveled = levels_of(sheet)
     if leveled is not None:
         levels, sheet = leveled
-        name = _one_of(list(levels.by_ticker), options.symbol, "columns")
+        name = one_of(list(levels.by_ticker), options.symbol, "columns")
         kind = replace(_YFINANCE_LEVELS, places=lambda _: {"time": 0, **levels.by_ticker[name]})
     else:
         kind = _format_of(sheet, options)
@@ -130,29 +127,6 @@ def _first_cells(sheet: Sheet) -> str:
     return ", ".join(sheet.header[:12] or sheet.sample[0][:12])[:MOST_SHOWN]
 
 
-def _one_of(names: Sequence[str], wanted: str | None, where: str) -> str:
-    """The ticker that is meant, among those there are."""
-    if len(names) == 1:
-        if wanted and not _is_same(names[0], wanted):
-            raise refused(f"holds {names[0][:MOST_SHOWN]}, not {wanted}")
-        return names[0]
-    found = [name for name in names if wanted and _bare(name) == _bare(wanted)]
-    if len(found) == 1:
-        return found[0]
-    listed = ", ".join(sorted(names)[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")
-    raise refused(f"holds {len(names)} tickers in its {where}: {listed}; say which, --symbol NAME", wanted)
-
-
-def _bare(symbol: str) -> str:
-    return re.sub(r"[\W_]", "", symbol.upper())
-
-
-def _is_same(name: str, wanted: str) -> bool:
-    """AAPL.US is AAPL, BTC/USDT may be BTC: one begins the other, without marks."""
-    one, other = _bare(name.rpartition(":")[2]), _bare(wanted.rpartition(":")[2])
-    return one.startswith(other) or other.startswith(one)
-
-
 class _Reading:
     """One file on its way to a table."""
 
@@ -180,7 +154,7 @@ class _Reading:
         if faults.told:
             raise InvalidInput("bars", faults.first())
         widen(columns)
-        table = _table(seconds, columns, bare=times.bare, ends=self.kind.ends)
+        table = table_of(seconds, columns, bare=times.bare, ends=self.kind.ends)
         return BarFile(table, self.kind, tuple(self.notes))
 
     def _check_names(self) -> None:
@@ -272,7 +246,7 @@ class _Reading:
         if "symbol" not in frame:
             return frame, lines
         names = [str(one) for one in frame["symbol"].unique()]
-        name = _one_of(names, self.options.symbol, "rows")
+        name = one_of(names, self.options.symbol, "rows")
         if len(names) == 1:
             return frame, lines
         mine = (frame["symbol"] == name).to_numpy(dtype=bool)
@@ -365,35 +339,6 @@ def _is_text(column: pd.Series) -> bool:
     return bool(pd.api.types.is_string_dtype(column) or column.dtype == object)
 
 
-def _table(seconds: NDArray[np.int64], columns: dict[str, NDArray[np.float64]], *, bare: bool, ends: bool) -> BarTable:
-    """With the bars' length: of days the most common distance, a month where they are months apart."""
-    interval = _interval(seconds, bare=bare)
-    if ends and not bare:
-        seconds = seconds - int(interval.total_seconds())
-    if not MONTH <= interval <= MONTH + 3 * DAY:
-        return BarTable(seconds, columns, interval)
-    days = seconds.astype("datetime64[s]").astype("datetime64[D]")
-    if ((days + 4).astype("datetime64[M]") > days.astype("datetime64[M]")).all():  # named by their last day
-        seconds = days.astype("datetime64[M]").astype("datetime64[s]").astype(np.int64)
-    months = (seconds + 2 * DAY_SECONDS).astype("datetime64[s]").astype(
-        "datetime64[M]"
-    ) + 1  # some open on the eve, in UTC
-    return BarTable(seconds, columns, timedelta(days=30), months.astype("datetime64[s]").astype(np.int64))
-
-
-def _interval(seconds: NDArray[np.int64], *, bare: bool) -> timedelta:
-    """The shortest distance that is about as frequent as any: two bars a session are four hours long, not twenty."""
-    if len(seconds) < 2:
-        return DAY if bare else timedelta(minutes=1)
-    distances, counts = np.unique(np.diff(seconds), return_counts=True)
-    common = timedelta(seconds=int(distances[counts * FREQUENT >= counts.max()][0]))
-    if common < DAY - timedelta(hours=1):
-        return common
-    if common <= WEEK + DAY:
-        return WEEK if common >= WEEK - 2 * DAY else DAY
-    return common if common >= MONTH else DAY
-
-
 def bars_of(rows: Sequence[Mapping[str, Any]]) -> BarTable:
     """The same of rows with ``time``, ``open`` and the other fields, None for a missing value.
 
@@ -414,7 +359,7 @@ def bars_of(rows: Sequence[Mapping[str, Any]]) -> BarTable:
         check_rows(times.seconds, columns, faults)
     if faults.told:
         raise InvalidInput("bars", [one.at(_json_path(one.path)) for one in faults.first()])
-    return _table(times.seconds, columns, bare=times.bare, ends=False)
+    return table_of(times.seconds, columns, bare=times.bare, ends=False)
 
 
 def _json_path(line: str) -> str:

@@ -12,7 +12,7 @@ from io import StringIO
 import numpy as np
 from numpy.typing import NDArray
 
-from activities.bar_files.decoding import refused
+from activities.bar_files.decoding import MOST_SHOWN, refused
 from activities.bar_files.words import KNOWN
 
 DELIMITERS = ("\t", ";", "|", ",")
@@ -20,7 +20,6 @@ FEWEST_CELLS = 4  # a time and at least a close, with something between
 FEWEST_NAMES = 2  # that are known, in a line that names columns
 MARKS = '",;|\t '
 SHOWN = 10_000  # characters in which the first rows are
-SHOWN_OF_LINE = 200  # characters of it in a fault
 LOOKED_AT = 40  # lines in which a header is looked for
 PLAIN = re.compile(r"[\d\s.,:;|+\-TZ/\"eE]*")  # of a row without any word
 NAME_END = re.compile(r"\*+$|[ \n]close price .*$|[ \n]adjusted close .*$")  # Yahoo's footnotes, and its words for them
@@ -126,7 +125,7 @@ def _first_of(tables: list[int], lines: list[str], start: int) -> int:
     if named:
         raise refused(
             "has a header in unknown words; rename them time,open,high,low,close,volume",
-            lines[named[-1]][:SHOWN_OF_LINE],
+            lines[named[-1]][:MOST_SHOWN],
         )
     return above[0] if above else start
 
