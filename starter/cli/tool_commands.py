@@ -38,6 +38,9 @@ from worker.settings import Settings, load_settings
 Bars = Annotated[Path, typer.Option("--bars", help="CSV with time,open,high,low,close,volume.")]
 
 
+Ticker = Annotated[str, typer.Option("--symbol", help="One of several tickers in the file.")]
+
+
 def register(app: typer.Typer) -> None:
     """Adds these commands."""
     app.command("preview")(preview)
@@ -56,6 +59,7 @@ def preview(
     file_format: FormatName = "",
     dates: DateOrder = "",
     decimal: Decimal = "",
+    symbol: Ticker = "",
     as_json: Json = False,
 ) -> None:
     """Show when a definition would have fired over historical bars.
@@ -69,7 +73,9 @@ def preview(
         given = inputs.one_definition(file)
     except InvalidInput as error:
         raise InvalidInput("preview", [*faults, *error.faults]) from None
-    table = read_bars(bars, timezone, file_format, dates, decimal, _ticker_of(given), faults)
+    table = read_bars(bars, timezone, file_format, dates, decimal, symbol or _ticker_of(given), faults)
+    if symbol and isinstance(given, dict):
+        given = {**given, "symbol": symbol}
     try:
         definition = read_definition(_completed(given, bars, table))
     except InvalidInput as error:
@@ -287,7 +293,7 @@ def indicator(
     file_format: FormatName = "",
     dates: DateOrder = "",
     decimal: Decimal = "",
-    symbol: Annotated[str, typer.Option(help="One of several tickers in the file.")] = "",
+    symbol: Ticker = "",
     as_json: Json = False,
 ) -> None:
     """Compute an indicator over a CSV of bars; a value that would mean nothing is missing.

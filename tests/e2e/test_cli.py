@@ -57,6 +57,18 @@ def test_preview_gives_the_events_that_pandas_gives(home: Home, bars: Path) -> N
     assert [e["bar"] for e in crossing["events"] if e["kind"] == "triggered"] == wanted
 
 
+def test_preview_of_one_ticker_among_several(home: Home, tmp_path: Path) -> None:
+    file = tmp_path / "day.csv"
+    file.write_text(
+        "ticker,volume,open,close,high,low,window_start,transactions\nAAPL,1,10,11,12,9,1704205800000000000,3\n"
+        "MSFT,5,90,91,92,89,1704205800000000000,2\n"
+    )
+    found = home.data("preview", "close > 90", "--bars", str(file), "--symbol", "msft")
+    assert [one["kind"] for one in found["events"]] == ["triggered"]
+    assert "say which, --symbol NAME" in home.run("preview", "close > 90", "--bars", str(file)).stderr
+    assert "holds 2 tickers" in home.run("preview", "TSLA > 90", "--bars", str(file)).stderr
+
+
 def test_preview_draws_a_chart(home: Home, bars: Path, tmp_path: Path) -> None:
     chart = tmp_path / "deep" / "out.png"
     done = home.run("preview", "rsi(14) > 60 and close > sma(20)", "--bars", str(bars), "--chart", str(chart))
