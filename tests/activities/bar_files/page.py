@@ -19,13 +19,13 @@ What a file does not say of itself is asked for, never guessed:
 
 | option | says |
 |---|---|
-| `--timezone ZONE` | the zone of times that carry none; days need none. For the provider `csv` it is `ALERTS_CSV_TIMEZONE` |
-| `--dates dmy`, `--dates mdy` | what `03/04/2024` is, where all rows can be read both ways |
-| `--decimal .`, `--decimal ,` | what `1,234` is, where all prices look like that |
+| `--timezone ZONE` | the zone of times that carry none, where the program that wrote them has none of its own; days need none. For the provider `csv` it is `ALERTS_CSV_TIMEZONE` |
+| `--dates dmy`, `mdy`, `ymd` | what `03/04/2024` or `03/04/05` is, where all rows can be read in several ways |
+| `--decimal .`, `--decimal ,` | what `1,234` is, or `1.234` between semicolons, where all prices look like that |
 | `--format NAME` | which program wrote the file, where two write the same |
 | the ticker of the definition, or `--symbol` | which of several tickers in one file |
 
-Our own form needs nothing said: `time,open,high,low,close,volume`, times in ISO (UTC unless they carry an offset), a bare date for a day, weeks and
+Our own form needs nothing said: `time,open,high,low,close,volume`, times in ISO (UTC unless they carry an offset, which is said), a bare date for a day, weeks and
 months by their first days, an empty cell for what is missing. An empty row of ours keeps its place as a bar without values; rows without prices in
 files of Yahoo, Investing.com and yfinance are holidays and are left out, which is said.
 
