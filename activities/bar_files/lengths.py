@@ -11,25 +11,28 @@ from activities.bar_files.times import DAY_SECONDS
 from activities.bar_table import BarTable
 
 DAY, WEEK, MONTH = timedelta(days=1), timedelta(days=7), timedelta(days=28)
+LAST_DAYS, EVE = (
+    4,
+    DAY_SECONDS,
+)  # days in which a month's last session lies; seconds by which its first may come early in UTC
 FREQUENT = 4  # a distance that is at least a quarter as frequent as the most frequent one
 
 
 def table_of(
     seconds: NDArray[np.int64], columns: dict[str, NDArray[np.float64]], *, bare: bool, ends: bool
 ) -> BarTable:
-    """With the bars' length: of days the most common distance, a month where they are months apart."""
+    """With the bars' length. Months are named by their first trade, which may be on the eve in UTC, or by a bare last day."""
     interval = _interval(seconds, bare=bare)
     if ends and not bare:
         seconds = seconds - int(interval.total_seconds())
     if not MONTH <= interval <= MONTH + 3 * DAY:
         return BarTable(seconds, columns, interval)
-    days = seconds.astype("datetime64[s]").astype("datetime64[D]")
-    if ((days + 4).astype("datetime64[M]") > days.astype("datetime64[M]")).all():  # named by their last day
-        seconds = days.astype("datetime64[M]").astype("datetime64[s]").astype(np.int64)
-    months = (seconds + 2 * DAY_SECONDS).astype("datetime64[s]").astype(
-        "datetime64[M]"
-    ) + 1  # some open on the eve, in UTC
-    return BarTable(seconds, columns, timedelta(days=30), months.astype("datetime64[s]").astype(np.int64))
+    days, months = (seconds.astype("datetime64[s]").astype(f"datetime64[{unit}]") for unit in "DM")
+    at_midnight = not (seconds % DAY_SECONDS).any()
+    if at_midnight and ((days + LAST_DAYS).astype("datetime64[M]") > months).all():
+        seconds = months.astype("datetime64[s]").astype(np.int64)
+    following = (seconds + EVE).astype("datetime64[s]").astype("datetime64[M]") + 1
+    return BarTable(seconds, columns, timedelta(days=30), following.astype("datetime64[s]").astype(np.int64))
 
 
 def _interval(seconds: NDArray[np.int64], *, bare: bool) -> timedelta:

@@ -155,6 +155,8 @@ READ = (
             [(11, None), (12, None)]),
     Example("months in Unix time", "time,open,high,low,close\n1704067200,10,12,9,11\n1706745600,11,13,10,12\n1709251200,11,13,10,12\n", "tradingview", "2024-01-01 00:00", MONTH,
             [(11, None), (12, None), (12, None)]),
+    Example("months of Tokyo, that open on the eve in UTC", "time,open,high,low,close\n2024-01-31T15:00:00Z,10,12,9,11\n2024-02-29T15:00:00Z,11,13,10,12\n"
+            "2024-03-31T15:00:00Z,11,13,10,12\n", "tradingview", "2024-01-31 15:00", MONTH, [(11, None), (12, None), (12, None)]),
     Example("months named by their last day", "Date,Open,High,Low,Close\n2024-01-31,10,12,9,11\n2024-02-29,11,13,10,12\n2024-03-28,11,13,10,12\n", "csv", "2024-01-01 00:00",
             MONTH, [(11, None), (12, None), (12, None)]),
     Example("TradingView, with plots named as authors like", "time,open,high,low,close,Date,Symbol,Volume\n1704205800,10,12,9,11,7,8,100\n1704209400,11,13,10,12,7,8,200\n",

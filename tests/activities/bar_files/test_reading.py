@@ -171,6 +171,13 @@ def test_months_close_as_the_next_begins(tmp_path: Path) -> None:
     example = next(one for one in READ if one.title.startswith("months"))
     bars = list(read_bars_csv(written(tmp_path, example.text)).bars())
     assert [f"{bar.close_time:%m-%d}" for bar in bars] == ["02-01", "03-01", "04-01"]
+    for title, closes in (
+        ("months of Tokyo", ["03-01", "04-01", "05-01"]),
+        ("months named", ["02-01", "03-01", "04-01"]),
+    ):
+        example = next(one for one in READ if one.title.startswith(title))
+        table = read_bars_csv(written(tmp_path, example.text))
+        assert [f"{bar.close_time:%m-%d}" for bar in table.bars()] == closes
 
 
 def test_rows_of_a_request_are_read_alike() -> None:
