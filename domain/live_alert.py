@@ -122,6 +122,15 @@ class LiveAlert:
         said = f"bars that closed before {until:%Y-%m-%d %H:%M:%S} UTC were not evaluated: the outage was too long"
         self.note([new_event(self.alert, self.state, EventKind.ERROR, until, detail=said)])
 
+    def refuse(self, problem: str, now: datetime) -> None:
+        """What somebody sent who does not hear the answer: told once, however often it is sent in a row."""
+        memory, before = self.memory, self.memory.problem
+        memory.tell_problem(problem)
+        if memory.problem == before:
+            return
+        at_once = sum(event.kind is EventKind.ERROR and event.at == now for event in memory.recent)
+        self.note([new_event(self.alert, self.state, EventKind.ERROR, now, ordinal=at_once, detail=memory.problem)])
+
     def lack(self, problem: str, slot: datetime, now: datetime, *, refused: bool) -> None:
         """A tick without data: counted like an UNKNOWN bar; a refusal is told once."""
         memory = self.memory

@@ -5,11 +5,13 @@ Handlers only change the alert's memory and wake the main loop of ``workflows.al
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
+from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
@@ -29,6 +31,8 @@ with workflow.unsafe.imports_passed_through():
         StatusReport,
     )
 
+SIGNALS = ("pause", "resume", "snooze", "acknowledge", "definition_changed", "update_definition")
+MOST_NAME = 100  # characters of an unknown signal's name that are told
 LONGEST_SNOOZE = timedelta(days=3660)
 
 
@@ -105,6 +109,25 @@ class AlertMessages:
         self.live.acknowledge()
         show_details(self.live)
 
+    @workflow.signal(
+        name="update_definition",
+        description='Change the definition, without an answer: see the update of the same name. Input: {"rule": "AAPL > 160"}.',
+    )
+    def update_definition_signal(self, changes: Any = None) -> None:
+        """As the update; nobody waits for an answer, so that a refusal is an event and the alert's problem."""
+        try:
+            self._adopt(self._edited(changes))
+        except ApplicationError as error:
+            self.live.refuse(f"signal update_definition: {error.message}", workflow.now())
+            self.inbox.woken = True
+            show_details(self.live)
+
+    @workflow.signal(dynamic=True, description="Any other name does nothing; it is told as the alert's problem.")
+    def unknown_signal(self, name: str, given: Sequence[RawValue]) -> None:
+        """A misspelt signal is received all the same: its sender hears of no fault."""
+        self.live.memory.tell_problem(f"signal '{name[:MOST_NAME]}' is unknown; known are {', '.join(SIGNALS)}")
+        show_details(self.live)
+
     @workflow.update(name="pause", description='Stop evaluating. Input: {"reason": "…"}, may be left out.')
     def pause_update(self, request: PauseRequest = PauseRequest()) -> StatusReport:
         """As the signal, with an answer."""
@@ -128,17 +151,19 @@ class AlertMessages:
     @workflow.update(description='Change the definition. Input: the fields to change, e.g. {"rule": "AAPL > 160"}.')
     def update_definition(self, changes: dict[str, Any]) -> StatusReport:
         """Applies the edit, then writes it through to its row; a newer row wins."""
-        definition = self._edited(changes)
-        if definition != self.live.definition:
-            self.live.edit(definition, workflow.now())
-            self.inbox.woken = True
+        self._adopt(self._edited(changes))
         return self.status()
 
     @update_definition.validator
     def _may_update(self, changes: dict[str, Any]) -> None:
         self._edited(changes)
 
-    def _edited(self, changes: dict[str, Any]) -> AlertDefinition:
+    def _adopt(self, definition: AlertDefinition) -> None:
+        if definition != self.live.definition:
+            self.live.edit(definition, workflow.now())
+            self.inbox.woken = True
+
+    def _edited(self, changes: Any) -> AlertDefinition:
         try:
             return edited(self.live.definition, changes)
         except InvalidInput as error:

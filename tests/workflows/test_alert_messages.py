@@ -14,6 +14,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.interface import RecordInput
 from domain.alert import Alert, EventKind
+from domain.definition import read_definition
 from tests.conftest import binary, make_alert
 from tests.workflows.support import World, serving, start
 from workflows.alert import AlertWorkflow
@@ -54,6 +55,37 @@ async def test_evaluate_now_answers_and_keeps_the_schedule(dev_server: WorkflowE
     assert after.next_tick == before.next_tick
     assert explained["conditions"] == [{"condition": "close > 100", "left": 101.0, "right": [100.0], "truth": "TRUE"}]
     assert explained["why"] == "it fired on this bar"
+
+
+async def recorded(world: World, kind: EventKind, count: int) -> bool:
+    return [event.kind for event in world.events.values()].count(kind) >= count
+
+
+async def test_an_edit_by_signal_is_as_good_as_the_update(dev_server: WorkflowEnvironment) -> None:
+    """As old clients send it; they hear no answer, so that a bad one is an event, told once, and the alert's problem."""
+    world = World(price=lambda at: 101.0)
+    async with serving(dev_server.client, world):
+        world.rows["by-signal"] = quiet("by-signal")
+        handle = await start(dev_server.client, world.rows["by-signal"])
+        await handle.signal("update_definition", {"rule": {"indicator": "price", "operator": ">", "value": 200}})
+        edited = await state(handle)
+        for bad in ({"rule": "rsx(14) > 1"}, {"rule": "rsx(14) > 1"}, ["x"], None):
+            await handle.signal("update_definition", bad)
+        refused = await state(handle)
+        await handle.execute_update(AlertWorkflow.evaluate_now)
+        await handle.signal("updat_definition", {"rule": "close > 300"})
+        unknown = await state(handle)
+        await eventually(lambda: recorded(world, EventKind.ERROR, 3))
+        await handle.cancel()
+    assert (edited.version, edited.definition["rule"]["right"], edited.problem) == (2, 200.0, "")
+    assert world.rows["by-signal"].definition == read_definition(edited.definition)
+    assert (refused.version, refused.definition) == (2, edited.definition)
+    told = [event.detail for event in world.events.values() if event.kind is EventKind.ERROR]
+    assert len(told) == 3
+    assert told[0].startswith("signal update_definition: definition refused: $.rule: ")
+    assert "expected an object with the fields to change" in told[1]
+    assert unknown.problem.startswith("signal 'updat_definition' is unknown; known are pause, resume, snooze")
+    assert unknown.version == 2
 
 
 async def test_pause_resume_and_what_they_refuse(dev_server: WorkflowEnvironment) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
 from domain.alert import EventKind
+from starter.alerts import updated
 from tests.workflows.support import World, serving, start
 from tests.workflows.test_alert_messages import eventually, quiet, state
 from workflows.alert import AlertWorkflow
@@ -20,6 +22,8 @@ MESSAGES: dict[str, Any] = {
     "pause": {"reason": HUGE},
     "snooze": {"until": HUGE},
     "definition_changed": {"version": 0, "reason": HUGE},
+    "update_definition": {"rule": HUGE},
+    "x" * 900: {"rule": HUGE},
 }
 
 
@@ -31,12 +35,12 @@ async def test_a_message_of_two_megabytes_leaves_little_behind(dev_server: Workf
         handle = await start(dev_server.client, AlertInput(world.rows[f"huge-{name}"], history_limit=20))
         for _ in range(3):
             await handle.signal(name, MESSAGES[name])
-            await handle.execute_update(AlertWorkflow.resume_update)
-        report = await handle.execute_update(AlertWorkflow.evaluate_now)
+            await updated(handle, "resume")
+        report = await updated(handle, "evaluate_now")
         await eventually(lambda: _continued(handle))
         seen = await state(handle)
         await handle.cancel()
-    assert report.alert == f"huge-{name}"
+    assert report["alert"] == f"huge-{name}"
     assert seen.version >= 1
     assert len(seen.problem) <= 500
     assert all(len(event.detail) <= 500 and "\x1b" not in event.detail for event in world.events.values())
@@ -74,3 +78,26 @@ async def test_a_snooze_ends_within_ten_years_and_is_kept_in_utc(dev_server: Wor
         assert kept.utcoffset() == timedelta(0)
         await handle.execute_update(AlertWorkflow.pause_update, PauseRequest("enough"))
         await handle.cancel()
+
+
+async def test_an_update_that_meets_the_end_of_a_run_is_sent_again() -> None:
+    """Temporal refuses it while a workflow continues as new; the same id keeps it from being done twice."""
+
+    class Between:
+        ids: ClassVar[list[str]] = []
+
+        async def execute_update(self, name: str, *, args: list[Any], id: str, result_type: type) -> dict[str, Any]:
+            self.ids.append(id)
+            if len(self.ids) < 3:
+                raise RPCError("unexpected workflow task failure", RPCStatusCode.FAILED_PRECONDITION, b"")
+            if name == "gone":
+                raise RPCError("not found", RPCStatusCode.NOT_FOUND, b"")
+            return {"name": name}
+
+    handle: Any = Between()
+    assert await updated(handle, "resume") == {"name": "resume"}
+    assert len(handle.ids) == 3
+    assert len(set(handle.ids)) == 1
+    with pytest.raises(RPCError, match="not found"):
+        await updated(handle, "gone")
+    assert len(handle.ids) == 4
