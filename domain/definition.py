@@ -5,22 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field, ValidationError, field_validator, model_validator
 
-from domain import expression
 from domain.bounds import refuse_too_much
 from domain.cron import CronError, CronExpression
 from domain.cron import parse as parse_cron
-from domain.dialects import translated
+from domain.dialects import NOTIFIED, Translation, translated
 from domain.errors import MOST_FAULTS, Fault, InvalidInput, MoreFaults, more_than
 from domain.operand import Model, SeriesOperand
 from domain.rearm_policy import Rearm, misfits
 from domain.rule import MAX_COMPARISONS, MAX_DEPTH, Node, comparisons, depth, series
 from domain.rule_size import refuse_too_large
+from domain.short_forms import ALIASES, expand
 from domain.template import template_faults
 from domain.text import Line, Lines
 from domain.ticker import Ticker
@@ -32,16 +33,6 @@ MOST_TAG_BYTES = 1900
 CHANNELS = ("log", "notify", "telegram", "email", "webhook")  # declared by activities/notifications/channels
 CHANNEL = re.compile(rf"({'|'.join(CHANNELS)}|webhook:[a-z0-9][a-z0-9_-]{{0,62}})")
 CHANNEL_HINT = f"expected {', '.join(CHANNELS)} or webhook:<name>"
-_SHORT_CONDITIONS = {
-    "price_above": ("close > {}", None),
-    "price_below": ("close < {}", None),
-    "volume_spike": ("volume > {} * sma(volume, 20)[1]", 2.0),
-    "rsi_oversold": ("rsi(14) < {}", 30.0),
-    "rsi_overbought": ("rsi(14) > {}", 70.0),
-}
-
-
-_ALIASES = {"ticker": "symbol", "expression": "rule", "channels": "notification_channels"}
 
 
 def _derived_name(symbol: str, frame: Timeframe, rule: Node) -> str:
@@ -211,10 +202,7 @@ def read_definition(data: Any) -> AlertDefinition:
     refuse_too_large(data.get("rule", data.get("expression")))
     found = translated(data)
     definition, faults = _validated(found.data, bool(found.faults))
-    faults = [
-        *found.faults,
-        *(one if isinstance(one, MoreFaults) else one.at(found.written(one.path)) for one in faults),
-    ]
+    faults = [*found.faults, *_as_written(faults, found)]
     if definition is None or faults:
         raise InvalidInput("definition", faults)
     return definition
@@ -222,7 +210,7 @@ def read_definition(data: Any) -> AlertDefinition:
 
 def _validated(data: dict[str, Any], has_faults: bool) -> tuple[AlertDefinition | None, list[Fault]]:
     """The definition, and all that is wrong with it; what follows from a fault that is known already is not told."""
-    data, faults = _expand(data, has_faults)
+    data, faults = expand(data, has_faults)
     try:
         return AlertDefinition.model_validate(data), faults
     except ValidationError as error:
@@ -248,104 +236,32 @@ def edited(definition: AlertDefinition, changes: dict[str, Any]) -> AlertDefinit
         del data["name"]
     if not isinstance(changes, dict):
         raise InvalidInput("definition", [Fault("$", "expected an object with the fields to change", changes)])
-    spread = translated({name: value for name, value in changes.items() if name == "notify"})
-    if spread.faults:
-        raise InvalidInput("definition", spread.faults)
-    named = {name: value for name, value in changes.items() if name != "notify"} | spread.data
-    changed = {_ALIASES.get(name, name): value for name, value in named.items()}
+    spread = translated({name: value for name, value in changes.items() if name in NOTIFIED})
+    named = {name: value for name, value in changes.items() if name not in NOTIFIED} | spread.data
+    changed = {ALIASES.get(name, name): value for name, value in named.items()}
     if "condition" in changed:
         data.pop("rule", None)
     data.update({name: value for name, value in changed.items() if value is not None})
     for name, value in changed.items():
         if value is None:
             data.pop(name, None)
-    return read_definition(data)
+    try:
+        found, faults = read_definition(data), spread.faults
+    except InvalidInput as error:
+        raise InvalidInput("definition", [*spread.faults, *_as_written(error.faults, spread)]) from None
+    if faults:
+        raise InvalidInput("definition", faults)
+    return found
+
+
+def _as_written(faults: Iterable[Fault], translation: Translation) -> list[Fault]:
+    """Where their writer wrote."""
+    return [one if isinstance(one, MoreFaults) else one.at(translation.written(one.path)) for one in faults]
 
 
 def _follows_from(path: str, known: list[str]) -> bool:
     """Whether a fault at ``path`` may only be the echo of one that is known already."""
     return any(path.startswith(other) or other.startswith(path) for other in known)
-
-
-def _expand(data: dict[str, Any], has_faults: bool = False) -> tuple[dict[str, Any], list[Fault]]:
-    """Turns short forms into the full one, collecting the faults of their texts; a rule may be lacking when there are others."""
-    data = dict(data)
-    for alias, name in _ALIASES.items():
-        if alias in data and name not in data:
-            data[name] = data.pop(alias)
-    if isinstance(data.get("rearm"), str):
-        data["rearm"] = {"type": data["rearm"]}
-    if isinstance(data.get("symbol"), str):
-        data["symbol"] = data["symbol"].strip().upper()  # as a rule's text names it
-    faults: list[Fault] = []
-    if "condition" in data and "rule" not in data:
-        faults += _expand_condition(data)
-    data["rule"] = _expand_texts(data.get("rule"), "$.rule", faults, data)
-    if data["rule"] is None:
-        if not faults and not has_faults:
-            faults.append(Fault("$.rule", "a rule is needed: a text such as 'AAPL > 150', or a tree"))
-        data["rule"] = {"left": {"field": "close"}, "op": ">", "right": 0}
-    return data, faults
-
-
-def _expand_condition(data: dict[str, Any]) -> list[Fault]:
-    condition, threshold = data.pop("condition"), data.pop("threshold", None)
-    if isinstance(condition, str) and condition not in _SHORT_CONDITIONS and re.search(r"[<>=]|\s", condition):
-        data["rule"] = condition
-        return []
-    known = _SHORT_CONDITIONS.get(condition) if isinstance(condition, str) else None
-    if known is None:
-        return [Fault("$.condition", f"expected one of {', '.join(_SHORT_CONDITIONS)}", condition)]
-    text, default = known
-    threshold = default if threshold is None else threshold
-    if isinstance(threshold, bool) or not isinstance(threshold, int | float) or threshold != threshold:
-        return [Fault("$.threshold", "expected a number", threshold)]
-    data["rule"] = text.format(repr(threshold))
-    return []
-
-
-def _expand_texts(node: Any, path: str, faults: list[Fault], data: dict[str, Any]) -> Any:
-    """Replaces texts in the tree by what they mean; the ticker a text names becomes the symbol."""
-    if isinstance(node, str):
-        try:
-            parsed = expression.parse(node)
-        except InvalidInput as error:
-            faults += error.under(path)
-            return None
-        if parsed.symbol is not None and data.setdefault("symbol", parsed.symbol) != parsed.symbol:
-            faults.append(Fault(path, f"names {parsed.symbol}, but the alert's symbol is {data['symbol']}", node))
-        return parsed.rule
-    if not isinstance(node, dict):
-        return node
-    expanded = dict(node)
-    for word in ("and", "or"):
-        if isinstance(node.get(word), list):
-            parts = [_expand_texts(part, f"{path}.{word}[{i}]", faults, data) for i, part in enumerate(node[word])]
-            expanded[word] = [part for part in parts if part is not None] or None
-            if expanded[word] is None and parts:
-                return None
-    if "not" in node:
-        expanded["not"] = _expand_texts(node["not"], f"{path}.not", faults, data)
-        if expanded["not"] is None:
-            return None
-    for side in ("left", "right"):
-        if side in node:
-            expanded[side] = _expand_operands(node[side], f"{path}.{side}", faults)
-    return expanded
-
-
-def _expand_operands(value: Any, path: str, faults: list[Fault]) -> Any:
-    if isinstance(value, list):
-        return [_expand_operands(part, f"{path}[{i}]", faults) for i, part in enumerate(value)]
-    if not isinstance(value, str):
-        return value
-    try:
-        rule = expression.parse(f"{value} != 0").rule
-    except InvalidInput as error:
-        message = error.faults[0].message.removesuffix(", but the text ends")
-        faults.append(Fault(path, message, value))
-        return 0
-    return getattr(rule, "left", 0)
 
 
 def faults_of(error: ValidationError) -> list[Fault]:

@@ -21,6 +21,7 @@ OPERATORS = {
 LEAF = ("indicator", "operator", "op", "value", "params", "output", "offset", "timeframe", "source", "bars", "compare")
 OPERAND = ("indicator", "params", "output", "offset", "timeframe", "source")
 NOTIFY = {"channels": "notification_channels", "message_template": "message_template"}
+NOTIFIED = ("notify", *NOTIFY.values())  # what says who is told, in either dialect
 PRICE = "price"  # means the close, wherever it is written
 
 

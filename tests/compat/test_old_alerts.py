@@ -149,8 +149,18 @@ def test_an_edit_may_be_in_the_old_words() -> None:
     assert changed.message_template == found.message_template
     with pytest.raises(InvalidInput, match=r"\$\.rule\.value"):
         edited(found, {"rule": {"indicator": "rsi", "operator": ">"}})
-    with pytest.raises(InvalidInput, match=r"notify\.sound"):
-        edited(found, {"notify": {"sound": 1}})
+    with pytest.raises(InvalidInput) as caught:
+        edited(
+            found,
+            {
+                "notify": {"sound": 1, "message_template": "{x}", "channels": ["log"]},
+                "notification_channels": ["log"],
+                "timezone": "Mars",
+            },
+        )
+    assert {one.path for one in caught.value.faults} == {
+        "$.notify.sound", "$.notify.message_template", "$.notify.channels", "$.timezone",
+    }  # fmt: skip
 
 
 def test_validate_shows_the_full_form(tmp_path: Path) -> None:
