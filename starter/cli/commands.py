@@ -56,6 +56,8 @@ COMMANDS = {
         _TOOL,
         "Check definition files, the configuration and own schemas: every fault at once, with path, value and expectation.",
     ),
+    "validate-config": Place(_TOOL, "", hidden=True),
+    "validate-schemas": Place(_TOOL, "", hidden=True),
     "indicator": Place(_TOOL, "Compute an indicator over a CSV of bars; a value that would mean nothing is missing."),
     "providers": Place(_DATA, "Show the market data vendors: order, limits, and how they fare in each worker."),
     "indicators": Place(_DATA, "List the indicators a rule may name, with defaults, bounds and outputs."),

@@ -44,7 +44,8 @@ Ticker = Annotated[str, typer.Option("--symbol", help="One of several tickers in
 def register(app: typer.Typer) -> None:
     """Adds these commands."""
     app.command("preview")(preview)
-    app.command("validate")(validate)
+    for name in ("validate", "validate-config", "validate-schemas"):
+        app.command(name, hidden=name != "validate")(validate)
     app.command("indicator")(indicator)
     cron = typer.Typer(help="Cron expressions: 5 fields, or 6 with seconds first.", no_args_is_help=True)
     cron.command("explain")(explain_cron)
