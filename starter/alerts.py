@@ -280,13 +280,18 @@ async def history(context: Context, alert_id: str, kinds: list[str], limit: int)
 
 
 async def all_alerts(context: Context, *, status: str = "", symbol: str = "", tag: str = "") -> list[StoredSchedule]:
-    """All alerts, oldest first, filtered by what is given."""
+    """All alerts, oldest first, filtered by what is given; one that cannot be read has no tags."""
     async with context.database.transaction() as work:
         stored = await work.schedules.alerts()
     return [
         one
         for one in stored
         if (not status or one.status == status.upper())
-        and (not symbol or one.alert.definition.symbol.upper() == symbol.upper())
-        and (not tag or tag in one.alert.definition.tags)
+        and (not symbol or _ticker(one) == symbol.upper())
+        and (not tag or (one.schedule is not None and tag in one.alert.definition.tags))
     ]
+
+
+def _ticker(stored: StoredSchedule) -> str:
+    ticker = str(stored.target or "") if stored.schedule is None else stored.alert.definition.symbol
+    return ticker.upper()

@@ -8,8 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-import structlog
-from sqlalchemy import CursorResult, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Select, and_, case, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,7 +17,7 @@ from domain.errors import Fault, InvalidInput
 from domain.job import Job, JobType
 from domain.reconcile import Row
 from storage.row_mapping import columns, job_type, read_row
-from storage.stored_schedule import STATE, DefinitionConflict, DuplicateAlert, Filter, StoredSchedule, Use
+from storage.stored_schedule import INVALID, STATE, DefinitionConflict, DuplicateAlert, Filter, StoredSchedule, Use
 from storage.tables import ChangeRow, ScheduleRow
 from storage.types import OddNumber
 
@@ -26,7 +25,6 @@ ALERT = JobType.ALERT.value
 MOST_CHANGES = 2000
 UNREAD = (ScheduleRow.definition_hash.is_(None), ScheduleRow.errors.is_(None))
 T = TypeVar("T")
-log = structlog.get_logger(__name__)
 
 
 class Schedules:
@@ -120,23 +118,17 @@ class Schedules:
         return _stored(row) if row and job_type in (None, row.job_type) else None
 
     async def alerts(self) -> list[StoredSchedule]:
-        """All alerts that can be read, oldest first."""
-        rows = await self.session.scalars(_ordered(select(ScheduleRow).where(ScheduleRow.job_type == ALERT)))
-        found = await _read(rows)
-        for one in found:
-            if one.schedule is None:  # one bad row must not hide the others
-                log.error(
-                    "definition unreadable",
-                    action="list_definitions",
-                    alert_id=one.id,
-                    error="; ".join(str(fault) for fault in one.faults)[:500],
-                )
-        return [one for one in found if one.schedule is not None]
+        """All alerts, oldest first, those that cannot be read included."""
+        return await _read(
+            await self.session.scalars(_ordered(select(ScheduleRow).where(ScheduleRow.job_type == ALERT)))
+        )
 
     async def page(self, wanted: Filter, after: tuple[datetime, str] | None, limit: int) -> list[StoredSchedule]:
         """At most ``limit`` rows after a (created_at, id), oldest first."""
         statement = _ordered(select(ScheduleRow)).limit(limit)
-        for name in ("user_id", "job_type", "enabled", "status", "target"):
+        if wanted.status is not None:
+            statement = statement.where(_shown_status() == wanted.status)
+        for name in ("user_id", "job_type", "enabled", "target"):
             value = getattr(wanted, name)
             if value is not None:
                 statement = statement.where(getattr(ScheduleRow, name) == value)
@@ -251,8 +243,8 @@ class Schedules:
         )
 
     async def counts(self, user_id: str | None = None) -> list[tuple[str, bool, str, int]]:
-        """How many rows there are by (job_type, enabled, status)."""
-        keys = (ScheduleRow.job_type, ScheduleRow.enabled, ScheduleRow.status)
+        """How many rows there are by (job_type, enabled, status); those that cannot be read are INVALID."""
+        keys = (ScheduleRow.job_type, ScheduleRow.enabled, _shown_status().label("shown"))
         statement = select(*keys, func.count()).group_by(*keys)
         if user_id is not None:
             statement = statement.where(ScheduleRow.user_id == user_id)
@@ -312,6 +304,10 @@ async def _read(rows: Iterable[ScheduleRow]) -> list[StoredSchedule]:
     """In a thread: a definition takes a tenth of a millisecond, a large or broken one many."""
     these = list(rows)
     return await asyncio.to_thread(lambda: [_stored(row) for row in these])
+
+
+def _shown_status() -> ColumnElement[str]:
+    return case((ScheduleRow.errors.is_not(None), INVALID), else_=ScheduleRow.status)
 
 
 def _stored(row: ScheduleRow) -> StoredSchedule:

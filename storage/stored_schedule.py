@@ -35,6 +35,9 @@ class DuplicateAlert(ExpectedError):
         super().__init__(f"an alert or job with id '{schedule_id}' exists already; choose another with --id")
 
 
+INVALID = "INVALID"  # beside an alert's own statuses
+
+
 @dataclass(frozen=True)
 class StoredSchedule:
     """One row. ``schedule`` is None, and ``faults`` says why, when another program wrote what cannot be read."""
@@ -47,6 +50,11 @@ class StoredSchedule:
     def id(self) -> str:
         """Its id."""
         return self.row.id
+
+    @property
+    def status(self) -> str:
+        """The row's, ``INVALID`` where it cannot be read: what runs of it goes on as it was, and must not seem well."""
+        return INVALID if self.schedule is None else str(self.row.status)
 
     @property
     def alert(self) -> Alert:

@@ -18,10 +18,11 @@ from starter.cli.output import (
 )
 from starter.cli.session import among, is_known, run_command
 from starter.context import Context
+from storage.stored_schedule import INVALID
 
 
 def list_alerts(
-    status: Annotated[str, typer.Option(help="Only ARMED, TRIGGERED, COOLDOWN or INACTIVE.")] = "",
+    status: Annotated[str, typer.Option(help="Only ARMED, TRIGGERED, COOLDOWN, INACTIVE or INVALID.")] = "",
     symbol: Annotated[str, typer.Option(help="Only this ticker.")] = "",
     tag: Annotated[str, typer.Option(help="Only with this tag.")] = "",
     as_json: Json = False,
@@ -30,27 +31,24 @@ def list_alerts(
 
     Example: alerts list --status TRIGGERED
     """
-    among(status.upper(), [*Status, ""], "--status")
+    among(status.upper(), [*Status, INVALID, ""], "--status")
     found = run_command(
         lambda context: alerts.all_alerts(context, status=status, symbol=symbol.strip().upper(), tag=tag)
     )
     if as_json:
         print_json([_stored(one) for one in found])
         return
-    rows = [
-        [
-            one.alert.id,
-            one.alert.definition.symbol,
-            one.alert.definition.timeframe,
-            str(one.alert.definition.rule),
-            f"{one.status} ({one.reason})",
-            str(one.trigger_count),
-            short(one.triggered_at),
-        ]
-        for one in found
-    ]
+    rows = [[one.id, *_meaning(one), str(one.trigger_count), short(one.triggered_at)] for one in found]
     columns = ["id", "symbol", "bars", "rule", "status", "fires", "last fire"]
     print_table(columns, rows, 'no alerts; add one with: alerts add "AAPL > 150"')
+
+
+def _meaning(one: Any) -> list[str]:
+    """Ticker, bars, rule and status; of a row that cannot be read its faults instead of the rule."""
+    if one.schedule is None:
+        return [str(one.target or ""), "", "; ".join(map(str, one.faults)), one.status]
+    definition = one.alert.definition
+    return [definition.symbol, definition.timeframe, str(definition.rule), f"{one.status} ({one.reason})"]
 
 
 def show(id: AlertId, as_json: Json = False) -> None:
@@ -167,6 +165,9 @@ def history(
 
 
 def _stored(one: Any) -> dict[str, Any]:
+    if one.schedule is None:
+        faults = [fault.as_json() for fault in one.faults]
+        return {"id": one.id, "user_id": one.user_id, "status": one.status, "enabled": one.enabled, "errors": faults}
     alert = one.alert
     return {
         "id": alert.id,

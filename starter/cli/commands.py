@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -20,6 +21,7 @@ class Place:
     hidden: bool = False
 
 
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _RUN, _ALERT, _SYSTEM = "run_commands", "alert_commands", "system_commands"
 _TOOL, _DATA = "tool_commands", "data_commands"
 COMMANDS = {
@@ -93,4 +95,13 @@ class LazyCommands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Of the words given: the command that they name, loaded."""
         name, known, rest = super().resolve_command(ctx, args)
+        _log_to_stderr()
         return name, known and load(str(name)), rest
+
+
+def _log_to_stderr() -> None:
+    """What is printed is data; commands that run for long set their own level."""
+    from worker.logs import configure_logging
+
+    level = os.environ.get("LOG_LEVEL", "").upper()
+    configure_logging(level if level in LEVELS else "WARNING")

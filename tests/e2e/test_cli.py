@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,22 @@ def test_preview_gives_the_events_that_pandas_gives(home: Home, bars: Path) -> N
     side = np.sign((fast - slow).round(10)).replace(0, np.nan).ffill()
     wanted = [int(i) for i in np.flatnonzero((side > 0) & (side.shift() < 0))]
     assert [e["bar"] for e in crossing["events"] if e["kind"] == "triggered"] == wanted
+
+
+def test_a_row_that_cannot_be_read_is_listed_as_such_and_output_stays_data(home: Home) -> None:
+    home.run("add", "AAPL > 1", "--id", "good")
+    home.run("add", "MSFT > 1", "--id", "bad")
+    with sqlite3.connect(home.folder / "alerts.db") as raw:
+        raw.execute("UPDATE job_schedules SET task_params = '{\"rule\": \"rsx(1) > 2\"}' WHERE id = 'bad'")
+    listed = {one["id"]: one for one in home.data("list")}
+    assert {id: one["status"] for id, one in listed.items()} == {"good": "ARMED", "bad": "INVALID"}
+    assert "did you mean rsi?" in listed["bad"]["errors"][0]["message"]
+    assert [one["id"] for one in home.data("list", "--status", "invalid")] == ["bad"]
+    assert [one["id"] for one in home.data("list", "--symbol", "msft")] == ["bad"]
+    assert [one["status"] for one in home.data("schedules", "list")] == ["ARMED", "INVALID"]
+    shown = home.run("list").stdout
+    assert "$.task_params.rule: unknown indicator 'rsx'" in shown
+    assert "INVALID" in shown
 
 
 def test_preview_of_one_ticker_among_several(home: Home, tmp_path: Path) -> None:

@@ -8,11 +8,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from domain.alert import AlertState, Status
 from domain.bar import Bar
 from domain.rearm import step
 from storage.database import HEAD, MIGRATIONS, Database, async_url
+from storage.stored_schedule import Filter
+from storage.tables import ScheduleRow
 from tests.conftest import START, closes, make_alert
 
 
@@ -27,7 +30,22 @@ async def test_a_row_that_cannot_be_read_hides_no_other(database: Database) -> N
     with sqlite3.connect(database.engine.url.database or "") as raw:
         raw.execute('UPDATE job_schedules SET task_params = \'{"symbol": "X", "rule": 7}\' WHERE id = \'bad\'')
     async with database.transaction() as work:
-        assert [one.alert.id for one in await work.schedules.alerts()] == ["good"]
+        found = {one.id: one.status for one in await work.schedules.alerts()}
+        assert found == {"good": "ARMED", "bad": "INVALID"}
+
+
+async def test_rows_that_cannot_be_read_are_counted_and_found_as_such(any_database: Database) -> None:
+    async with any_database.transaction() as work:
+        for name in ("good", "bad", "worse"):
+            await work.schedules.add(make_alert(id=name), START)
+        marked = update(ScheduleRow).where(ScheduleRow.id != "good").values(errors=[{"path": "$.rule", "message": "x"}])
+        await work.session.execute(marked)
+    async with any_database.transaction() as work:
+        counted = {status: count for _, _, status, count in await work.schedules.counts()}
+        found = [one.id for one in await work.schedules.page(Filter(status="INVALID"), None, 10)]
+        armed = [one.id for one in await work.schedules.page(Filter(status="ARMED"), None, 10)]
+    assert counted == {"ARMED": 1, "INVALID": 2}
+    assert (found, armed) == (["bad", "worse"], ["good"])
 
 
 async def test_events_are_written_once_and_read_back_whole(any_database: Database) -> None:

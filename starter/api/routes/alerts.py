@@ -83,7 +83,7 @@ async def create(request: Request, body: NewAlert, idempotency_key: IdempotencyK
 @router.get("", response_model=AlertPage, operation_id="listAlerts", dependencies=[needs(Scope.READ)])
 async def listing(
     request: Request,
-    status: Status | None = None,
+    status: Status | Literal["INVALID"] | None = None,
     enabled: bool | None = None,
     symbol: Annotated[str | None, Query(max_length=64)] = None,
     user_id: Annotated[str | None, Query(max_length=64, description="For admin keys: only this user's.")] = None,
