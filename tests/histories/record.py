@@ -83,6 +83,15 @@ async def edits(handle: Handle, world: World) -> None:
     await until(lambda: world.recorded.count("updated") >= 3)
 
 
+async def is_edited_by_signal(handle: Handle, world: World) -> None:
+    await handle.signal("update_definition", {"rule": {"indicator": "price", "operator": ">", "value": 300}})
+    await until(lambda: "updated" in world.recorded)
+    await handle.signal("update_definition", {"rule": "nonsense("})
+    await until(lambda: "error" in world.recorded)
+    await handle.signal("no_such_signal", {"x": 1})
+    await handle.execute_update(AlertWorkflow.evaluate_now)
+
+
 async def goes_without_data(handle: Handle, world: World) -> None:
     await until(lambda: world.fetches >= 1)
     await handle.signal("pause")
@@ -211,6 +220,7 @@ def scenarios() -> list[Scenario]:
         Scenario("continue-as-new", second, World(price=flipping), fires, history_limit=20),
         Scenario("pause-resume-snooze", yearly, World(price=high), pauses),
         Scenario("edit", yearly, World(price=high), edits),
+        Scenario("edit-by-signal", yearly, World(price=high), is_edited_by_signal),
         Scenario("unavailable", second, World(price=high, freshness=Freshness.UNAVAILABLE), goes_without_data),
         Scenario("refused", second, World(freshness=Freshness.REFUSED), is_refused),
         Scenario("settling", second, World(price=flipping, settle=2), fires),
