@@ -38,6 +38,12 @@ class Outcome:
     cancelled: tuple[Run, ...] = ()
 
 
+NEEDED = (
+    "If-Match is needed, with the ETag of the object as it was read, or * for whatever it is; "
+    "the operator may set ALERTS_API_STRICT=false for clients that send none"
+)
+
+
 class _SomebodyWasFirst(Exception):
     """The same Idempotency-Key was kept by another request."""
 
@@ -102,16 +108,16 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
-def expected_version(if_match: str | None, stored: StoredSchedule) -> int:
-    """The version a write is made from.
+def expected_version(if_match: str | None, stored: StoredSchedule, *, strict: bool) -> int:
+    """The version a write is made from: without If-Match the newest, unless the operator is ``strict``.
 
     Raises:
         ProblemError: 428 without If-Match, 412 when it names another version.
     """
+    if if_match is None and not strict:
+        return int(stored.version)
     if if_match is None:
-        raise ProblemError(
-            428, "precondition-required", "If-Match is needed, with the ETag of the object as it was read"
-        )
+        raise ProblemError(428, "precondition-required", NEEDED)
     wanted = [one.strip() for one in if_match.split(",")]
     if "*" not in wanted and etag(stored.version) not in wanted:
         raise ProblemError(

@@ -147,7 +147,7 @@ async def update(request: Request, id: Id, body: AlertFields, if_match: IfMatch 
 
     async def change(work: UnitOfWork) -> Outcome:
         stored = await context.find(work, id, ALERT)
-        expected_version(if_match, stored)
+        expected_version(if_match, stored, strict=context.settings.alerts_api_strict)
         definition = await asyncio.to_thread(edited, stored.alert.definition, body.given())
         SchemaFolder(context.settings.alert_schema_dir).check_definition(definition)
         await quotas.check(work, context, made(stored.id, stored.user_id, definition), enabled=stored.enabled)

@@ -126,7 +126,7 @@ async def replace(request: Request, id: Id, body: ScheduleIn, if_match: IfMatch 
 
     async def change(work: UnitOfWork) -> Outcome:
         stored = await context.find(work, id)
-        expected_version(if_match, stored)
+        expected_version(if_match, stored, strict=context.settings.alerts_api_strict)
         for_admins_alone(context, stored.job_type)
         if stored.job_type != body.job_type:
             raise definition_writes.Refused(f"{id} is of type {stored.job_type}; delete it and make another")
@@ -256,7 +256,7 @@ async def deleted(request: Request, id: str, if_match: str | None, job_type: str
 
     async def change(work: UnitOfWork) -> Outcome:
         stored = await context.find(work, id, job_type)
-        version = expected_version(if_match, stored)
+        version = expected_version(if_match, stored, strict=context.settings.alerts_api_strict)
         for_admins_alone(context, stored.job_type)
         return Outcome(204, written=(await definition_writes.remove(work, context.who, stored, now(), version),))
 
