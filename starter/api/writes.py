@@ -24,6 +24,10 @@ from storage.stored_schedule import DuplicateAlert, StoredSchedule
 KEPT = timedelta(hours=24)
 TOLD = "Temporal-Told"
 TRIES = 3  # of a request whose id or Idempotency-Key somebody else wrote first
+NEEDED = (
+    "If-Match is needed, with the ETag of the object as it was read, or * for whatever it is; "
+    "the operator may set ALERTS_API_STRICT=false for clients that send none"
+)
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,6 @@ class Outcome:
     written: tuple[Written, ...] = ()
     ordered: tuple[Run, ...] = ()
     cancelled: tuple[Run, ...] = ()
-
-
-NEEDED = (
-    "If-Match is needed, with the ETag of the object as it was read, or * for whatever it is; "
-    "the operator may set ALERTS_API_STRICT=false for clients that send none"
-)
 
 
 class _SomebodyWasFirst(Exception):
