@@ -142,11 +142,11 @@ class _Run:
         self.unknown_run = index - np.maximum.accumulate(np.where(known, index, -1))
         self.trues = np.concatenate([[0], np.cumsum(self.truth == TRUE)])
         self.last_false = np.maximum.accumulate(np.where(self.truth == FALSE, index, -1))
-        self.stale = np.flatnonzero(self.unknown_run == STALE_AFTER)
-        self.true_at = np.flatnonzero(self.truth == TRUE)
-        self.release_at = np.flatnonzero(self.releasing)
-        self.false_at = np.flatnonzero(self.truth == FALSE)
-        self.known_at = np.flatnonzero(known)
+        self.stale = _next_where(self.unknown_run == STALE_AFTER)
+        self.true_at = _next_where(self.truth == TRUE)
+        self.release_at = _next_where(self.releasing)
+        self.false_at = _next_where(self.truth == FALSE)
+        self.known_at = _next_where(known)
         self.close_time = table.close_time
         expires = alert.definition.options.expires_at
         self.expires = len(index) if expires is None else self._first_closing_at(expires)
@@ -179,27 +179,28 @@ class _Run:
 
     def _next(self, state: AlertState, row: int) -> int:
         """The first later row on which the state can change in more than its counters, or the end."""
-        size = len(self.table)
-        found = [_after(self.stale, row, size), max(self.expires, row + 1)]
+        after = row + 1
+        found = [self.stale[after], max(self.expires, after)]
         if state.last_snapshot is None:
-            found.append(_after(self.known_at, row, size))
+            found.append(self.known_at[after])
         if state.status is Status.ARMED:
-            found.append(_after(self.true_at, row, size))
+            found.append(self.true_at[after])
         elif state.status is Status.TRIGGERED:
-            found.append(_after(self._releases(state), row, size))
+            found.append(self._releases(state)[after])
         elif state.status is Status.COOLDOWN and state.cooldown_until is not None:
-            found.append(_after(self.true_at, row, size))
+            found.append(self.true_at[after])
             if not state.released:
-                found.append(_after(self._releases(state), row, size))
+                found.append(self._releases(state)[after])
             end = self._first_closing_at(state.cooldown_until)
-            found.append(_after(self.known_at, max(row, end - 1), size))
-        return min(found)
+            found.append(self.known_at[max(after, end)])
+        return int(min(found))
 
     def _first_closing_at(self, at: datetime) -> int:
         """The first row that closes at a time or later. In whole seconds: a float would convert the column each time."""
         return int(np.searchsorted(self.close_time, math.ceil(at.timestamp()), side="left"))
 
     def _releases(self, state: AlertState) -> NDArray[np.int64]:
+        """Of what lets it go from a fire, the next row from each on."""
         policy = self.alert.definition.rearm.policy
         if policy.always_released and state.status is Status.COOLDOWN:
             return self.known_at
@@ -223,6 +224,8 @@ class _Run:
         )
 
 
-def _after(rows: NDArray[np.int64], row: int, size: int) -> int:
-    at = int(np.searchsorted(rows, row, side="right"))
-    return int(rows[at]) if at < len(rows) else size
+def _next_where(holds: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """For each row the first one from it on where something holds; their number where it does no more, also past the end."""
+    size = len(holds)
+    rows = np.append(np.where(holds, np.arange(size), size), size)
+    return np.minimum.accumulate(rows[::-1])[::-1]

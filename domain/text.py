@@ -43,7 +43,7 @@ def cut(text: str, most: int) -> str:
 
 def said(text: str, most: int = MOST_SAID) -> str:
     """What somebody said, as it may be kept for ever: short, in lines, without control characters."""
-    return cut(printable(text[: most + 1], lines=True), most)
+    return cut(printable(text[: most + 1], lines=True), most) if text else text
 
 
 def markdown(text: str) -> str:
