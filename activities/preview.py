@@ -136,7 +136,6 @@ class _Run:
         self.truth = rule.truth()
         self.sides = rule.sides
         relaxed = rule.relaxed_truth() if alert.definition.rearm.policy.relaxed else self.truth
-        self.releasing = (relaxed == FALSE) & (self.truth != UNKNOWN)
         index = np.arange(len(self.truth))
         known = self.truth != UNKNOWN
         self.unknown_run = index - np.maximum.accumulate(np.where(known, index, -1))
@@ -144,8 +143,7 @@ class _Run:
         self.last_false = np.maximum.accumulate(np.where(self.truth == FALSE, index, -1))
         self.stale = _next_where(self.unknown_run == STALE_AFTER)
         self.true_at = _next_where(self.truth == TRUE)
-        self.release_at = _next_where(self.releasing)
-        self.false_at = _next_where(self.truth == FALSE)
+        self.release_at = _next_where((relaxed == FALSE) & known)
         self.known_at = _next_where(known)
         self.close_time = table.close_time
         expires = alert.definition.options.expires_at
@@ -204,7 +202,7 @@ class _Run:
         policy = self.alert.definition.rearm.policy
         if policy.always_released and state.status is Status.COOLDOWN:
             return self.known_at
-        return self.release_at if policy.relaxed else self.false_at
+        return self.release_at
 
     def _forward(self, state: AlertState, row: int, until: int) -> AlertState:
         """The state after rows in (row, until] on which only counters moved; its last snapshot is left as it is."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
 
-FIELDS = ("open", "high", "low", "close", "volume")
+PRICES = ("open", "high", "low", "close")
+FIELDS = (*PRICES, "volume")
 SNAPSHOT_BYTES, VALUE_BYTES = 200, 30
 by_open, by_close = attrgetter("open_time"), attrgetter("close_time")  # keys to sort and search bars by
 

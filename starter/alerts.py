@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from temporalio.client import WorkflowHandle
 
 __all__ = ["Refused"]
-UPDATE_TRIES = 4
 BATCH = 200  # alerts in one transaction, so that others may write in between
 AT_ONCE = 20
 
@@ -191,6 +189,8 @@ async def send(context: Context, alert_id: str, update: str, *arguments: Any) ->
     """
     from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 
+    from activities.updates import updated
+
     handle = await _handle(context, alert_id)
     try:
         with _reaching(alert_id):
@@ -199,26 +199,6 @@ async def send(context: Context, alert_id: str, update: str, *arguments: Any) ->
         raise NoAnswer(alert_id) from None
     except WorkflowUpdateFailedError as error:
         raise Refused(str(error.cause or error)) from None
-
-
-async def updated(handle: WorkflowHandle[Any, Any], update: str, *arguments: Any) -> dict[str, Any]:
-    """The answer to an update. Where it meets the moment in which a workflow continues as new, Temporal says to ask again.
-
-    Raises:
-        WorkflowUpdateFailedError, RPCError.
-    """
-    from temporalio.service import RPCError, RPCStatusCode
-    from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
-
-    def is_between_runs(error: BaseException) -> bool:
-        return isinstance(error, RPCError) and error.status is RPCStatusCode.FAILED_PRECONDITION
-
-    id = uuid4().hex  # the same for each try: what was accepted is not done twice
-    trying = AsyncRetrying(
-        stop=stop_after_attempt(UPDATE_TRIES), retry=retry_if_exception(is_between_runs), reraise=True
-    )
-    said: dict[str, Any] = await trying(handle.execute_update, update, args=list(arguments), id=id, result_type=dict)
-    return said
 
 
 async def snooze(context: Context, alert_id: str, until: str, reason: str = "") -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.bar import FIELDS, Bar, finite
+from domain.bar import FIELDS, PRICES, Bar, finite
 from storage.data_tables import CorrectionRow, CoverageRow, GapRow
 from storage.tables import BarRow
 from storage.upsert import upsert
@@ -82,7 +82,7 @@ class Bars:
             is_lost = new["close"] is None and old["close"] is not None  # what was known stays known
             if is_lost or all(_equal(old[name], new[name]) for name in FIELDS):
                 same.add(row.open_time)
-            elif not all(_equal(old[name], new[name]) for name in ("open", "high", "low", "close")):
+            elif not all(_equal(old[name], new[name]) for name in PRICES):
                 corrections.append({"open_time": row.open_time, "before": old, "after": new})
         key = {"symbol": symbol, "timeframe": timeframe, "adjustment": adjustment}
         rows = [

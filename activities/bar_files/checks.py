@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from activities.bar_files.numbers import shown
+from domain.bar import PRICES
 from domain.errors import Fault, MoreFaults, first
 
 MOST_FAULTS = 20
@@ -44,7 +45,7 @@ def check_rows(seconds: NDArray[np.int64], columns: Columns, faults: LineFaults)
     steps = np.diff(seconds, prepend=seconds[0] - 1)
     faults.add(steps == 0, "time", "repeats the time of the line before; bars must ascend")
     faults.add(steps < 0, "time", "goes back in time; bars must ascend")
-    for name in ("open", "high", "low", "close"):
+    for name in PRICES:
         faults.add(columns[name] <= 0, name, "expected a price above 0", columns[name])
     faults.add(columns["volume"] < 0, "volume", "expected 0 or more", columns["volume"])
     faults.add(columns["high"] < columns["low"], "high", "is below the low", columns["high"])

@@ -11,10 +11,8 @@ from activities.bar_files.times import DAY_SECONDS
 from activities.bar_table import BarTable
 
 DAY, WEEK, MONTH = timedelta(days=1), timedelta(days=7), timedelta(days=28)
-LAST_DAYS, EVE = (
-    4,
-    DAY_SECONDS,
-)  # days in which a month's last session lies; seconds by which its first may come early in UTC
+LAST_DAYS = 4  # of a month, in which its last session lies
+EVE = DAY_SECONDS  # by so much may its first session open before it, in UTC
 FREQUENT = 4  # a distance that is at least a quarter as frequent as the most frequent one
 
 

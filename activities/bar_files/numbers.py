@@ -71,8 +71,9 @@ def mark_of_volumes(column: pd.Series, decimal: str) -> str:
     cells = cells[cells.str.contains(other, regex=False)]
     if cells.empty:
         return decimal
-    if decimal in "".join(cells.iloc[0]):
-        return decimal if cells.iloc[0].rfind(decimal) > cells.iloc[0].rfind(other) else other
+    first = str(cells.iloc[0])
+    if decimal in first:
+        return decimal if first.rfind(decimal) > first.rfind(other) else other
     return decimal if cells.str.fullmatch(_grouped(other)).all() else other
 
 

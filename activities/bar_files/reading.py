@@ -32,10 +32,9 @@ from activities.bar_files.sheet import Sheet, read_sheet, widths
 from activities.bar_files.tickers import one_of
 from activities.bar_files.times import EXPECTED, AmbiguousDates, Dates, Times, parse_times
 from activities.bar_table import BarTable
-from domain.bar import FIELDS
+from domain.bar import FIELDS, PRICES
 from domain.errors import Fault, InvalidInput
 
-PRICES = ("open", "high", "low", "close")
 EARLIEST_YEAR, LATEST_YEAR = 1800, 2200
 EARLIEST, LATEST = (int(pd.Timestamp(f"{year}-01-01").timestamp()) for year in (EARLIEST_YEAR, LATEST_YEAR + 1))
 TOO_MANY = "a decimal comma, or a comma within a cell that needs quotes?"

@@ -48,11 +48,13 @@ class Sheet:
     def is_even(self) -> bool:
         """Whether all rows together have just as many delimiters as they should, and nothing that hides one."""
         hollow = self.delimiter * (self.width - 1)
-        if '"' in self.body or "\n\n" in self.body or f"\n{hollow}\n" in f"\n{self.body}\n":
+        if '"' in self.body or "\n\n" in self.body or f"\n{hollow}\n" in self.body:
+            return False
+        if self.body.startswith(f"{hollow}\n") or self.body.endswith(f"\n{hollow}"):
             return False
         return self.body.count(self.delimiter) == (self.width - 1) * self.count
 
-    @property
+    @cached_property
     def count(self) -> int:
         """Lines there are."""
         return self.body.count("\n") + 1

@@ -32,6 +32,7 @@ YEAR_FIRST = re.compile(r"\d{4}[-/.]?\d")
 COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)[ T](\d\d)(\d\d)(\d\d)")
 PLAIN_ISO = re.compile(r"\d{4}-\d\d-\d\d(([T ])\d\d:\d\d(?::\d\d)?(Z)?)?")
 ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d.*)?")
+CLOCK_WITH_WORDS = re.compile(r"[AP]M|GMT|UTC", re.IGNORECASE)
 EXPECTED = "expected an ISO time such as 2026-01-05T14:30:00Z, or as its format writes times"
 
 
@@ -109,9 +110,6 @@ def _alike(texts: pd.Series, zone: str) -> Times | None:
     return Times(_seconds(parsed), parsed.isna().to_numpy(), bare=bare, naive=not bare and not clock[3])
 
 
-CLOCK_WITH_WORDS = re.compile(r"[AP]M|GMT|UTC", re.IGNORECASE)
-
-
 def _formats_of(day: str, dates: Dates | None) -> list[str]:
     two = TWO_WAYS.fullmatch(day)
     if two:
@@ -133,12 +131,20 @@ def _clock_format(clock: re.Match[str]) -> str:
 
 def _cleaned(texts: pd.Series, *, words: bool) -> pd.Series:
     """Without offsets, commas and dots of abbreviations, the clock one space after the day, months by three letters."""
-    found = texts.str.replace(OF_A_CLOCK, r"\1", regex=True)
-    found = found.str.replace(r"[T,]\s*(?=\d{1,2}:)", " ", regex=True)
+    found = _without_offsets(texts).str.replace(r"[T,]\s*(?=\d{1,2}:)", " ", regex=True)
     if words:
         found = found.str.replace(r"[.,](?!\d)", "", regex=True)
         found = found.str.replace(r"([A-Za-z]{3})[a-z]+", r"\1", regex=True)
     return found.str.replace(r"\s+", " ", regex=True).str.replace(r"(?<=\d)(?=[AP]M$)", " ", regex=True)
+
+
+def _offsets(texts: pd.Series) -> pd.Series:
+    """What stands behind the clock; missing where nothing does."""
+    return texts.str.extract(OF_A_CLOCK, expand=True)[1]
+
+
+def _without_offsets(texts: pd.Series) -> pd.Series:
+    return texts.str.replace(OF_A_CLOCK, r"\1", regex=True)
 
 
 def _wall(texts: pd.Series, pattern: str) -> pd.Series:
@@ -165,10 +171,9 @@ def _zoned(parsed: pd.Series, texts: pd.Series, zone: str) -> Times:
     bare = ~texts.str.contains(":", regex=False)
     if bool(bare.all()):
         return Times(_seconds(parsed), bad, bare=True, naive=False)
-    offsets = texts.str.extract(OF_A_CLOCK, expand=True)[1].notna() & ~bare
+    offsets = _offsets(texts).notna() & ~bare
     if bool(offsets.all()):
-        unzoned = texts.str.replace(OF_A_CLOCK, r"\1", regex=True)
-        wall = pd.to_datetime(unzoned, format="ISO8601", errors="coerce")
+        wall = pd.to_datetime(_without_offsets(texts), format="ISO8601", errors="coerce")
         if _are_days(wall) and not bool(texts.str.endswith("Z").any()):  # of a place: its own date is the day
             return Times(_seconds(wall), bad, bare=True, naive=False)
         return Times(_seconds(parsed), bad, bare=False, naive=False)
@@ -183,7 +188,7 @@ def _from_wall(wall: pd.Series, texts: pd.Series, zone: str, *, has_clock: bool)
     bad = wall.isna().to_numpy()
     if not has_clock or _are_days(wall):
         return Times(_seconds(wall), bad, bare=True, naive=False)
-    offsets = texts.str.extract(OF_A_CLOCK, expand=True)[1]
+    offsets = _offsets(texts)
     if bool(offsets.notna().any()):  # those that have none beside others that have one are no times
         bad = bad | offsets.isna().to_numpy()
         return Times(_seconds(wall) - _offset_seconds(offsets.fillna("Z")), bad, bare=False, naive=False)

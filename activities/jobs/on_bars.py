@@ -11,6 +11,7 @@ from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput
 from activities.jobs.executor import Done, JobFailed, JobRefused, Notice, Task
 from domain.alert import Alert
+from domain.bar import FIELDS
 from domain.definition import read_definition
 from domain.job import ReportParams, ScreenerParams
 from domain.timeframe import Timeframe
@@ -33,7 +34,7 @@ class OnBars:
     async def report(self, task: Task) -> Done:
         """The newest closed bar of each ticker and its changes over several periods, told by the job's channels."""
         params: ReportParams = task.job.params
-        keys = ("open", "high", "low", "close", "volume", *PERIODS.values())
+        keys = (*FIELDS, *PERIODS.values())
         rows, failed = await self._each(params.symbols, params.timeframe, keys)
         lines = {symbol: _summary(values) for symbol, values in rows.items()}
         result: dict[str, Any] = {"report_type": params.report_type, "timeframe": params.timeframe}
@@ -106,7 +107,7 @@ def _some(done: dict[str, Any], failed: dict[str, str]) -> None:
 def _summary(values: Values) -> Values:
     close = values.get("close")
     changes = {f"change_{name}": _change(close, values.get(key)) for name, key in PERIODS.items()}
-    return {name: values.get(name) for name in ("open", "high", "low", "close", "volume")} | changes
+    return {name: values.get(name) for name in FIELDS} | changes
 
 
 def _change(now: float | None, then: float | None) -> float | None:

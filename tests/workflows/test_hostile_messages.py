@@ -10,8 +10,8 @@ from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
+from activities.updates import updated
 from domain.alert import EventKind
-from starter.alerts import updated
 from tests.workflows.support import World, serving, start
 from tests.workflows.test_alert_messages import eventually, quiet, state
 from workflows.alert import AlertWorkflow

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from activities.market_data.calendars.corrections import CORRECTIONS, SUNDAY_FIRST, Hours
 from activities.market_data.calendars.exchange import Exchange, Session
-from activities.market_data.calendars.library import sessions_of
+from activities.market_data.calendars.exchange_library import sessions_of
 from activities.market_data.calendars.market import CRYPTO, FOREX, Continuous, Interval, Market
 
 AHEAD = timedelta(days=365)  # exchanges publish holidays a year ahead

@@ -24,6 +24,7 @@ from activities.market_data.vendors.http_provider import HttpProvider, Page, Sou
 from activities.market_data.vendors.normalize import RawBar
 from activities.market_data.vendors.parsing import day, figure, mapping, moment, records, rows, text
 from activities.market_data.vendors.provider import BarRequest, DataRequest
+from domain.bar import FIELDS
 from domain.timeframe import Timeframe
 from domain.vendor_data import CompanyProfile, EarningsDate, EarningsReport, Kind, NewsItem, Quote, Record, name_of
 
@@ -137,7 +138,7 @@ class AlphaVantage(HttpProvider):
             if at is None:
                 continue
             named = {key.partition(". ")[2]: value for key, value in mapping(cells).items()}
-            prices = [named.get(name) for name in ("open", "high", "low", "close", "volume")]
+            prices = [named.get(name) for name in FIELDS]
             if " " in label:
                 found.append(RawBar.of(at.replace(tzinfo=local).astimezone(at.tzinfo), prices))
             else:

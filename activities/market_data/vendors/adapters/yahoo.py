@@ -25,6 +25,7 @@ from activities.market_data.vendors.http_provider import HttpProvider, Page, Sou
 from activities.market_data.vendors.normalize import RawBar, from_seconds, number
 from activities.market_data.vendors.parsing import items, mapping, rows, text
 from activities.market_data.vendors.provider import BarRequest, DataRequest
+from domain.bar import FIELDS
 from domain.timeframe import Timeframe
 from domain.vendor_data import Kind
 from domain.zones import zone
@@ -186,7 +187,7 @@ class Yahoo(HttpProvider):
         quotes = rows(mapping(result.get("indicators")).get("quote"))
         if not isinstance(times, list) or not quotes:
             return []
-        columns = [quotes[0].get(name) for name in ("open", "high", "low", "close", "volume")]
+        columns = [quotes[0].get(name) for name in FIELDS]
         if any(not isinstance(column, list) or len(column) != len(times) for column in columns):
             raise ProviderUnavailable(self.name, "sent columns of different lengths")
         local = None if intraday else _zone(mapping(result.get("meta")).get("exchangeTimezoneName"))
