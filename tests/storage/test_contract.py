@@ -5,27 +5,20 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import inspect, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import text
 
-from domain.alert import Alert, AlertState
-from domain.errors import Fault
+from domain.alert import AlertState
 from domain.job import Job, read_job
 from domain.rearm import step
 from domain.run import Run, RunStatus
 from storage.access import ApiKey, KeptAnswer
 from storage.audit import AuditEntry
-from storage.database import Database, async_url, migrate
+from storage.database import Database
 from storage.runs import RunFilter
 from storage.stored_schedule import DefinitionConflict, DuplicateAlert, Filter
-from storage.tables import Base
 from tests.conftest import START, closes, make_alert
-from tests.postgres import Cluster
 from worker.settings import Settings
 from worker.wiring import build_database
 
@@ -60,102 +53,6 @@ def make_run(slot: int = 0, **values: object) -> Run:
         "enqueued_at": at,
     }
     return Run(**{**given, **values})  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-async def test_migrations_go_up_are_the_tables_and_go_down(
-    kind: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
-    if kind == "sqlite":
-        url = async_url(f"sqlite:///{tmp_path / 'm.db'}")
-    else:
-        cluster: Cluster = request.getfixturevalue("cluster")
-        url = await cluster.new(migrated=False)
-    engine = create_async_engine(url)
-    for _ in range(2):
-        await asyncio.to_thread(migrate, url, "head")
-        async with engine.connect() as connection:
-            assert (
-                await connection.run_sync(
-                    lambda c: compare_metadata(
-                        MigrationContext.configure(c, opts={"compare_type": True}), Base.metadata
-                    )
-                )
-                == []
-            )
-        await asyncio.to_thread(migrate, url, "base")
-        async with engine.connect() as connection:
-            assert await connection.run_sync(lambda c: inspect(c).get_table_names()) == ["alembic_version"]
-    await engine.dispose()
-
-
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-async def test_alerts_of_the_first_version_survive_up_and_down(
-    kind: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
-    if kind == "sqlite":
-        url = async_url(f"sqlite:///{tmp_path / 'm.db'}")
-    else:
-        cluster: Cluster = request.getfixturevalue("cluster")
-        url = await cluster.new(migrated=False)
-    await asyncio.to_thread(migrate, url, "0001")
-    database = Database(url)
-    await sql(
-        database,
-        "INSERT INTO job_schedules (id, user_id, name, job_type, target, task_params, cron, timezone, enabled, version, definition_hash, created_at, updated_at, status, reason, state_version, trigger_count)"
-        " VALUES ('old', 'u', 'n', 'alert', 'X', :params, '* * * * *', 'UTC', true, 3, 'abc', '2026-01-05 10:00:00.000000', '2026-01-05 10:00:00.000000', 'ARMED', 'created', 3, 0)",
-        params='{"symbol": "X", "rule": "close > 5"}',
-    )
-    await database.upgrade()
-    async with database.transaction() as work:
-        found = await work.schedules.get("old")
-        assert found is not None
-        assert (found.alert.version, str(found.alert.definition.rule)) == (3, "close > 5")
-    await asyncio.to_thread(migrate, url, "0001", down=True)
-    async with database.engine.connect() as connection:
-        assert (await connection.execute(text("SELECT id, version FROM job_schedules"))).all() == [("old", 3)]
-    await database.close()
-
-
-async def test_columns_are_those_of_the_requirements(any_database: Database) -> None:
-    async with any_database.engine.connect() as connection:
-        names = await connection.run_sync(
-            lambda c: {
-                table: {one["name"] for one in inspect(c).get_columns(table)}
-                for table in ("job_schedules", "job_schedule_runs")
-            }
-        )
-    assert names["job_schedules"] >= {
-        "id",
-        "user_id",
-        "name",
-        "job_type",
-        "target",
-        "task_params",
-        "cron",
-        "enabled",
-        "next_run_at",
-        "created_at",
-        "updated_at",
-        "timezone",
-        "version",
-    }
-    assert names["job_schedule_runs"] == {
-        "id",
-        "run_id",
-        "job_type",
-        "job_id",
-        "user_id",
-        "status",
-        "scheduled_for",
-        "enqueued_at",
-        "started_at",
-        "finished_at",
-        "job_snapshot",
-        "result",
-        "error",
-        "worker_id",
-    }
 
 
 async def test_a_bare_insert_is_an_alert(any_database: Database) -> None:
@@ -320,45 +217,6 @@ async def test_garbage_that_sqlite_lets_in_hides_no_other_row(database: Database
     assert [found[id].faults[0].path for id in ("g1", "g2", "g 3/../")] == ["$.task_params", "$.version", "$.id"]
 
 
-async def test_lists_are_paged_and_filtered(any_database: Database) -> None:
-    async with any_database.transaction() as work:
-        for index in range(7):
-            await work.schedules.add(
-                Alert(
-                    id=f"p{index}", user_id="u" if index % 2 else "v", definition=make_alert(f"T{index} > 1").definition
-                ),
-                START + (index // 2) * SECOND,
-            )
-        await work.schedules.add(make_job(), START, enabled=False)
-        await work.schedules.mark("p6", 1, None, [Fault("$.x", "bad")])
-    async with any_database.transaction() as work:
-        seen, after = [], None
-        while page := await work.schedules.page(Filter(job_type="alert"), after, 3):
-            seen += [one.id for one in page]
-            after = (page[-1].created_at, page[-1].id)
-        assert seen == [f"p{index}" for index in range(7)]
-        wanted = {
-            "user_id": "u",
-            "target": "T2",
-            "enabled": False,
-            "invalid": True,
-            "status": "TRIGGERED",
-            "job_type": "report",
-        }
-        found = {
-            name: [one.id for one in await work.schedules.page(Filter(**{name: value}), None, 10)]
-            for name, value in wanted.items()
-        }  # type: ignore[arg-type]
-    assert found == {
-        "user_id": ["p1", "p3", "p5"],
-        "target": ["p2"],
-        "enabled": ["j1"],
-        "invalid": ["p6"],
-        "status": [],
-        "job_type": ["j1"],
-    }
-
-
 async def test_the_whole_state_is_kept_and_read_back(any_database: Database) -> None:
     alert = make_alert({"rule": "X > 100 and close crosses_above 50", "rearm": {"type": "edge", "persistence": 3}})
     state = AlertState()
@@ -441,49 +299,6 @@ async def test_access_audit_and_notes(any_database: Database) -> None:
         assert await work.answers.get("u", "abc", START) == answer
         assert await work.answers.get("u", "abc", START + SECOND) is None
         assert await work.answers.clean(START + SECOND) == 1
-
-
-async def test_every_list_has_its_index(any_database: Database) -> None:
-    """Each filter of a list is the beginning of an index that also gives its order."""
-    async with any_database.engine.connect() as connection:
-        found = await connection.run_sync(
-            lambda c: {
-                tuple(index["column_names"])
-                for (_, table), these in inspect(c).get_multi_indexes().items()
-                if table in ("job_schedules", "job_schedule_runs")
-                for index in these
-            }
-        )
-    assert found >= {(name, "created_at", "id") for name in ("user_id", "job_type", "status", "target")}
-    assert found >= {(name, "id") for name in ("user_id", "job_id", "job_type", "status")} | {("created_at", "id")}
-
-
-async def test_rows_of_other_programs_keep_their_place_in_pages(any_database: Database) -> None:
-    """Whatever way a time is written: pages neither lose rows nor repeat them."""
-    await sql(
-        any_database,
-        "INSERT INTO job_schedules (id, task_params) VALUES ('s0', '{}'), ('s1', '{}'), ('s2', '{}'), ('s3', '{}'), ('s4', '{}')",
-    )
-    if any_database.engine.dialect.name == "sqlite":
-        for id, created in (
-            ("t0", "'2026-01-05T10:00:00Z'"),
-            ("t1", "1767600000"),
-            ("t2", "'once'"),
-            ("t3", "'2026-01-05 10:00'"),
-        ):
-            await sql(
-                any_database,
-                f"INSERT INTO job_schedules (id, task_params, created_at) VALUES ('{id}', '{{}}', {created})",
-            )
-        await sql(any_database, "UPDATE job_schedules SET created_at = '2026-01-05T11:00:00+00:00' WHERE id = 't3'")
-    seen, after = [], None
-    async with any_database.transaction() as work:
-        total = len(await work.schedules.page(Filter(), None, 100))
-        while page := await work.schedules.page(Filter(), after, 2):
-            seen += [one.id for one in page]
-            assert len(seen) <= total
-            after = (page[-1].created_at, page[-1].id)
-    assert len(seen) == len(set(seen)) == total
 
 
 async def test_the_pool_is_as_large_as_the_settings_say(postgres_url: str) -> None:
