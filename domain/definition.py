@@ -75,7 +75,7 @@ class AlertDefinition(Model):
     """One alert as its owner defines it. ``rule`` may be text or a tree; the model always holds the tree."""
 
     schema_version: Literal[1] = 1
-    name: Line = Field(default="", max_length=200)
+    name: Line = Field(default="", max_length=255)
     description: Lines = Field(default="", max_length=2000)
     symbol: Ticker
     timeframe: Timeframe = Timeframe("1m")

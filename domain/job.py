@@ -218,8 +218,8 @@ class JobDefinition(Model):
     """One schedule that is no alert. ``params`` is the model of its type."""
 
     job_type: JobType
-    name: Line = Field(default="", max_length=200)
-    target: Line | None = Field(default=None, max_length=64)
+    name: Line = Field(default="", max_length=255)
+    target: Line | None = Field(default=None, max_length=255)
     cron: str
     timezone: str = "UTC"
     params: Any

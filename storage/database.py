@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from domain.alert import Alert
 from domain.job import Job
 from storage.access import Answers, ApiKeys
+from storage.adoption import Change, NotAdopted, adopt_in, is_foreign
 from storage.audit import AuditLog
 from storage.bars import Bars
 from storage.deliveries import Deliveries
@@ -27,7 +28,7 @@ from storage.schedules import Schedules
 from storage.types import read_json
 from storage.vendor_data import Records
 
-HEAD = "0006"
+HEAD = "0007"
 MIGRATIONS = Path(__file__).with_name("migrations")
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -94,7 +95,11 @@ class Database:
             return found.scalar()
 
     async def upgrade(self) -> None:
-        """Migrates to the newest schema; does nothing, cheaply, when it is there already."""
+        """Migrates to the newest schema; does nothing, cheaply, when it is there already.
+
+        Raises:
+            NotAdopted: when the database has the tables of an earlier service.
+        """
         if self.url.startswith("sqlite"):
             path = make_url(self.url).database
             if path and path != ":memory:":
@@ -102,7 +107,22 @@ class Database:
                     private_folder(Path(path).parent)
                 private_file(Path(path))
         if await self.revision() != HEAD:
+            if await self.is_foreign():
+                raise NotAdopted
             await asyncio.to_thread(migrate, self.url, "head")
+
+    async def is_foreign(self) -> bool:
+        """Whether an earlier service's tables are there, and not ours."""
+        async with self.engine.connect() as connection:
+            return await is_foreign(connection)
+
+    async def adopt(self, zone: str) -> Sequence[Change]:
+        """Takes over an earlier service's tables, with ``zone`` for their crons; what was done.
+
+        Raises:
+            CannotAdopt: when that cannot be done as they are.
+        """
+        return await asyncio.to_thread(adopt_in, self.url, zone, HEAD)
 
     async def close(self) -> None:
         """Gives the connections back."""

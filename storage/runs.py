@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -83,7 +84,11 @@ class Runs:
         )
 
     async def get(self, run_id: str) -> Run | None:
-        """The run, if any."""
+        """The run, if any; no text that is no UUID has one."""
+        try:
+            uuid.UUID(run_id)
+        except ValueError:
+            return None
         row = await self.session.scalar(
             select(RunRow).where(RunRow.run_id == run_id), execution_options={"populate_existing": True}
         )

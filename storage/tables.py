@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Float,
+    Identity,
     Index,
     Integer,
     String,
@@ -20,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from storage.types import ForeignInteger, ForeignText, Json, UtcDateTime
+from storage.types import ForeignInteger, ForeignText, Json, Jsonb, RunId, UtcDateTime
 
 SERIAL = BigInteger().with_variant(Integer, "sqlite")
 
@@ -32,27 +33,34 @@ class Base(DeclarativeBase):
 
 
 class ScheduleRow(Base):
-    """``job_schedules``: one definition a row. Any program may write the first group; triggers see to the rest.
+    """``job_schedules``: one definition a row. Any program may write the first two groups; triggers see to the rest.
 
+    What this program calls a schedule's id is the column ``key``: the name it was given, else its number as a text. The column
+    ``id`` is that number, and ``user_id`` that of the ``owner``; neither is read here (ADR 17).
     ``definition_hash`` is NULL while a row another program wrote waits to be read; ``errors`` says why one cannot be. The last
     group is a projection of the workflow's state.
     """
 
     __tablename__ = "job_schedules"
     __table_args__ = (
-        Index("ix_job_schedules_user", "user_id", "created_at", "id"),
-        Index("ix_job_schedules_type", "job_type", "created_at", "id"),
-        Index("ix_job_schedules_created", "created_at", "id"),
-        Index("ix_job_schedules_target", "target", "created_at", "id"),
-        Index("ix_job_schedules_status", "status", "created_at", "id"),
+        UniqueConstraint("id", name="uq_job_schedules_id"),
+        Index("ix_job_schedules_owner", "owner", "created_at", "key"),
+        Index("ix_job_schedules_user_id", "user_id"),
+        Index("ix_job_schedules_type", "job_type", "created_at", "key"),
+        Index("ix_job_schedules_created", "created_at", "key"),
+        Index("ix_job_schedules_target", "target", "created_at", "key"),
+        Index("ix_job_schedules_status", "status", "created_at", "key"),
     )
 
-    id: Mapped[str] = mapped_column(ForeignText(64), primary_key=True)
-    user_id: Mapped[str] = mapped_column(ForeignText(64), server_default="local")
-    name: Mapped[str] = mapped_column(ForeignText(200), server_default="")
-    job_type: Mapped[str] = mapped_column(ForeignText(32), server_default="alert")
-    target: Mapped[str | None] = mapped_column(ForeignText(64))
-    task_params: Mapped[dict[str, Any]] = mapped_column(Json, server_default=text("'{}'"))
+    number: Mapped[int] = mapped_column("id", BigInteger, Identity(), nullable=False)
+    user_number: Mapped[int | None] = mapped_column("user_id", BigInteger)
+
+    id: Mapped[str] = mapped_column("key", ForeignText(64), primary_key=True, server_default="")
+    user_id: Mapped[str] = mapped_column("owner", ForeignText(64), server_default="")
+    name: Mapped[str] = mapped_column(ForeignText(255), server_default="")
+    job_type: Mapped[str] = mapped_column(ForeignText(50), server_default="alert")
+    target: Mapped[str | None] = mapped_column(ForeignText(255))
+    task_params: Mapped[dict[str, Any]] = mapped_column(Jsonb, server_default=text("'{}'"))
     cron: Mapped[str] = mapped_column(ForeignText(256), server_default="")
     timezone: Mapped[str] = mapped_column(ForeignText(64), default="UTC", server_default="UTC")
     enabled: Mapped[bool] = mapped_column(Boolean, default=True, server_default=true())
@@ -85,33 +93,41 @@ class ChangeRow(Base):
 
 
 class RunRow(Base):
-    """``job_schedule_runs``: one execution a row, one for each (schedule, slot)."""
+    """``job_schedule_runs``: one execution a row, one for each (schedule, slot).
+
+    ``job_key`` and ``owner`` are what this program reads; ``job_id`` and ``user_id`` are their numbers, for other programs.
+    """
 
     __tablename__ = "job_schedule_runs"
     __table_args__ = (
         UniqueConstraint("run_id", name="uq_job_schedule_runs_run_id"),
-        UniqueConstraint("job_id", "scheduled_for", name="uq_job_schedule_runs_slot"),
-        Index("ix_job_schedule_runs_user", "user_id", "id"),
-        Index("ix_job_schedule_runs_job", "job_id", "id"),
+        UniqueConstraint("job_key", "scheduled_for", name="uq_job_schedule_runs_slot"),
+        Index("ix_job_schedule_runs_owner", "owner", "id"),
+        Index("ix_job_schedule_runs_user_id", "user_id"),
+        Index("ix_job_schedule_runs_job", "job_key", "id"),
+        Index("ix_job_schedule_runs_job_id", "job_id"),
         Index("ix_job_schedule_runs_status", "status", "id"),
         Index("ix_job_schedule_runs_type", "job_type", "id"),
         Index("ix_job_schedule_runs_scheduled", "scheduled_for"),
     )
 
     id: Mapped[int] = mapped_column(SERIAL, primary_key=True, autoincrement=True)
-    run_id: Mapped[str] = mapped_column(String(36))
-    job_type: Mapped[str] = mapped_column(String(32))
-    job_id: Mapped[str | None] = mapped_column(String(64))
-    user_id: Mapped[str] = mapped_column(String(64))
-    status: Mapped[str] = mapped_column(String(16))
-    scheduled_for: Mapped[datetime]
-    enqueued_at: Mapped[datetime | None]
+    job_number: Mapped[int | None] = mapped_column("job_id", BigInteger)
+    user_number: Mapped[int | None] = mapped_column("user_id", BigInteger)
+
+    run_id: Mapped[str] = mapped_column(RunId, server_default=func.gen_random_uuid())
+    job_type: Mapped[str] = mapped_column(String(50), server_default="")
+    job_id: Mapped[str | None] = mapped_column("job_key", String(64))
+    user_id: Mapped[str] = mapped_column("owner", String(64), server_default="")
+    status: Mapped[str] = mapped_column(String(20), server_default="PENDING")
+    scheduled_for: Mapped[datetime] = mapped_column(server_default=func.current_timestamp())
+    enqueued_at: Mapped[datetime | None] = mapped_column(server_default=func.current_timestamp())
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
-    job_snapshot: Mapped[dict[str, Any]]
-    result: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    job_snapshot: Mapped[dict[str, Any]] = mapped_column(Jsonb, server_default=text("'{}'"))
+    result: Mapped[dict[str, Any] | None] = mapped_column(Jsonb)
     error: Mapped[str | None] = mapped_column(Text)
-    worker_id: Mapped[str | None] = mapped_column(String(200))
+    worker_id: Mapped[str | None] = mapped_column(String(255))
 
 
 class AuditRow(Base):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import JSON, DateTime, Dialect, Integer, String
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 from domain.bounds import MOST_LEVELS, is_too_deep
@@ -17,6 +18,7 @@ from domain.text import cut, printable
 
 MOST_JSON = 2_000_000  # characters; what is larger was never written by us
 LARGEST = 2**63 - 1
+_UNSTORABLE = re.compile(r"\\u(0000|d[89a-f])")
 
 
 @dataclass(frozen=True)
@@ -183,3 +185,42 @@ class Json(TypeDecorator[Any]):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """SQLite's own reading is replaced by one that bears garbage."""
         return dialect.type_descriptor(_SqliteJson() if dialect.name == "sqlite" else JSON(none_as_null=True))
+
+
+class Jsonb(Json):
+    """The same, as PostgreSQL can search and change it: ``@>``, ``jsonb_set``. The order of keys is not kept there."""
+
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """SQLite has but one kind of JSON."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(postgresql.JSONB(none_as_null=True))
+        return super().load_dialect_impl(dialect)
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        """To the database; JSONB holds no NUL and no half of a surrogate pair, and a result must not be lost for one."""
+        if dialect.name == "postgresql" and _UNSTORABLE.search(json.dumps(value)):
+            return _storable(value)
+        return value
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_storable(name): _storable(one) for name, one in value.items()}
+    return [_storable(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+class RunId(TypeDecorator[str]):
+    """A UUID, as a text; PostgreSQL has a type for it."""
+
+    impl = String(36)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """SQLite keeps the text."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(postgresql.UUID(as_uuid=False))
+        return dialect.type_descriptor(String(36))

@@ -76,8 +76,8 @@ class ScheduleIn(In):
     )
 
     job_type: Annotated[JobType, Field(strict=False)]
-    name: str = Field(default="", max_length=200)
-    target: str | None = Field(default=None, max_length=64, description="The ticker of an alert.")
+    name: str = Field(default="", max_length=255)
+    target: str | None = Field(default=None, max_length=255, description="The ticker of an alert.")
     task_params: Params = Field(description="What is to be done; its schema depends on job_type.")
     cron: str = Field(
         default="", max_length=256, description="5 fields, or 6 with seconds first. Alerts have a default."
@@ -100,7 +100,7 @@ class AlertFields(In):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"rule": "AAPL > 160", "tags": ["tech"]}]})
 
-    name: str | None = Field(default=None, max_length=200)
+    name: str | None = Field(default=None, max_length=255)
     description: str | None = Field(default=None, max_length=2000)
     symbol: str | None = Field(default=None, max_length=32)
     ticker: str | None = Field(default=None, max_length=32, description="Another word for symbol.")

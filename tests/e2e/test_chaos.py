@@ -66,13 +66,13 @@ class Chaos:
         pick, kind = self.random.random(), self.random.choice
         if pick < 0.35:
             await self.sql(
-                "UPDATE job_schedules SET name = :n WHERE id = :i",
+                "UPDATE job_schedules SET name = :n WHERE key = :i",
                 n=f"sql {self.fresh()}",
                 i=kind(KEEPERS + LIVELY + WILD + JOBS),
             )
         elif pick < 0.55:
             await self.sql(
-                "UPDATE job_schedules SET enabled = :e WHERE id = :i",
+                "UPDATE job_schedules SET enabled = :e WHERE key = :i",
                 e=self.random.random() < 0.6,
                 i=kind(KEEPERS + WILD + JOBS),
             )
@@ -80,13 +80,15 @@ class Chaos:
             rule = kind(["close > 0", "close > 99999999", "close >", "rsi(14) > 1"])
             params = json.dumps({"symbol": "SIM", "rule": rule})
             await self.sql(
-                "UPDATE job_schedules SET task_params = :p WHERE id = :i AND job_type = 'alert'", p=params, i=kind(WILD)
+                "UPDATE job_schedules SET task_params = :p WHERE key = :i AND job_type = 'alert'",
+                p=params,
+                i=kind(WILD),
             )
         elif pick < 0.85:
-            await self.sql("DELETE FROM job_schedules WHERE id = :i", i=kind(WILD))
+            await self.sql("DELETE FROM job_schedules WHERE key = :i", i=kind(WILD))
         else:
             await self.sql(
-                "INSERT INTO job_schedules (id, task_params, cron) VALUES (:i, :p, :c) ON CONFLICT (id) DO NOTHING",
+                "INSERT INTO job_schedules (key, task_params, cron) VALUES (:i, :p, :c) ON CONFLICT (key) DO NOTHING",
                 i=kind(WILD), p=json.dumps({"symbol": "SIM", "rule": "close > 0"}), c=RARELY,
             )  # fmt: skip
 

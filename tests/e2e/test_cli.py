@@ -62,7 +62,7 @@ def test_a_row_that_cannot_be_read_is_listed_as_such_and_output_stays_data(home:
     home.run("add", "AAPL > 1", "--id", "good")
     home.run("add", "MSFT > 1", "--id", "bad")
     with sqlite3.connect(home.folder / "alerts.db") as raw:
-        raw.execute("UPDATE job_schedules SET task_params = '{\"rule\": \"rsx(1) > 2\"}' WHERE id = 'bad'")
+        raw.execute("UPDATE job_schedules SET task_params = '{\"rule\": \"rsx(1) > 2\"}' WHERE key = 'bad'")
     listed = {one["id"]: one for one in home.data("list")}
     assert {id: one["status"] for id, one in listed.items()} == {"good": "ARMED", "bad": "INVALID"}
     assert "did you mean rsi?" in listed["bad"]["errors"][0]["message"]

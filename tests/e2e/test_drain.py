@@ -64,7 +64,7 @@ async def test_sigterm_under_load_ends_within_what_is_allowed(tmp_path: Path) ->
             async with database.engine.begin() as connection:
                 for row in rows:
                     await connection.exec_driver_sql(
-                        "INSERT INTO job_schedules (id, job_type, task_params, cron) VALUES (?, ?, ?, ?)", row
+                        "INSERT INTO job_schedules (key, job_type, task_params, cron) VALUES (?, ?, ?, ?)", row
                     )
 
             async def all_hang() -> bool:

@@ -43,7 +43,7 @@ async def test_a_day_in_the_life(home: Home, tmp_path: Path) -> None:
         # a program that knows nothing but SQL
         with sqlite3.connect(home.folder / "alerts.db") as raw:
             raw.execute(
-                "INSERT INTO job_schedules (id, name, target, task_params, cron) VALUES ('by-sql', 'x', 'SIM', '{\"rule\": \"close > 0\"}', '* * * * * *')"
+                "INSERT INTO job_schedules (key, name, target, task_params, cron) VALUES ('by-sql', 'x', 'SIM', '{\"rule\": \"close > 0\"}', '* * * * * *')"
             )
 
         async def fired() -> bool:
@@ -54,7 +54,7 @@ async def test_a_day_in_the_life(home: Home, tmp_path: Path) -> None:
         assert home.data("evaluate", "by-sql")["status"] == "TRIGGERED"
 
         with sqlite3.connect(home.folder / "alerts.db") as raw:
-            raw.execute("UPDATE job_schedules SET enabled = 0 WHERE id = 'by-sql'")
+            raw.execute("UPDATE job_schedules SET enabled = 0 WHERE key = 'by-sql'")
 
         async def paused() -> bool:
             return (await http.get("/api/alerts/by-sql")).json()["status"] == "INACTIVE"
@@ -151,7 +151,7 @@ async def test_a_day_in_the_life(home: Home, tmp_path: Path) -> None:
         assert temporal.returncode == 0, temporal.stderr
         assert "nothing to do" in temporal.stderr
         with sqlite3.connect(home.folder / "alerts.db") as raw:
-            raw.execute("INSERT INTO job_schedules (id, task_params) VALUES ('spoilt', '{\"rule\": \"close >\"}')")
+            raw.execute("INSERT INTO job_schedules (key, task_params) VALUES ('spoilt', '{\"rule\": \"close >\"}')")
 
         async def degraded() -> bool:
             return (await http.get("/health")).json()["status"] == "degraded"

@@ -84,7 +84,7 @@ async def set_up(stack: Stack, rng: random.Random, seed: int) -> Deeds:
     await _begun(stack, deeds)
     deeds.job = f"{deeds.prefix}-job"
     await stack.patient_sql(
-        "INSERT INTO job_schedules (id, job_type, task_params, cron) VALUES (:i, 'notification', :p, '*/2 * * * * *')",
+        "INSERT INTO job_schedules (key, job_type, task_params, cron) VALUES (:i, 'notification', :p, '*/2 * * * * *')",
         i=deeds.job,
         p=json.dumps({"message": deeds.job, "notification_channels": ["webhook"]}),
     )
@@ -157,7 +157,7 @@ async def edit(stack: Stack, rng: random.Random, deeds: Deeds) -> None:
     deeds.edits.setdefault(id, []).append(one)
     try:
         if road == "sql":
-            await stack.sql("UPDATE job_schedules SET name = :n WHERE id = :i", n=one.token, i=id)
+            await stack.sql("UPDATE job_schedules SET name = :n WHERE key = :i", n=one.token, i=id)
             one.answer = "yes"
         elif road == "api":
             answer = await stack.http.patch(f"/api/alerts/{id}", json={"name": one.token}, headers={"If-Match": "*"})
@@ -190,7 +190,7 @@ async def pause(stack: Stack, rng: random.Random, deeds: Deeds) -> None:
             case 2:
                 await handle.signal("snooze", {"seconds": rng.uniform(0.5, 3)})
             case 3:
-                await stack.sql("UPDATE job_schedules SET enabled = NOT enabled WHERE id = :i", i=id)
+                await stack.sql("UPDATE job_schedules SET enabled = NOT enabled WHERE key = :i", i=id)
             case 4:
                 await stack.http.post(f"/api/alerts/{id}/pause", json={"reason": "faults"})
             case _:
@@ -210,7 +210,7 @@ async def terminate(stack: Stack, rng: random.Random, deeds: Deeds) -> None:
 async def delete(stack: Stack, rng: random.Random, deeds: Deeds) -> None:
     """The row whose id others' things bear."""
     try:
-        await stack.sql("DELETE FROM job_schedules WHERE id = :i", i=deeds.deleted[0])
+        await stack.sql("DELETE FROM job_schedules WHERE key = :i", i=deeds.deleted[0])
     except Exception:
         return
 

@@ -90,7 +90,7 @@ async def _evidence(stack: Stack) -> list[str]:
 
 async def _clear(stack: Stack, deeds: Deeds) -> None:
     """The next seed begins without this one's alerts."""
-    await stack.patient_sql("DELETE FROM job_schedules WHERE id LIKE :p OR name LIKE :p", p=f"{deeds.prefix}-%")
+    await stack.patient_sql("DELETE FROM job_schedules WHERE key LIKE :p OR name LIKE :p", p=f"{deeds.prefix}-%")
     try:
         await stack.client.get_schedule_handle(SCHEDULE).trigger()
         await stack.client.get_workflow_handle(f"alert-{deeds.prefix}-theirs").terminate()

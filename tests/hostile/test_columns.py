@@ -34,13 +34,13 @@ CELLS: dict[str, Any] = {
     "a number beyond": json.dumps({"symbol": "A", "rule": "close > 1", "threshold": 2**80}),
     "NaN": '{"symbol": "A", "rule": {"left": "close", "op": ">", "right": NaN}}',
 }
-LIMITS = {"name": 200, "user_id": 64}
+LIMITS = {"name": 255, "owner": 64}
 GOOD = {"symbol": "AAPL", "rule": "close > 1"}
 
 
 async def put(database: Database, id: str, column: str, cell: Any) -> bool:
     """A good row with one odd cell, as another program writes it; False where the database refuses."""
-    values = {"id": id, "user_id": "ann", "task_params": json.dumps(GOOD), column: cell}
+    values = {"key": id, "owner": "ann", "task_params": json.dumps(GOOD), column: cell}
     kinds = {name: ScheduleRow.__table__.columns[name].type for name in values}
     marks = [f":{n}" if database.engine.dialect.name == "sqlite" else f"CAST(:{n} AS {_sql(kinds[n])})" for n in values]
     statement = text(f"INSERT INTO job_schedules ({', '.join(values)}) VALUES ({', '.join(marks)})")
@@ -68,10 +68,10 @@ async def test_a_row_with_any_cell_can_be_listed_seen_and_deleted(api: Api, colu
     await put(api.database, "good", "name", "good")
     there = []
     for number, cell in enumerate(CELLS.values()):
-        id = cell if column == "id" else f"odd-{number}"
+        id = cell if column == "key" else f"odd-{number}"
         if await put(api.database, id, column, cell):
             there.append(id)
-    if column == "id":
+    if column == "key":
         there = [id for id in there if isinstance(id, str) and may_be_of_a_row(id)]
     for path in ("/api/schedules", "/api/alerts"):
         seen: dict[str, Any] = {}
@@ -85,7 +85,7 @@ async def test_a_row_with_any_cell_can_be_listed_seen_and_deleted(api: Api, colu
             if cursor is None:
                 break
         assert "good" in seen
-        if path == "/api/schedules" and column not in ("id", "created_at"):
+        if path == "/api/schedules" and column not in ("key", "created_at"):
             assert set(there) <= set(seen)
     assert (await api.admin.get("/health")).status_code in (200, 503)
     for id in there:
@@ -98,7 +98,7 @@ async def test_a_row_with_any_cell_can_be_listed_seen_and_deleted(api: Api, colu
         assert (await api.admin.get(f"/api/schedules/{id}")).status_code == 404
 
 
-@pytest.mark.parametrize("column", ["task_params", "user_id", "version", "state_version", "name", "cron", "timezone"])
+@pytest.mark.parametrize("column", ["task_params", "owner", "version", "state_version", "name", "cron", "timezone"])
 async def test_a_row_that_cannot_be_used_says_why(api: Api, column: str) -> None:
     for number, cell in enumerate(CELLS.values()):
         if not await put(api.database, f"odd-{number}", column, cell):

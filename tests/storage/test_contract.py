@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -41,10 +42,14 @@ def make_job(id: str = "j1", version: int = 1, **params: object) -> Job:
     )
 
 
+def run_id(slot: int) -> str:
+    return str(UUID(int=slot))
+
+
 def make_run(slot: int = 0, **values: object) -> Run:
     at = START + slot * SECOND
     given = {
-        "run_id": f"run-{slot}",
+        "run_id": run_id(slot),
         "job_type": "report",
         "job_id": "j1",
         "user_id": "local",
@@ -88,22 +93,22 @@ async def test_whoever_writes_a_row_moves_its_version_and_is_heard_of(any_databa
             ids = sorted(set(changes.values()))
             return (row.version, row.definition_hash, row.enabled, ids) if row else (None, ids)
 
-    await sql(any_database, "UPDATE job_schedules SET name = 'other' WHERE id = 'a1'")
+    await sql(any_database, "UPDATE job_schedules SET name = 'other' WHERE key = 'a1'")
     assert await seen() == (2, None, True, ["a1"])
     async with any_database.transaction() as work:
         await work.schedules.mark("a1", 2, digest, [])
-    await sql(any_database, "UPDATE job_schedules SET enabled = false WHERE id = 'a1'")
+    await sql(any_database, "UPDATE job_schedules SET enabled = false WHERE key = 'a1'")
     assert await seen() == (3, digest, False, ["a1"])
     await sql(
-        any_database, "UPDATE job_schedules SET task_params = :p, version = 9 WHERE id = 'a1'", p='{"rule": "X > 7"}'
+        any_database, "UPDATE job_schedules SET task_params = :p, version = 9 WHERE key = 'a1'", p='{"rule": "X > 7"}'
     )
     assert await seen() == (9, None, False, ["a1"])
-    await sql(any_database, "UPDATE job_schedules SET name = 'other', trigger_count = 5 WHERE id = 'a1'")
+    await sql(any_database, "UPDATE job_schedules SET name = 'other', trigger_count = 5 WHERE key = 'a1'")
     assert await seen() == (9, None, False, [])  # nothing of the definition differs
     async with any_database.transaction() as work:
         await work.schedules.replace(make_alert("X > 8", version=10), 9, START, enabled=True)
     assert await seen() == (10, make_alert("X > 8").definition.digest, True, ["a1"])
-    await sql(any_database, "DELETE FROM job_schedules WHERE id = 'a1'")
+    await sql(any_database, "DELETE FROM job_schedules WHERE key = 'a1'")
     assert await seen() == (None, ["a1"])
 
 
@@ -191,7 +196,7 @@ async def test_a_row_that_cannot_be_read_says_where(
 ) -> None:
     await sql(
         any_database,
-        "INSERT INTO job_schedules (id, job_type, task_params, cron) VALUES ('b', :t, :p, :c)",
+        "INSERT INTO job_schedules (key, job_type, task_params, cron) VALUES ('b', :t, :p, :c)",
         t=job_type,
         p=params,
         c=cron,
@@ -206,10 +211,10 @@ async def test_a_row_that_cannot_be_read_says_where(
 async def test_garbage_that_sqlite_lets_in_hides_no_other_row(database: Database) -> None:
     await sql(
         database,
-        "INSERT INTO job_schedules (id, task_params, next_run_at, created_at) VALUES ('g1', 'no json', 'soon', 'once')",
+        "INSERT INTO job_schedules (key, task_params, next_run_at, created_at) VALUES ('g1', 'no json', 'soon', 'once')",
     )
-    await sql(database, "INSERT INTO job_schedules (id, task_params, version) VALUES ('g2', '{}', 'many')")
-    await sql(database, "INSERT INTO job_schedules (id, task_params) VALUES ('g 3/../', '{\"rule\": \"X > 1\"}')")
+    await sql(database, "INSERT INTO job_schedules (key, task_params, version) VALUES ('g2', '{}', 'many')")
+    await sql(database, "INSERT INTO job_schedules (key, task_params) VALUES ('g 3/../', '{\"rule\": \"X > 1\"}')")
     async with database.transaction() as work:
         await work.schedules.add(make_alert(id="good"), START)
         found = {one.id: one for one in await work.schedules.page(Filter(), None, 10)}
@@ -238,17 +243,17 @@ async def test_a_slot_has_one_run(any_database: Database) -> None:
         await work.runs.add([make_run(0), make_run(1)])
         await work.runs.add(
             [
-                make_run(0, run_id="again", status=RunStatus.FAILED),
+                make_run(0, run_id=run_id(99), status=RunStatus.FAILED),
                 make_run(2, job_id=None),
                 make_run(3, job_id=None, scheduled_for=START + 2 * SECOND),
             ]
         )
         page = await work.runs.page(RunFilter(), None, 10)
         assert [run.run_id for run in page] == [
-            "run-3",
-            "run-2",
-            "run-1",
-            "run-0",
+            run_id(3),
+            run_id(2),
+            run_id(1),
+            run_id(0),
         ]  # runs by hand have no slot to share
         first = await work.runs.of_slot("j1", START)
         assert first is not None
@@ -258,15 +263,15 @@ async def test_a_slot_has_one_run(any_database: Database) -> None:
 async def test_runs_move_only_forward(any_database: Database) -> None:
     async with any_database.transaction() as work:
         await work.runs.add([make_run(slot) for slot in range(4)])
-        assert await work.runs.begin("run-0", START, "w")
-        assert await work.runs.finish("run-0", RunStatus.COMPLETED, START + 3 * SECOND, {"n": 1})
-        assert not await work.runs.finish("run-0", RunStatus.FAILED, START, error="late")
-        assert not await work.runs.begin("run-0", START, "w")
-        assert await work.runs.finish("run-1", RunStatus.CANCELLED, START)
-        assert not await work.runs.begin("run-1", START, "w")
-        assert await work.runs.begin("run-2", START, "w")
-        assert [run.run_id for run in await work.runs.waiting(START + 9 * SECOND)] == ["run-3"]
-        assert [run.run_id for run in await work.runs.running(START + SECOND)] == ["run-2"]
+        assert await work.runs.begin(run_id(0), START, "w")
+        assert await work.runs.finish(run_id(0), RunStatus.COMPLETED, START + 3 * SECOND, {"n": 1})
+        assert not await work.runs.finish(run_id(0), RunStatus.FAILED, START, error="late")
+        assert not await work.runs.begin(run_id(0), START, "w")
+        assert await work.runs.finish(run_id(1), RunStatus.CANCELLED, START)
+        assert not await work.runs.begin(run_id(1), START, "w")
+        assert await work.runs.begin(run_id(2), START, "w")
+        assert [run.run_id for run in await work.runs.waiting(START + 9 * SECOND)] == [run_id(3)]
+        assert [run.run_id for run in await work.runs.running(START + SECOND)] == [run_id(2)]
         counts = {
             (one.status, one.count, one.seconds and round(one.seconds, 3))
             for one in await work.runs.statistics(RunFilter(user_id="local"))
@@ -275,7 +280,7 @@ async def test_runs_move_only_forward(any_database: Database) -> None:
         assert await work.runs.statistics(RunFilter(since=START + 9 * SECOND)) == []
         assert await work.runs.clean(START + 9 * SECOND) == 2  # what is under way stays
         done = await work.runs.page(RunFilter(status="RUNNING"), None, 5)
-        assert [run.run_id for run in done] == ["run-2"]
+        assert [run.run_id for run in done] == [run_id(2)]
 
 
 async def test_access_audit_and_notes(any_database: Database) -> None:

@@ -62,15 +62,16 @@ async def test_every_list_has_its_index(any_database: Database) -> None:
                 for index in these
             }
         )
-    assert found >= {(name, "created_at", "id") for name in ("user_id", "job_type", "status", "target")}
-    assert found >= {(name, "id") for name in ("user_id", "job_id", "job_type", "status")} | {("created_at", "id")}
+    assert found >= {(name, "created_at", "key") for name in ("owner", "job_type", "status", "target")}
+    assert found >= {(name, "id") for name in ("owner", "job_key", "job_type", "status")} | {("created_at", "key")}
+    assert found >= {("user_id",), ("job_id",)}  # for the statements of other programs
 
 
 async def test_rows_of_other_programs_keep_their_place_in_pages(any_database: Database) -> None:
     """Whatever way a time is written: pages neither lose rows nor repeat them."""
     await sql(
         any_database,
-        "INSERT INTO job_schedules (id, task_params) VALUES ('s0', '{}'), ('s1', '{}'), ('s2', '{}'), ('s3', '{}'), ('s4', '{}')",
+        "INSERT INTO job_schedules (key, task_params) VALUES ('s0', '{}'), ('s1', '{}'), ('s2', '{}'), ('s3', '{}'), ('s4', '{}')",
     )
     if any_database.engine.dialect.name == "sqlite":
         for id, created in (
@@ -81,9 +82,9 @@ async def test_rows_of_other_programs_keep_their_place_in_pages(any_database: Da
         ):
             await sql(
                 any_database,
-                f"INSERT INTO job_schedules (id, task_params, created_at) VALUES ('{id}', '{{}}', {created})",
+                f"INSERT INTO job_schedules (key, task_params, created_at) VALUES ('{id}', '{{}}', {created})",
             )
-        await sql(any_database, "UPDATE job_schedules SET created_at = '2026-01-05T11:00:00+00:00' WHERE id = 't3'")
+        await sql(any_database, "UPDATE job_schedules SET created_at = '2026-01-05T11:00:00+00:00' WHERE key = 't3'")
     seen, after = [], None
     async with any_database.transaction() as work:
         total = len(await work.schedules.page(Filter(), None, 100))

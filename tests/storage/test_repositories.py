@@ -28,7 +28,7 @@ async def test_a_row_that_cannot_be_read_hides_no_other(database: Database) -> N
         await work.schedules.add(make_alert(id="good"), START)
         await work.schedules.add(make_alert(id="bad"), START)
     with sqlite3.connect(database.engine.url.database or "") as raw:
-        raw.execute('UPDATE job_schedules SET task_params = \'{"symbol": "X", "rule": 7}\' WHERE id = \'bad\'')
+        raw.execute('UPDATE job_schedules SET task_params = \'{"symbol": "X", "rule": 7}\' WHERE key = \'bad\'')
     async with database.transaction() as work:
         found = {one.id: one.status for one in await work.schedules.alerts()}
         assert found == {"good": "ARMED", "bad": "INVALID"}

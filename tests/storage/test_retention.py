@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -48,7 +49,7 @@ def event(days: float) -> EventRow:
 
 def run(days: float, status: str) -> RunRow:
     return RunRow(
-        run_id=f"{status}-{days}".ljust(36, "0"), job_type="report", user_id="u", status=status,
+        run_id=str(uuid.uuid4()), job_type="report", user_id="u", status=status,
         scheduled_for=NOW - timedelta(days=days), job_snapshot={},
     )  # fmt: skip
 

@@ -90,6 +90,9 @@ def job(kind: Kind, *symbols: str, **more: Any) -> JobDefinition:
     return read_job("data_processing", params, cron="@daily")
 
 
+RUN = "00000000-0000-0000-0000-000000000001"
+
+
 def task(definition: JobDefinition, run_id: str = "run-1") -> Task:
     return Task(run_id, "job", "local", definition)
 
@@ -259,12 +262,12 @@ async def test_what_all_vendors_ask_for_is_temporals_next_try(
         vendor.banned_for_long = lambda asked: Reply(418, {}, headers={"Retry-After": "7200"})  # type: ignore[attr-defined]
     wanted = job(Kind.EARNINGS, "AAPL", "MSFT")
     snapshot = {"task_params": {"kind": wanted.params.kind.value, "symbols": ["AAPL", "MSFT"]}}
-    run = Run("r", "data_processing", None, "local", RunStatus.PENDING, NOW, NOW, job_snapshot=snapshot)
+    run = Run(RUN, "data_processing", None, "local", RunStatus.PENDING, NOW, NOW, job_snapshot=snapshot)
     async with store.transaction() as work:
         await work.runs.add([run])
     runner = JobRunner(store, {}, "worker", steps={JobType.DATA_PROCESSING: desk.steps.step}, clock=lambda: desk.now[0])
     with pytest.raises(ApplicationError, match="fetch: ") as caught:
-        await ActivityEnvironment().run(runner.run_step, StepInput("r", "fetch"))
+        await ActivityEnvironment().run(runner.run_step, StepInput(RUN, "fetch"))
     delay = caught.value.next_retry_delay
     assert caught.value.non_retryable is (fault == "banned_for_long")
     assert delay is None if again_in is None else delay is not None and abs(delay.total_seconds() - again_in) <= 1

@@ -59,7 +59,7 @@ async def test_figures_are_of_the_keys_user(api: Api) -> None:
     for user, client in (("ann", api.ann), ("bob", api.bob)):
         await client.post("/api/alerts", json={"id": f"{user}s", "expression": "A > 1"})
     await api.ann.post("/api/schedules/anns/trigger")
-    await sql(api.database, "UPDATE job_schedules SET status = 'TRIGGERED' WHERE id = 'bobs'")
+    await sql(api.database, "UPDATE job_schedules SET status = 'TRIGGERED' WHERE key = 'bobs'")
     anns, all_ = (await api.ann.get("/stats")).json(), (await api.admin.get("/stats")).json()
     assert (anns["alerts"], all_["alerts"]) == ({"ARMED": 1}, {"ARMED": 1, "TRIGGERED": 1})
     assert anns["schedules"] == {"alert": {"enabled": 1, "disabled": 0}}

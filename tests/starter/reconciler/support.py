@@ -38,7 +38,7 @@ class Installation:
         self, id: str, params: str = '{"symbol": "X", "rule": "close > 1"}', job_type: str = "alert", cron: str = RARELY
     ) -> None:
         await self.sql(
-            "INSERT INTO job_schedules (id, job_type, task_params, cron) VALUES (:i, :t, :p, :c)",
+            "INSERT INTO job_schedules (key, job_type, task_params, cron) VALUES (:i, :t, :p, :c)",
             i=id,
             t=job_type,
             p=params,

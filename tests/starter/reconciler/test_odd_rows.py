@@ -24,7 +24,7 @@ async def test_a_row_deleted_and_inserted_anew_is_the_new_one(home: Installation
     await handle.execute_update("update_definition", {"name": "edited"}, result_type=dict)
     await home.becomes(lambda: _version(home, "again", 2))
     await home.becomes(lambda: _swept(home, {}, full=False))
-    await home.sql("DELETE FROM job_schedules WHERE id = 'again'")
+    await home.sql("DELETE FROM job_schedules WHERE key = 'again'")
     await home.insert("again", '{"symbol": "X", "rule": "close > 222"}')
     assert (await home.row("again")).version > 2
     await home.becomes(lambda: _swept(home, {}, full=False))
@@ -38,8 +38,8 @@ async def test_a_copied_hash_fools_nobody(home: Installation) -> None:
     await home.reconciler.sweep(full=False)
     for id, params in (("good", '{"symbol": "X", "rule": "close > 99999998"}'), ("bad", "[]")):
         await home.sql(
-            "INSERT INTO job_schedules (id, task_params, cron, definition_hash)"
-            " SELECT :i, :p, cron, definition_hash FROM job_schedules WHERE id = 'first'",
+            "INSERT INTO job_schedules (key, task_params, cron, definition_hash)"
+            " SELECT :i, :p, cron, definition_hash FROM job_schedules WHERE key = 'first'",
             i=id,
             p=params,
         )
@@ -57,12 +57,12 @@ async def test_an_alert_disabled_while_it_is_gone_does_not_judge_those_bars(home
     await handle.execute_update("evaluate_now", result_type=dict)
     await home.becomes(lambda: _kept(home, "gone"))
     await handle.terminate("by hand")
-    await home.sql("UPDATE job_schedules SET enabled = false WHERE id = 'gone'")
+    await home.sql("UPDATE job_schedules SET enabled = false WHERE key = 'gone'")
     await home.becomes(lambda: _swept(home, {"pause": 1}, full=False))
     await home.becomes(lambda: _projected(home, "gone", "INACTIVE"))
     await home.becomes(lambda: _swept(home, {}))
     disabled_until = now()
-    await home.sql("UPDATE job_schedules SET enabled = true WHERE id = 'gone'")
+    await home.sql("UPDATE job_schedules SET enabled = true WHERE key = 'gone'")
     await home.reconciler.sweep(full=False)
     state = (await home.state("gone"))["state"]
     assert state["last_bar_close"] >= disabled_until.isoformat()[:19]
@@ -74,7 +74,7 @@ async def test_a_slot_that_jitter_delays_is_not_missed_and_a_late_one_is_run(hom
     await home.insert("late", params, "notification", "*/5 * * * *")
     await home.reconciler.sweep(full=False)
     ago = now() - timedelta(minutes=40)
-    await home.sql("UPDATE job_schedules SET updated_at = :u WHERE id = 'late'", u=_at(home, ago))
+    await home.sql("UPDATE job_schedules SET updated_at = :u WHERE key = 'late'", u=_at(home, ago))
     await home.reconciler.sweep(full=True)
     async with home.database.transaction() as work:
         assert await work.runs.page(RunFilter(status="MISSED"), None, 10) == []
@@ -116,7 +116,7 @@ async def test_garbage_in_any_cell_stops_no_sweep(dev_server: WorkflowEnvironmen
                 f"INSERT INTO job_schedules ({', '.join(columns)}) VALUES ({', '.join(values)})".replace(":", "\\:")
             )
         await home.insert("job", '{"message": "m"}', "notification", "*/5 * * * *")
-        await home.sql("UPDATE job_schedules SET updated_at = 'soon' WHERE id = 'job'")
+        await home.sql("UPDATE job_schedules SET updated_at = 'soon' WHERE key = 'job'")
         await home.sql(
             "INSERT INTO job_schedule_runs (run_id, job_type, user_id, status, scheduled_for, enqueued_at, job_snapshot) VALUES ('r', 'dance', 'u', 'PENDING', '2026-01-01 00:00:00.000000', '2026-01-01 00:00:00.000000', '{}')"
         )

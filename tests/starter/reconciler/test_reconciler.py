@@ -24,21 +24,21 @@ async def test_an_insert_an_update_a_disable_and_a_delete_follow(home: Installat
     assert (await home.reconciler.sweep(full=False)).rows == 0  # nothing changed, nothing looked at
 
     await home.sql(
-        "UPDATE job_schedules SET task_params = :p WHERE id = 'i1'", p='{"symbol": "X", "rule": "close > 99999999"}'
+        "UPDATE job_schedules SET task_params = :p WHERE key = 'i1'", p='{"symbol": "X", "rule": "close > 99999999"}'
     )
     assert (await home.reconciler.sweep(full=False)).actions == {"update": 1}
     await home.becomes(lambda: _version(home, "i1", 2))
 
-    await home.sql("UPDATE job_schedules SET enabled = false WHERE id = 'i1'")
+    await home.sql("UPDATE job_schedules SET enabled = false WHERE key = 'i1'")
     assert (await home.reconciler.sweep(full=False)).actions == {"pause": 1}
     await home.becomes(lambda: _status(home, "i1", "INACTIVE"))
-    await home.sql("UPDATE job_schedules SET enabled = true WHERE id = 'i1'")
+    await home.sql("UPDATE job_schedules SET enabled = true WHERE key = 'i1'")
     assert (await home.reconciler.sweep(full=False)).actions == {"resume": 1}
     await home.becomes(lambda: _status(home, "i1", "ARMED"))
     assert (await home.reconciler.sweep(full=False)).actions == {}
     await home.becomes(lambda: _swept(home, {}))  # the list of workflows comes a moment after them
 
-    await home.sql("DELETE FROM job_schedules WHERE id = 'i1'")
+    await home.sql("DELETE FROM job_schedules WHERE key = 'i1'")
     assert (await home.reconciler.sweep(full=False)).actions == {"delete": 1}
     await home.becomes(lambda: _gone(home, "i1"))
 
@@ -49,13 +49,13 @@ async def test_a_cosmetic_edit_keeps_the_state_and_a_new_rule_does_not(home: Ins
     handle = home.client.get_workflow_handle("alert-c1")
     said = await handle.execute_update("evaluate_now", result_type=dict)
     assert said["status"] == "TRIGGERED"
-    await home.sql("UPDATE job_schedules SET name = 'renamed', cron = '0 12 1 1 *' WHERE id = 'c1'")
+    await home.sql("UPDATE job_schedules SET name = 'renamed', cron = '0 12 1 1 *' WHERE key = 'c1'")
     await home.reconciler.sweep(full=False)
     await home.becomes(lambda: _version(home, "c1", 2))
     state = (await home.state("c1"))["state"]
     assert (state["status"], state["trigger_count"]) == ("TRIGGERED", 1)
     await home.sql(
-        "UPDATE job_schedules SET task_params = :p WHERE id = 'c1'", p='{"symbol": "X", "rule": "close > 99999999"}'
+        "UPDATE job_schedules SET task_params = :p WHERE key = 'c1'", p='{"symbol": "X", "rule": "close > 99999999"}'
     )
     await home.reconciler.sweep(full=False)
     await home.becomes(lambda: _version(home, "c1", 3))
@@ -87,7 +87,7 @@ async def test_orphans_end_but_not_those_of_another_database(home: Installation,
     stranger = Reconciler(home.client, other, "someone-else")
     assert (await stranger.sweep(full=True)).actions == {}
     async with home.database.engine.begin() as connection:  # a row lost without a trace, as from a backup
-        await connection.exec_driver_sql("DELETE FROM job_schedules WHERE id IN ('o1', 'o2')")
+        await connection.exec_driver_sql("DELETE FROM job_schedules WHERE key IN ('o1', 'o2')")
         await connection.exec_driver_sql("DELETE FROM job_schedule_changes")
     await home.becomes(lambda: _swept(home, {"delete": 2}))
     await home.becomes(lambda: _gone(home, "o1"))
@@ -103,14 +103,14 @@ async def test_rows_that_cannot_be_read_are_marked_and_stop_nobody(home: Install
     bad = await home.row("bad")
     assert bad.errors[0]["path"] == "$.task_params.rule"
     assert (await home.reconciler.sweep(full=True)).actions in ({}, {"create": 1})
-    await home.sql("UPDATE job_schedules SET task_params = :p WHERE id = 'good'", p='{"symbol": "X", "rule": 5}')
+    await home.sql("UPDATE job_schedules SET task_params = :p WHERE key = 'good'", p='{"symbol": "X", "rule": 5}')
     assert (await home.reconciler.sweep(full=False)).invalid == 3
     assert (await home.state("good"))["version"] == 1  # the last definition that could be read goes on
     handle = home.client.get_workflow_handle("alert-good")
     await handle.signal("definition_changed")
     assert (await home.state("good"))["version"] == 1
     await home.sql(
-        "UPDATE job_schedules SET task_params = :p WHERE id = 'bad'", p='{"symbol": "X", "rule": "close > 1"}'
+        "UPDATE job_schedules SET task_params = :p WHERE key = 'bad'", p='{"symbol": "X", "rule": "close > 1"}'
     )
     report = await home.reconciler.sweep(full=False)
     assert (report.actions, report.invalid) == ({"create": 1}, 2)
@@ -138,7 +138,7 @@ async def test_both_sides_edited_the_row_wins(home: Installation) -> None:
     await home.insert("b1")
     await home.reconciler.sweep(full=False)
     handle = home.client.get_workflow_handle("alert-b1")
-    await home.sql("UPDATE job_schedules SET name = 'by sql' WHERE id = 'b1'")
+    await home.sql("UPDATE job_schedules SET name = 'by sql' WHERE key = 'b1'")
     await handle.execute_update("update_definition", {"name": "by update"}, result_type=dict)
     await home.becomes(lambda: _swept(home, {}, full=False))
     state = await home.state("b1")
@@ -164,14 +164,14 @@ async def test_a_job_is_a_schedule_that_runs_once_a_slot(home: Installation) -> 
     found = (await schedule.describe()).schedule
     assert (found.state.paused, found.state.note) == (True, "holiday")
     assert (await home.reconciler.sweep(full=False)).actions == {}
-    await home.sql("UPDATE job_schedules SET enabled = true, cron = '0 9 * * *' WHERE id = 'j1'")
+    await home.sql("UPDATE job_schedules SET enabled = true, cron = '0 9 * * *' WHERE key = 'j1'")
     await home.reconciler.sweep(full=False)
     assert not (await schedule.describe()).schedule.state.paused
     assert (await home.row("j1")).next_run_at.hour == 9
     await schedule.delete()
     await home.becomes(lambda: _swept(home, {"create": 1}))
     await home.sql(
-        "UPDATE job_schedules SET job_type = 'alert', task_params = :p WHERE id = 'j1'",
+        "UPDATE job_schedules SET job_type = 'alert', task_params = :p WHERE key = 'j1'",
         p='{"symbol": "X", "rule": "close > 1"}',
     )
     await home.reconciler.sweep(full=False)
@@ -207,7 +207,7 @@ async def test_runs_that_were_lost_are_found(home: Installation) -> None:
     async with home.database.transaction() as work:
         await work.runs.add([lost, stuck])
     await home.reconciler.sweep(full=False)
-    await home.sql("UPDATE job_schedules SET updated_at = :u WHERE id = 'm1'", u=_at(home, old))
+    await home.sql("UPDATE job_schedules SET updated_at = :u WHERE key = 'm1'", u=_at(home, old))
     await home.reconciler.sweep(full=True)
 
     async def told() -> bool:

@@ -31,7 +31,7 @@ async def test_nobody_waits_while_ten_thousand_rows_are_read(tmp_path: Path, wri
     async with database.engine.begin() as connection:
         await connection.exec_driver_sql(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
-            "INSERT INTO job_schedules (id, task_params) SELECT 'row-' || i, ? FROM n",
+            "INSERT INTO job_schedules (key, task_params) SELECT 'row-' || i, ? FROM n",
             (ROWS, params),
         )
     client: Any = Nobody()

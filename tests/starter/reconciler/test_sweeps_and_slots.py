@@ -56,7 +56,7 @@ async def test_every_missed_slot_is_written(any_database: Database) -> None:
     at, client = now().replace(microsecond=0), Any
     async with any_database.engine.begin() as connection:
         await connection.exec_driver_sql(
-            "INSERT INTO job_schedules (id, job_type, task_params, cron) "
+            "INSERT INTO job_schedules (key, job_type, task_params, cron) "
             "VALUES ('often', 'notification', '{\"message\": \"m\"}', '*/10 * * * * *')"
         )
     keeper = RunSupervisor(client, any_database, lambda: at + timedelta(hours=2))  # type: ignore[arg-type]

@@ -93,7 +93,7 @@ async def test_a_deleted_row_takes_nothing_of_others_along(home: Installation, m
     await their_schedule(home, "backup-nightly", **memo)
     await home.insert("nightly", '{"message": "m"}', "notification")
     await home.reconciler.sweep(full=False)
-    await home.sql("DELETE FROM job_schedules WHERE id = 'nightly'")
+    await home.sql("DELETE FROM job_schedules WHERE key = 'nightly'")
     report = await home.reconciler.sweep(full=False)
     assert report.actions == {"delete": 1}  # ours
     await home.reconciler.sweep(full=True)
