@@ -289,10 +289,8 @@ def _message(detail: Any) -> str:
     name = detail["loc"][-1] if detail["loc"] else ""
     if name == "symbol" and detail["type"] == "string_pattern_mismatch":
         return "expected a ticker such as AAPL, BTC-USD or EURUSD=X"
-    if name in ("include_charts", "min_market_cap", "max_pe_ratio"):
-        return f"{name} is not available in this version; leave it out"
     if name == "screener_set":
-        return "expected 'custom' with symbols; lists of tickers by name are not available in this version"
+        return "expected the name of a set of tickers, or 'custom' with symbols"
     if name == "once_per_bar":
         return "an alert fires at most once per bar; leave it out or true"
     return text[:1].lower() + text[1:]

@@ -44,13 +44,13 @@ def translated(data: Mapping[str, Any]) -> Translation:
     found = Translation(dict(data))
     if found.data.get("rearm", False) is None:
         del found.data["rearm"]
-    _spread(found, "notify", NOTIFY)
+    spread(found, "notify", NOTIFY)
     if isinstance(found.data.get("rule"), dict):
         found.data["rule"] = _node(found.data["rule"], "$.rule", "$.rule", found)
     return found
 
 
-def _spread(found: Translation, name: str, fields: Mapping[str, str]) -> None:
+def spread(found: Translation, name: str, fields: Mapping[str, str]) -> None:
     """An object whose fields stand beside it in the full form."""
     if name not in found.data:
         return

@@ -10,14 +10,16 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from domain import expression
 from domain.bounds import refuse_too_much
 from domain.cron import CronError, CronExpression
 from domain.cron import parse as parse_cron
-from domain.definition import CHANNEL, CHANNEL_HINT, faults_of
+from domain.definition import CHANNEL, CHANNEL_HINT, faults_of, read_definition
 from domain.errors import Fault, InvalidInput
+from domain.job_dialects import translated_params
+from domain.job_words import CUSTOM, Operation, ReportType
 from domain.operand import Model
 from domain.text import Line, Lines
 from domain.ticker import Ticker
@@ -59,13 +61,15 @@ def _channels(value: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value))
 
 
-def _truth(value: Any) -> Any:
-    if not isinstance(value, bool):
-        raise ValueError("expected true or false")
-    return value
+class Params(Model):
+    """Parameters of a job type."""
+
+    def warnings(self) -> list[str]:
+        """What is kept, but has no effect in this version."""
+        return []
 
 
-class Told(Model):
+class Told(Params):
     """What all jobs share that may tell their result to people."""
 
     notification_channels: tuple[str, ...] = Field(default=(), max_length=10)
@@ -76,7 +80,7 @@ class Told(Model):
         return _channels(value)
 
 
-class WithFrame(Model):
+class WithFrame(Params):
     """Jobs on bars."""
 
     timeframe: Timeframe = Timeframe("1d")
@@ -85,18 +89,47 @@ class WithFrame(Model):
 class ReportParams(Told, WithFrame):
     """A report on tickers."""
 
-    report_type: Literal["daily_summary", "portfolio_analysis", "performance_report"] = "daily_summary"
+    report_type: ReportType = "daily_summary"
     symbols: Symbols
-    include_charts: Annotated[Literal[False], BeforeValidator(_truth)] = False
+    include_charts: bool = Field(default=False, strict=True)
+
+    def warnings(self) -> list[str]:
+        """Charts are not drawn yet."""
+        return ["include_charts is kept, but this version's reports have no charts"] if self.include_charts else []
+
+
+FUNDAMENTALS = ("min_market_cap", "max_market_cap", "min_pe_ratio", "max_pe_ratio")
+
+
+def _condition(tree: dict[str, Any]) -> str:
+    try:
+        return str(read_definition({"symbol": "X", "rule": tree}).rule)
+    except InvalidInput as error:
+        raise ValueError("; ".join(f"{fault.path[1:]}: {fault.message}" for fault in error.faults)) from None
 
 
 class FilterCriteria(Model):
     """What a ticker must meet. ``conditions`` are expressions such as ``rsi(14) < 30``."""
 
-    min_market_cap: None = None
-    max_pe_ratio: None = None
+    min_market_cap: float | None = Field(default=None, ge=0)
+    max_market_cap: float | None = Field(default=None, ge=0)
+    min_pe_ratio: float | None = None
+    max_pe_ratio: float | None = None
     min_volume: float | None = Field(default=None, ge=0)
     conditions: tuple[str, ...] = Field(default=(), max_length=20)
+
+    @property
+    def unknown_here(self) -> tuple[str, ...]:
+        """Those that are kept, but cannot be met in this version: it does not look at companies."""
+        return tuple(name for name in FUNDAMENTALS if getattr(self, name) is not None)
+
+    @field_validator("conditions", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        """A condition may be written as a part of an alert's rule, too."""
+        return (
+            [_condition(one) if isinstance(one, dict) else one for one in value] if isinstance(value, list) else value
+        )
 
     @field_validator("conditions")
     @classmethod
@@ -112,12 +145,27 @@ class FilterCriteria(Model):
 
 
 class ScreenerParams(Told, WithFrame):
-    """A screener. ``symbols`` are the tickers of a ``custom`` set."""
+    """A screener. ``symbols`` are the tickers of a ``custom`` set; a set by name has none of its own yet."""
 
-    screener_set: Literal["custom"] = "custom"
-    symbols: tuple[Ticker, ...] = Field(min_length=1, max_length=5000)
+    screener_set: str = Field(default=CUSTOM, pattern=r"^[A-Za-z0-9][A-Za-z0-9_&. -]{0,63}$")
+    symbols: tuple[Ticker, ...] = Field(default=(), max_length=5000)
     filter_criteria: FilterCriteria = FilterCriteria()
     top_n: int = Field(default=20, ge=1, le=1000)
+
+    @model_validator(mode="after")
+    def _of_something(self) -> ScreenerParams:
+        if self.screener_set == CUSTOM and not self.symbols:
+            raise ValueError("symbols: name at least one ticker, here or as the target")
+        return self
+
+    def warnings(self) -> list[str]:
+        """Sets by name and fundamentals are not looked up yet."""
+        found = [f"{name} is kept, but not applied in this version" for name in self.filter_criteria.unknown_here]
+        if not self.symbols:
+            found.append(
+                f"the set {self.screener_set} is kept, but this version has no sets by name: its runs fail; name symbols"
+            )
+        return [f"filter_criteria: {one}" if " applied" in one else one for one in found]
 
 
 class Step(StrEnum):
@@ -133,7 +181,8 @@ class DataProcessingParams(WithFrame):
     """A data job. ``operation`` is the last step that is taken; nothing is stored before ``cache``."""
 
     kind: Kind = Kind.HISTORICAL_PRICES
-    operation: Literal["fetch", "normalize", "cache", "indicators"] = "cache"
+    operation: Operation = "cache"
+    data_source: str | None = Field(default=None, max_length=64)
     symbols: tuple[Ticker, ...] = Field(default=(), max_length=2000)
     lookback: int | None = Field(default=None, ge=1, le=50_000)
     indicators: tuple[str, ...] = Field(default=(), max_length=50)
@@ -159,6 +208,12 @@ class DataProcessingParams(WithFrame):
                 raise ValueError("; ".join(fault.message for fault in error.faults)) from None
         return value
 
+    def warnings(self) -> list[str]:
+        """Vendors are asked in one order for all."""
+        if self.data_source is None:
+            return []
+        return [f"data_source {self.data_source} has no effect: vendors are asked in the order of ALERTS_PROVIDERS"]
+
     @property
     def steps(self) -> tuple[Step, ...]:
         """In order, up to the operation."""
@@ -180,7 +235,7 @@ class NotificationParams(Told):
     notification_channels: tuple[str, ...] = Field(default=("log",), min_length=1, max_length=10)
 
 
-class BackupParams(Model):
+class BackupParams(Params):
     """A backup of the database. ``keep`` is how many backups stay."""
 
     keep: int = Field(default=7, ge=1, le=1000)
@@ -192,7 +247,7 @@ class JobKind:
 
     workflow: str
     limits: Limits
-    params: type[Model] | None = None
+    params: type[Params] | None = None
 
 
 JOBS = {
@@ -203,7 +258,7 @@ JOBS = {
     JobType.BACKUP: JobKind("BackupWorkflow", _limits(300), BackupParams),
     JobType.ALERT: JobKind("EvaluationWorkflow", _limits(120)),  # one evaluation by hand; the alert itself is no job
 }
-PARAMS: dict[JobType, type[Model]] = {name: one.params for name, one in JOBS.items() if one.params is not None}
+PARAMS: dict[JobType, type[Params]] = {name: one.params for name, one in JOBS.items() if one.params is not None}
 
 
 class JobOptions(Model):
@@ -251,6 +306,11 @@ class JobDefinition(Model):
         text = json.dumps(self.model_dump(mode="json", exclude_defaults=True), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    def warnings(self) -> list[str]:
+        """What is accepted, but has no effect in this version."""
+        found: list[str] = self.params.warnings()
+        return found
+
     def task_params(self) -> dict[str, Any]:
         """What stands in the column ``task_params``."""
         data: dict[str, Any] = self.params.model_dump(mode="json", exclude_defaults=True)
@@ -284,12 +344,15 @@ def read_job(job_type: str, task_params: Any, **fields: Any) -> JobDefinition:
     options: Any = {}
     params: Any = None
     if task_params is not None:
-        given = dict(task_params)
+        written = translated_params(job_type, task_params, fields.get("target"))
+        given = written.data
         options = given.pop("options", {})
+        found = list(written.faults)
         try:
             params = PARAMS[JobType(job_type)].model_validate(given)
         except ValidationError as error:
-            faults += [one.at("$.task_params" + one.path[1:]) for one in faults_of(error)]
+            found += [one.at(written.written(one.path)) for one in faults_of(error)]
+        faults += [one if one.path == "$.target" else one.at("$.task_params" + one.path[1:]) for one in found]
     data = {"job_type": job_type, "params": params, "options": options, **fields}
     try:
         definition = JobDefinition.model_validate({key: value for key, value in data.items() if value is not None})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Any
 
 from domain.definition import AlertDefinition, read_definition
@@ -11,6 +12,8 @@ from domain.errors import Fault, InvalidInput
 from domain.job import JobDefinition, JobType, read_job
 
 OWN = ("$.name", "$.cron", "$.timezone")
+RULES = ("rule", "expression", "condition")
+_CONDITION = re.compile(r"[<>=!]| crosses")
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class ScheduleDraft:
         params = {"rule": self.params} if isinstance(self.params, str) else self.params
         if not isinstance(params, dict):
             raise InvalidInput("schedule", [Fault("$.task_params", "expected an object or an expression", params)])
+        if self._is_rule_in_target(params):
+            return replace(self, params={**params, "rule": self.target}, target=None)._told_of_target()
         own = {"name": self.name, "cron": self.cron, "timezone": self.timezone}
         given = {key: value for key, value in own.items() if value}
         try:
@@ -57,6 +62,20 @@ class ScheduleDraft:
             message = f"names another ticker than the rule's {definition.symbol}"
             raise InvalidInput("schedule", [Fault("$.target", message, self.target)])
         return definition
+
+    def _is_rule_in_target(self, params: dict[str, Any]) -> bool:
+        """Whether the condition stands where others have the ticker, as ``AAPL > 150``."""
+        return bool(self.target and _CONDITION.search(self.target)) and not any(name in params for name in RULES)
+
+    def _told_of_target(self) -> AlertDefinition:
+        try:
+            return self._alert()
+        except InvalidInput as error:
+            rule = "$.task_params.rule"
+            faults = [
+                one.at("$.target" + one.path[len(rule) :]) if one.path.startswith(rule) else one for one in error.faults
+            ]
+            raise InvalidInput("schedule", faults) from None
 
     def _with_symbol(self, data: dict[str, Any]) -> dict[str, Any]:
         """``target`` as the symbol, unless the parameters or the rule's own text name one."""

@@ -49,6 +49,8 @@ class OnBars:
         """The tickers that meet every criterion, those with most volume first."""
         params: ScreenerParams = task.job.params
         criteria = params.filter_criteria
+        if not params.symbols:
+            raise JobRefused(f"the set {params.screener_set} has no tickers in this version; name them in symbols")
         conditions = [f"({text})" for text in criteria.conditions]
         if criteria.min_volume is not None:
             conditions.append(f"volume >= {criteria.min_volume!r}")
@@ -71,6 +73,8 @@ class OnBars:
             "results": found[: params.top_n],
             "failed": failed,
         }
+        if criteria.unknown_here:
+            result["not_applied"] = list(criteria.unknown_here)
         text = ", ".join(str(one["symbol"]) for one in found[: params.top_n]) or "none"
         title = f"{len(found)} of {len(params.symbols)} tickers match"
         return Done(result, Notice(params.notification_channels, title, text, "screener"))

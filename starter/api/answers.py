@@ -11,6 +11,7 @@ from pydantic.config import JsonDict
 
 from domain.alert import AlertEvent
 from domain.errors import MOST_FAULTS
+from domain.job import Job
 from domain.run import Run
 from domain.text import cut
 from starter.api.requests import EXAMPLE_ALERT, printable
@@ -57,7 +58,9 @@ def _numbers(value: Any) -> dict[str, float | None] | None:
 
 
 class ScheduleOut(BaseModel):
-    """A row of ``job_schedules``. ``errors`` says why a row that another program wrote cannot be used."""
+    """A row of ``job_schedules``. ``errors`` says why a row that another program wrote cannot be used, ``warnings`` what of a
+    job is kept without effect.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_ROW]})
 
@@ -77,6 +80,7 @@ class ScheduleOut(BaseModel):
     created_at: datetime | None
     updated_at: datetime | None
     errors: list[dict[str, Any]] = []
+    warnings: list[str] = []
 
     @classmethod
     def of(cls, stored: StoredSchedule) -> ScheduleOut:
@@ -101,6 +105,7 @@ class ScheduleOut(BaseModel):
             created_at=stored.created_at,
             updated_at=stored.updated_at,
             errors=faults or [printable(one) for one in kept if isinstance(one, dict)],
+            warnings=stored.schedule.definition.warnings() if isinstance(stored.schedule, Job) else [],
         )
 
 

@@ -122,15 +122,16 @@ def read_schedule(data: Any, folder: Any, timezone: str = "UTC") -> Any:
     known = {"id", "user_id", "job_type", "name", "target", "task_params", "cron", "timezone", "enabled"}
     if not isinstance(data, dict):
         raise InvalidInput("schedule", [Fault("$", "expected an object", data)])
+    data, _ = owned(data)
     faults = [Fault(f"$.{name}", "unknown key") for name in sorted(set(data) - known)]
-    texts = ("job_type", "name", "cron", "timezone", "id", "user_id", "target")
+    texts = ("job_type", "name", "cron", "timezone", "target")
     faults += [
         Fault(f"$.{name}", "expected text", data[name]) for name in texts if not isinstance(data.get(name, ""), str)
     ]
     if not isinstance(data.get("enabled", True), bool):
         faults.append(Fault("$.enabled", "expected true or false", data["enabled"]))
-    if len(str(data.get("user_id", ""))) > MOST_USER:
-        faults.append(Fault("$.user_id", f"expected at most {MOST_USER} characters", data["user_id"]))
+    if not isinstance(data.get("id", ""), str | int):
+        faults.append(Fault("$.id", "expected a text or a number", data["id"]))
     if faults:
         raise InvalidInput("schedule", faults)
     draft = ScheduleDraft(

@@ -12,6 +12,7 @@ from domain.errors import Fault, InvalidInput
 from domain.job import Job, JobType
 from starter import definition_writes
 from starter.cli import inputs
+from starter.cli.advising import advise
 from starter.cli.data_commands import seed
 from starter.cli.options import Json, Limit, ScheduleId
 from starter.cli.output import plain, print_json, print_lines, print_table, say, short
@@ -22,6 +23,7 @@ from starter.definition_writes import Refused, create, edit, new_id, remove
 from starter.runs import order
 from starter.schemas import SchemaFolder
 from storage.stored_schedule import Filter
+from worker.settings import load_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -126,9 +128,10 @@ def add(
         these: list[Any] = []
         disabled: list[str] = []
         for data, definition in definitions:
-            name = inputs.alert_id(id or data.get("id") or new_id(definition))
+            name = inputs.alert_id(id or str(data.get("id") or "") or new_id(definition))
             kind = Alert if isinstance(definition, AlertDefinition) else Job
-            these.append(kind(id=name, user_id=data.get("user_id") or inputs.user(user), definition=definition))
+            owner = inputs.owned(data)[1] or inputs.user(user)
+            these.append(kind(id=name, user_id=owner, definition=definition))
             if data.get("enabled") is False:
                 disabled.append(name)
         async with context.database.transaction() as unit:
@@ -136,11 +139,13 @@ def add(
         return [(one, await context.gateway.tell(one)) for one in written]
 
     done = run_command(work)
+    warnings = advise(load_settings(), [one.schedule.definition for one, _ in done])
     if as_json:
         print_json(
             [
                 {"id": one.id, "job_type": one.job_type, "version": one.schedule.version, "told": not problem}
-                for one, problem in done
+                | ({"warnings": said} if said else {})
+                for (one, problem), said in zip(done, warnings, strict=True)
             ]
         )
         return

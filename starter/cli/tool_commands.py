@@ -221,8 +221,7 @@ def _full_forms(checked: Sequence[AlertDefinition | JobDefinition]) -> list[dict
 
 
 def _advised(settings: Settings, checked: Sequence[AlertDefinition | JobDefinition]) -> list[str]:
-    alerts = [one for one in checked if isinstance(one, AlertDefinition)]
-    return [sentence for sentences in advise(settings, alerts) for sentence in sentences]
+    return [sentence for sentences in advise(settings, checked) for sentence in sentences]
 
 
 def _check_file(file: str, folder: Any) -> list[AlertDefinition | JobDefinition]:
