@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from domain.alert import Alert
 from domain.job import Job
 from storage.access import Answers, ApiKeys
-from storage.adoption import Change, NotAdopted, adopt_in, is_foreign
+from storage.adoption import Change, Found, NotAdopted, adopt_in, found_in, is_foreign
 from storage.audit import AuditLog
 from storage.bars import Bars
 from storage.deliveries import Deliveries
@@ -116,12 +116,22 @@ class Database:
         async with self.engine.connect() as connection:
             return await is_foreign(connection)
 
+    async def look(self) -> Found:
+        """What an earlier service left, and what would be done with it; nothing is changed.
+
+        Raises:
+            CannotAdopt: when it cannot be taken over as it is.
+        """
+        async with self.engine.connect() as connection:
+            return await connection.run_sync(found_in)
+
     async def adopt(self, zone: str) -> Sequence[Change]:
         """Takes over an earlier service's tables, with ``zone`` for their crons; what was done.
 
         Raises:
             CannotAdopt: when that cannot be done as they are.
         """
+        await self.engine.dispose()  # what its connections remember of the tables is no longer so
         return await asyncio.to_thread(adopt_in, self.url, zone, HEAD)
 
     async def close(self) -> None:

@@ -12,6 +12,7 @@ from domain.ids import may_be_of_a_row
 from domain.job import Job, JobDefinition, JobType
 from domain.schedule_draft import ScheduleDraft
 from domain.text import refuse_steering
+from storage.stored_schedule import StoredSchedule
 from storage.tables import ScheduleRow
 from storage.types import MOST_JSON, OddNumber, OddText, Unreadable
 
@@ -36,6 +37,16 @@ def read_row(row: ScheduleRow) -> Alert | Job:
     if isinstance(definition, AlertDefinition):
         return Alert(id=row.id, user_id=row.user_id, version=row.version, definition=definition)
     return Job(id=row.id, user_id=row.user_id, version=row.version, definition=definition)
+
+
+def as_stored(row: ScheduleRow) -> StoredSchedule:
+    """The row with what it defines, or with why that cannot be read."""
+    try:
+        return StoredSchedule(row, read_row(row))
+    except InvalidInput as error:
+        return StoredSchedule(row, None, error.faults)
+    except ValueError as error:  # what SQLite lets in and no check of ours foresaw
+        return StoredSchedule(row, None, (Fault("$", f"cannot be read: {error}"[:500]),))
 
 
 def _odd_cells(row: ScheduleRow) -> list[Fault]:

@@ -94,6 +94,10 @@ class Runs:
         )
         return _run(row) if row else None
 
+    async def describe(self, run_id: str, snapshot: dict[str, Any]) -> None:
+        """What is to be run, into a run that another program ordered."""
+        await self._move(run_id, OPEN, job_snapshot=snapshot)
+
     async def begin(self, run_id: str, now: datetime, worker_id: str) -> bool:
         """To RUNNING; False when it was cancelled or has ended meanwhile."""
         return await self._move(run_id, OPEN, status=RunStatus.RUNNING.value, started_at=now, worker_id=worker_id[:200])

@@ -16,7 +16,7 @@ from domain.alert import Alert, AlertState, Reason, Status
 from domain.errors import Fault, InvalidInput
 from domain.job import Job, JobType
 from domain.reconcile import Row
-from storage.row_mapping import columns, job_type, read_row
+from storage.row_mapping import as_stored, columns, job_type
 from storage.stored_schedule import INVALID, STATE, DefinitionConflict, DuplicateAlert, Filter, StoredSchedule, Use
 from storage.tables import ChangeRow, ScheduleRow
 from storage.types import OddNumber
@@ -77,7 +77,12 @@ class Schedules:
             ]
             try:
                 await self.session.execute(insert(ScheduleRow), rows)
-            except IntegrityError:  # somebody was quicker between the look and the write
+            except IntegrityError as error:
+                if "foreign key" in str(error.orig).lower():  # of the tables of an earlier service
+                    owners = ", ".join(sorted({one.user_id for one in batch}))
+                    fault = Fault("$.user_id", "its table of users has no such user", owners[:100])
+                    raise InvalidInput("database", [fault]) from None
+                # somebody was quicker between the look and the write
                 raise DuplicateAlert(", ".join(ids)[:100]) from None
 
     async def replace(
@@ -115,7 +120,7 @@ class Schedules:
     async def get(self, schedule_id: str, job_type: str | None = None) -> StoredSchedule | None:
         """The row with that id (and type), if any."""
         row = await self.session.get(ScheduleRow, schedule_id, populate_existing=True)
-        return _stored(row) if row and job_type in (None, row.job_type) else None
+        return as_stored(row) if row and job_type in (None, row.job_type) else None
 
     async def alerts(self) -> list[StoredSchedule]:
         """All alerts, oldest first, those that cannot be read included."""
@@ -303,17 +308,8 @@ def _ordered(statement: Select[Any]) -> Select[Any]:
 async def _read(rows: Iterable[ScheduleRow]) -> list[StoredSchedule]:
     """In a thread: a definition takes a tenth of a millisecond, a large or broken one many."""
     these = list(rows)
-    return await asyncio.to_thread(lambda: [_stored(row) for row in these])
+    return await asyncio.to_thread(lambda: [as_stored(row) for row in these])
 
 
 def _shown_status() -> ColumnElement[str]:
     return case((ScheduleRow.errors.is_not(None), INVALID), else_=ScheduleRow.status)
-
-
-def _stored(row: ScheduleRow) -> StoredSchedule:
-    try:
-        return StoredSchedule(row, read_row(row))
-    except InvalidInput as error:
-        return StoredSchedule(row, None, error.faults)
-    except ValueError as error:  # what SQLite lets in and no check of ours foresaw
-        return StoredSchedule(row, None, (Fault("$", f"cannot be read: {error}"[:500]),))

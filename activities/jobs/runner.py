@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -72,6 +73,7 @@ class JobRunner:
                 run = await work.runs.get(given.given.run_id)
                 if run is None or run.status not in OPEN:
                     return OpenedRun(None, "the run is gone, or has ended")
+                run = await _described(work, run, given.workflow_id)
                 return OpenedRun(run.run_id, steps=self._steps(run))
             assert given.given.schedule_id is not None
             stored = await work.schedules.get(given.given.schedule_id, given.given.job_type)
@@ -200,6 +202,18 @@ class JobRunner:
         async with self.database.transaction() as work:
             await work.runs.finish(given.run_id, RunStatus(given.status), self.clock(), result, error)
             await work.records.clear_stage(given.run_id, self.clock() - FORGOTTEN)
+
+
+async def _described(work: UnitOfWork, run: Run, workflow_id: str) -> Run:
+    """With the schedule as it is now, where another program ordered the run and kept nothing of it."""
+    if "task_params" in run.job_snapshot or run.job_id is None:
+        return run
+    stored = await work.schedules.get(run.job_id, run.job_type)
+    if stored is None:
+        return run
+    snapshot = run.job_snapshot | snapshot_of(stored, workflow_id)
+    await work.runs.describe(run.run_id, snapshot)
+    return replace(run, job_snapshot=snapshot)
 
 
 async def _ended(work: UnitOfWork, run_id: str, status: RunStatus) -> RunEnd:

@@ -66,7 +66,7 @@ COMMANDS = {
     "backfill": Place(_DATA, "Bring a ticker's history into the database."),
     "schedules": Place("schedule_commands", "Schedules of any type: alerts, reports, screeners, backups …"),
     "runs": Place("job_run_commands", "What ran, and what came of it."),
-    "db": Place(_SYSTEM, "The database's schema."),
+    "db": Place("database_commands", "The database's schema."),
     "keys": Place(_SYSTEM, "API keys: shown once, kept as a hash."),
     "cron": Place(_TOOL, "Cron expressions: 5 fields, or 6 with seconds first."),
 }

@@ -9,13 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from activities.outgoing import is_http
-from domain.errors import Fault, InvalidInput
+from domain.errors import ExpectedError, Fault, InvalidInput
 from domain.timeframe import Timeframe
 from starter import demo as examples
 from starter.cli import inputs
 from starter.cli.bar_options import DateOrder, Decimal, FormatName, Zone, read_bars
 from starter.cli.options import Json
 from starter.cli.output import FAILED, INVALID, Failure, print_json, print_lines, say
+from starter.cli.session import CODES
 from starter.clock import now
 from worker.files import allow_many_files
 from worker.logs import configure_logging
@@ -224,6 +225,8 @@ def _serve(work: Any) -> None:
         raise Failure(str(error), FAILED) from None
     except InvalidInput:
         raise
+    except ExpectedError as error:
+        raise Failure(str(error), CODES.get(error.kind, FAILED)) from None
     except ValueError as error:
         if "database URL" not in str(error):
             raise

@@ -6,7 +6,6 @@ import asyncio
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import Fault, InvalidInput
 from starter import keys
@@ -19,7 +18,6 @@ from starter.cli.output import (
     print_json,
     print_lines,
     print_table,
-    progress,
     say,
     short,
 )
@@ -28,7 +26,7 @@ from starter.clock import now
 from starter.context import Context
 from starter.schemas import SchemaFolder
 from storage.audit import AuditEntry
-from storage.database import HEAD, Database, migrate
+from storage.database import Database
 from worker.settings import effective, load_settings
 
 
@@ -40,14 +38,10 @@ def register(app: typer.Typer) -> None:
     app.command("doctor")(doctor)
     app.command("test-db", hidden=True)(doctor)
     app.command("config")(config)
-    db = typer.Typer(help="The database's schema.", no_args_is_help=True)
-    for name, command in (("upgrade", upgrade), ("downgrade", downgrade), ("current", current), ("prune", prune)):
-        db.command(name)(command)
     keys = typer.Typer(help="API keys: shown once, kept as a hash.", no_args_is_help=True)
     keys.command("create")(create_key)
     keys.command("list")(list_keys)
     keys.command("revoke")(revoke_key)
-    app.add_typer(db, name="db")
     app.add_typer(keys, name="keys")
 
 
@@ -181,115 +175,6 @@ def config(as_json: Json = False) -> None:
         print_json(shown)
         return
     print_table(["variable", "value"], [[name, str(plain(value))] for name, value in shown.items()])
-
-
-def upgrade(as_json: Json = False) -> None:
-    """Migrate the database to the schema of this version.
-
-    Example: alerts db upgrade
-    """
-    _migrate("head", as_json)
-
-
-def downgrade(
-    revision: Annotated[str, typer.Argument(help="The revision to go back to, such as 0001, or 'base'.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Data that the older schema cannot hold is lost.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Migrate the database back; what the older schema cannot hold is lost.
-
-    Example: alerts db downgrade 0001 --yes
-    """
-    if not yes:
-        raise InvalidInput("options", [Fault("--yes", "is needed: data that the older schema cannot hold is lost")])
-    _migrate(revision, as_json)
-
-
-def prune(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Remove rows that have been kept for as long as RETENTION_… says; the Schedule 'retention' does so every night.
-
-    Example: alerts db prune --dry-run
-    """
-    from activities.retention import Retention
-    from storage.retention import RULES
-
-    async def work(context: Context) -> dict[str, int]:
-        retention = Retention(context.database, context.settings.retention, now)
-        if dry_run:
-            return await retention.due()
-        with progress("removing old rows") as told:
-            return await retention.run(lambda name, rows: told(rows))
-
-    counts, kept = run_command(work), load_settings().retention
-    if as_json:
-        print_json({"dry_run": dry_run, "rows": counts})
-        return
-    rows = [
-        [
-            rule.name,
-            f"{kept[rule.name]} days" if kept[rule.name] else "for ever",
-            str(counts.get(rule.name, 0)),
-            rule.what,
-        ]
-        for rule in RULES
-    ]
-    print_table(["what", "kept", "would go" if dry_run else "removed", ""], rows)
-
-
-def current(as_json: Json = False) -> None:
-    """Show which schema the database has, and which this version needs.
-
-    Example: alerts db current
-    """
-
-    async def work(database: Any) -> Any:
-        return await database.revision()
-
-    found = _with_database(work)
-    if as_json:
-        print_json({"schema": found, "needed": HEAD})
-    else:
-        say(f"schema {found or 'none'}, this version needs {HEAD}")
-    if found != HEAD:
-        raise typer.Exit(FAILED)
-
-
-def _migrate(revision: str, as_json: bool) -> None:
-    async def work(database: Any) -> Any:
-        if revision == "head":
-            await database.upgrade()
-        else:
-            await asyncio.to_thread(migrate, database.url, revision, down=True)
-        return await database.revision()
-
-    found = _with_database(work)
-    if as_json:
-        print_json({"schema": found})
-    else:
-        say(f"schema {found or 'none'}")
-
-
-def _with_database(work: Any) -> Any:
-    settings = load_settings()
-
-    async def whole() -> Any:
-        database = Database(settings.database)
-        try:
-            return await work(database)
-        finally:
-            await database.close()
-
-    try:
-        return asyncio.run(whole())
-    except (SQLAlchemyError, OSError) as error:
-        raise Failure(f"the database cannot be used: {getattr(error, 'orig', None) or error}", FAILED) from None
-    except Exception as error:
-        if type(error).__name__ != "CommandError":
-            raise
-        raise Failure(str(error), FAILED) from None
 
 
 def create_key(
