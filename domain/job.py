@@ -252,10 +252,10 @@ class JobKind:
 
 JOBS = {
     JobType.REPORT: JobKind("ReportWorkflow", _limits(300, tries=3, apart=60), ReportParams),
-    JobType.SCREENER: JobKind("ScreenerWorkflow", _limits(300), ScreenerParams),
+    JobType.SCREENER: JobKind("ScreenerWorkflow", _limits(3600), ScreenerParams),  # the worker's own limit is shorter
     JobType.DATA_PROCESSING: JobKind("DataProcessingWorkflow", _limits(600, tries=2, apart=120), DataProcessingParams),
     JobType.NOTIFICATION: JobKind("NotificationWorkflow", _limits(30, tries=5, apart=10), NotificationParams),
-    JobType.BACKUP: JobKind("BackupWorkflow", _limits(300), BackupParams),
+    JobType.BACKUP: JobKind("BackupWorkflow", _limits(3600), BackupParams),  # the same
     JobType.ALERT: JobKind("EvaluationWorkflow", _limits(120)),  # one evaluation by hand; the alert itself is no job
 }
 PARAMS: dict[JobType, type[Params]] = {name: one.params for name, one in JOBS.items() if one.params is not None}

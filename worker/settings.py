@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,12 +12,16 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from domain.errors import Fault, InvalidInput
+from domain.job import JOBS, JobType
 from domain.zones import zone
 from worker.notification_settings import NotificationSettings
 from worker.provider_settings import ProviderSettings
 from worker.retention_settings import RetentionSettings
+from worker.settings_sources import gathered
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+LEAST_BARS = 250
+LONGEST_JOB = JOBS[JobType.BACKUP].limits.timeout.total_seconds()
 
 
 class Settings(NotificationSettings, RetentionSettings, ProviderSettings):
@@ -26,10 +31,10 @@ class Settings(NotificationSettings, RetentionSettings, ProviderSettings):
 
     alerts_home: Path = Path(".alerts")
     alert_schema_dir: Path | None = None
-    alert_default_lookback: int = Field(default=250, ge=250, le=50_000)
+    alert_default_lookback: int = Field(default=LEAST_BARS, ge=1, le=50_000)
     alert_max_eval_time: float = Field(default=120.0, gt=0, le=600)
-    alert_once_per_bar: Literal[True] = True
-    scheduler_job_timeout: float = Field(default=300.0, ge=1, le=300)
+    alert_once_per_bar: bool = True
+    scheduler_job_timeout: float = Field(default=300.0, ge=1, le=LONGEST_JOB)
     alerts_temporal_port: Port = 7233
     alerts_ui_port: Port = 8233
     alerts_api_port: Port = 8002
@@ -58,13 +63,6 @@ class Settings(NotificationSettings, RetentionSettings, ProviderSettings):
     quota_symbols: int = Field(default=1000, ge=1)
     quota_runs: int = Field(default=10, ge=1)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-
-    @field_validator("alert_once_per_bar", mode="before")
-    @classmethod
-    def _once(cls, value: Any) -> Any:
-        if str(value).lower() not in ("true", "1", "yes"):
-            raise ValueError("an alert fires at most once per bar; leave it out or true")
-        return True
 
     @field_validator("alert_schema_dir")
     @classmethod
@@ -99,6 +97,11 @@ class Settings(NotificationSettings, RetentionSettings, ProviderSettings):
         return self.database_url or f"sqlite:///{self.alerts_home / 'alerts.db'}"
 
     @property
+    def lookback(self) -> int:
+        """Bars that indicators are warmed up on; fewer than 250 would give other figures than charts show."""
+        return max(self.alert_default_lookback, LEAST_BARS)
+
+    @property
     def temporal_target(self) -> str:
         """Where the Temporal server is: ``TEMPORAL_ADDRESS``, else the embedded one's address."""
         return self.temporal_address or f"127.0.0.1:{self.alerts_temporal_port}"
@@ -110,6 +113,7 @@ class Settings(NotificationSettings, RetentionSettings, ProviderSettings):
 
 
 MASK = "********"
+NAMES = frozenset(name.upper() for name in Settings.model_fields)
 SECRET = {name for name, one in Settings.model_fields.items() if "SecretStr" in str(one.annotation)} | {"database_url"}
 
 
@@ -122,6 +126,8 @@ def effective(settings: Settings) -> dict[str, Any]:
             shown[name.upper()] = dict.fromkeys(value, MASK)
         elif isinstance(value, SecretStr):
             shown[name.upper()] = MASK if value.get_secret_value() else ""
+        elif name == "alert_default_lookback":
+            shown[name.upper()] = settings.lookback
         elif name == "database_url":
             shown[name.upper()] = _masked_database(settings.database)
         elif isinstance(value, str):
@@ -146,13 +152,14 @@ def _masked_database(url: str) -> str:
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
-    """The settings in force.
+    """The settings in force: of the variables, by whatever name, then of the file that ALERTS_CONFIG names.
 
     Raises:
         InvalidInput: naming every variable that cannot be used, its value (but for secrets) and what was expected.
     """
+    given = gathered(os.environ, NAMES)
     try:
-        return Settings(**(overrides or {}))
+        return Settings(**{name.lower(): value for name, value in given.values.items()} | dict(overrides or {}))
     except ValidationError as error:
         faults = []
         for detail in error.errors(include_url=False):
@@ -161,3 +168,15 @@ def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
             shown = None if name in SECRET else detail["input"]
             faults.append(Fault(name.upper(), message[:1].lower() + message[1:], shown))
         raise InvalidInput("settings", faults) from None
+
+
+def notes_on(settings: Settings) -> list[str]:
+    """What was set and has no effect, or another than its writer may think; sentences for people, no secrets."""
+    notes = gathered(os.environ, NAMES).notes
+    if settings.alert_default_lookback < LEAST_BARS:
+        notes.append(
+            f"ALERT_DEFAULT_LOOKBACK={settings.alert_default_lookback} means {LEAST_BARS}: indicators need as many bars"
+        )
+    if not settings.alert_once_per_bar:
+        notes.append("ALERT_ONCE_PER_BAR=false has no effect: an alert fires at most once per bar")
+    return notes

@@ -56,7 +56,7 @@ def build_services(settings: Settings, providers: Sequence[Provider] | None = No
     database = build_database(settings)
     market = build_market(settings, database, providers)
     notifier = Notifier(database, build_channels(settings), unknown_channel(), retries=settings.notification_retries)
-    evaluation, identity = Evaluation(market, settings.alert_default_lookback), f"{os.getpid()}@{socket.gethostname()}"
+    evaluation, identity = Evaluation(market, settings.lookback), f"{os.getpid()}@{socket.gethostname()}"
     timeouts = {
         JobType.ALERT: settings.alert_max_eval_time,
         JobType.SCREENER: settings.scheduler_job_timeout,

@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 
 from domain.errors import InvalidInput
 from starter.cli.commands import LazyCommands
+from starter.cli.options import ConfigFile
 from starter.cli.output import FAILED, INVALID, Failure, print_faults, say
 
 EPILOG = (
@@ -31,8 +32,8 @@ app = typer.Typer(
 
 
 @app.callback()
-def _every_command() -> None:
-    """The options that all commands share: there are none."""
+def _every_command(config: ConfigFile = None) -> None:
+    """The options that all commands share."""
 
 
 def main() -> NoReturn:

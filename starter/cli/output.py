@@ -68,6 +68,12 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
+def say_notes(notes: Sequence[str]) -> None:
+    """What was accepted, but not as its writer may think."""
+    for note in notes:
+        say(f"note: {note}")
+
+
 def print_lines(*lines: str) -> None:
     """Text for people, on stdout."""
     sys.stdout.write("\n".join(printable(line, lines=True) for line in lines) + "\n")

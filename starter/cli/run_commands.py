@@ -14,13 +14,13 @@ from domain.timeframe import Timeframe
 from starter import demo as examples
 from starter.cli import inputs
 from starter.cli.bar_options import DateOrder, Decimal, FormatName, Zone, read_bars
-from starter.cli.options import Json
-from starter.cli.output import FAILED, INVALID, Failure, print_json, print_lines, say
+from starter.cli.options import ConfigFile, Environment, Json
+from starter.cli.output import FAILED, INVALID, Failure, print_json, print_lines, say, say_notes
 from starter.cli.session import CODES
 from starter.clock import now
 from worker.files import allow_many_files
 from worker.logs import configure_logging
-from worker.settings import Settings, load_settings
+from worker.settings import Settings, load_settings, notes_on
 
 
 def register(app: typer.Typer) -> None:
@@ -122,28 +122,35 @@ async def _demo(settings: Settings, provider: Any, alerts: list[Any], seconds: f
         print_lines(f"Summary:  {summary}")
 
 
-def up() -> None:
+def up(config: ConfigFile = None, env: Environment = "") -> None:
     """Start the Temporal server, the database, a worker and the REST API; stop all with Ctrl-C.
 
     Example: ALERTS_PROVIDERS=simulated alerts up
     """
-    _serve(_up(load_settings(), embedded=True))
+    _serve(_up(_settings(), embedded=True))
 
 
-def worker() -> None:
+def worker(config: ConfigFile = None, env: Environment = "") -> None:
     """Run a worker against the Temporal server at TEMPORAL_ADDRESS; SIGTERM drains it.
 
     Example: TEMPORAL_ADDRESS=127.0.0.1:7233 alerts worker
     """
-    _serve(_up(load_settings(), embedded=False))
+    _serve(_up(_settings(), embedded=False))
 
 
-def api() -> None:
+def api(config: ConfigFile = None, env: Environment = "") -> None:
     """Serve the REST API on ALERTS_API_PORT; workers run elsewhere. SIGTERM ends it.
 
     Example: DATABASE_URL=postgresql://user@host/alerts TEMPORAL_ADDRESS=host:7233 alerts api
     """
-    _serve(_api(load_settings()))
+    _serve(_api(_settings()))
+
+
+def _settings() -> Settings:
+    """Those in force, with what was set in vain said at once."""
+    settings = load_settings()
+    say_notes(notes_on(settings))
+    return settings
 
 
 def web_ui(

@@ -9,7 +9,7 @@ import typer
 
 from domain.errors import Fault, InvalidInput
 from starter import keys
-from starter.cli.options import Json
+from starter.cli.options import ConfigFile, Json
 from starter.cli.output import (
     FAILED,
     NOT_FOUND,
@@ -19,6 +19,7 @@ from starter.cli.output import (
     print_lines,
     print_table,
     say,
+    say_notes,
     short,
 )
 from starter.cli.session import run_command
@@ -27,7 +28,7 @@ from starter.context import Context
 from starter.schemas import SchemaFolder
 from storage.audit import AuditEntry
 from storage.database import Database
-from worker.settings import effective, load_settings
+from worker.settings import effective, load_settings, notes_on
 
 
 def register(app: typer.Typer) -> None:
@@ -165,16 +166,18 @@ def doctor(as_json: Json = False) -> None:
         raise Failure(f"{failed} of {len(findings)} checks failed", FAILED)
 
 
-def config(as_json: Json = False) -> None:
+def config(file: ConfigFile = None, as_json: Json = False) -> None:
     """Show the configuration in force; secrets are masked.
 
     Example: alerts config
     """
-    shown = effective(load_settings())
+    settings = load_settings()
+    shown, notes = effective(settings), notes_on(settings)
     if as_json:
-        print_json(shown)
+        print_json(shown | ({"notes": notes} if notes else {}))
         return
     print_table(["variable", "value"], [[name, str(plain(value))] for name, value in shown.items()])
+    say_notes(notes)
 
 
 def create_key(

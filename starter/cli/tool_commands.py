@@ -21,7 +21,7 @@ from domain.timeframe import Timeframe
 from starter.cli import inputs
 from starter.cli.advising import advise
 from starter.cli.bar_options import DateOrder, Decimal, FormatName, Zone, read_bars
-from starter.cli.options import Json
+from starter.cli.options import ConfigFile, Json
 from starter.cli.output import (
     INVALID,
     instant,
@@ -31,9 +31,10 @@ from starter.cli.output import (
     print_table,
     progress,
     say,
+    say_notes,
 )
 from starter.schemas import SchemaFolder
-from worker.settings import Settings, load_settings
+from worker.settings import Settings, load_settings, notes_on
 
 Bars = Annotated[Path, typer.Option("--bars", help="CSV with time,open,high,low,close,volume.")]
 
@@ -167,6 +168,7 @@ def validate(
         list[str] | None, typer.Argument(help="Files (JSON) of alerts or schedules, or '-'; none: the configuration.")
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="Print the full form of each definition.")] = False,
+    config: ConfigFile = None,
     as_json: Json = False,
 ) -> None:
     """Check definition files, the configuration and own schemas: every fault at once, with path, value and expectation.
@@ -193,7 +195,9 @@ def validate(
             faults += error.under(f"{file}:$") if len(files) > 1 else error.faults
             if not as_json:
                 print_faults(error)
-    warnings = [] if settings is None else _advised(settings, checked)
+    notes = [] if settings is None else notes_on(settings)
+    warnings = [] if settings is None else notes + _advised(settings, checked)
+    say_notes(notes)
     if as_json:
         said = {"valid": not faults, "errors": [fault.as_json() for fault in faults]}
         shown = {"definitions": _full_forms(checked)} if show else {}
