@@ -152,9 +152,9 @@ class Outgoing:
         params: Mapping[str, str | int] | None = None,
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-        only_status: bool = False,
+        begin: int | None = None,
     ) -> httpx.Response:
-        """The whole answer; with ``only_status``, its head alone: what follows is not read.
+        """The whole answer; with ``begin``, its head and at least so many bytes of what follows: no more is read.
 
         Raises:
             TimeoutError: it did not come in time, all of it.
@@ -164,7 +164,7 @@ class Outgoing:
         """
         try:
             async with asyncio.timeout(self.timeout):  # of all of it: an answer that drips is none
-                return await self._read(method, url, params, content, headers, only_status)
+                return await self._read(method, url, params, content, headers, begin)
         except httpx.TimeoutException:
             raise TimeoutError from None
 
@@ -175,14 +175,16 @@ class Outgoing:
         params: Mapping[str, str | int] | None,
         content: bytes | None,
         headers: Mapping[str, str] | None,
-        only_status: bool,
+        begin: int | None,
     ) -> httpx.Response:
         body = bytearray()
         async with self.http.stream(method, url, params=params, content=content, headers=headers) as answer:
-            if not only_status:
+            if begin != 0:
                 async for part in answer.aiter_bytes():
                     body += part
-                    if len(body) > self.most_bytes:
+                    if begin is not None and len(body) >= begin:
+                        break
+                    if begin is None and len(body) > self.most_bytes:
                         raise TooLarge(f"more than {self.most_bytes >> 20} MB")
         plain = [
             (k, v) for k, v in answer.headers.multi_items() if k.lower() not in ("content-encoding", "content-length")

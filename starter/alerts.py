@@ -19,6 +19,7 @@ from starter.context import Context, NoAnswer, NotFound, answered
 from starter.definition_writes import Refused, Written
 from starter.schemas import SchemaFolder
 from storage.audit import AuditEntry
+from storage.deliveries import Delivery
 from storage.schedules import ALERT
 from storage.stored_schedule import DuplicateAlert, StoredSchedule
 
@@ -246,8 +247,10 @@ async def query(context: Context, alert_id: str, name: str) -> dict[str, Any]:
         raise NoAnswer(alert_id) from None
 
 
-async def history(context: Context, alert_id: str, kinds: list[str], limit: int) -> list[AlertEvent]:
-    """The newest events, newest first.
+async def history(
+    context: Context, alert_id: str, kinds: list[str], limit: int
+) -> list[tuple[AlertEvent, list[Delivery]]]:
+    """The newest events with what came of telling them, newest first.
 
     Raises:
         NotFound: when there is no such alert.
@@ -256,7 +259,8 @@ async def history(context: Context, alert_id: str, kinds: list[str], limit: int)
         events = await work.events.of_alert(alert_id, kinds=kinds, limit=limit, newest_first=True)
         if not events and await work.schedules.get(alert_id) is None:
             raise NotFound(alert_id)
-    return events
+        told = await work.deliveries.of_events([event.id for event in events])
+    return [(event, told.get(event.id, [])) for event in events]
 
 
 async def all_alerts(context: Context, *, status: str = "", symbol: str = "", tag: str = "") -> list[StoredSchedule]:

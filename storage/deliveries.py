@@ -78,6 +78,15 @@ class Deliveries:
         )
         return _delivery(row) if row else None
 
+    async def of_events(self, event_ids: Sequence[str]) -> dict[str, list[Delivery]]:
+        """The deliveries of each of these events that has some."""
+        found: dict[str, list[Delivery]] = {}
+        for start in range(0, len(event_ids), 500):
+            wanted = DeliveryRow.event_id.in_(event_ids[start : start + 500])
+            for row in await self.session.scalars(select(DeliveryRow).where(wanted).order_by(DeliveryRow.id)):
+                found.setdefault(row.event_id, []).append(_delivery(row))
+        return found
+
     async def waiting(self, event_id: str) -> list[str]:
         """The channels that have not told it yet."""
         rows = await self.session.scalars(

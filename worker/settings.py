@@ -30,6 +30,7 @@ class Settings(NotificationSettings, RetentionSettings, ProviderSettings):
     model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)
 
     alerts_home: Path = Path(".alerts")
+    alerts_user_id: str = Field(default="local", min_length=1, max_length=64)
     alert_schema_dir: Path | None = None
     alert_default_lookback: int = Field(default=LEAST_BARS, ge=1, le=50_000)
     alert_max_eval_time: float = Field(default=120.0, gt=0, le=600)

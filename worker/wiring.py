@@ -7,6 +7,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from activities.evaluation import Evaluation
 from activities.events import EventStore
@@ -22,7 +23,7 @@ from activities.market_data.vendors.local.csv_file import CsvFolder
 from activities.market_data.vendors.local.simulated import SimulatedMarket
 from activities.market_data.vendors.provider import Provider
 from activities.notifications.delivery import Notifier
-from activities.notifications.registry import build_channels, unknown_channel
+from activities.notifications.registry import build_channels, joined, unknown_channel
 from activities.retention import Retention
 from domain.job import JobType
 from storage.database import Database
@@ -55,7 +56,8 @@ def build_services(settings: Settings, providers: Sequence[Provider] | None = No
     """Services for one process; ``providers`` replaces the configured ones (demo, replay)."""
     database = build_database(settings)
     market = build_market(settings, database, providers)
-    notifier = Notifier(database, build_channels(settings), unknown_channel(), retries=settings.notification_retries)
+    channels = build_channels(settings)
+    notifier = Notifier(database, channels, unknown_channel(), retries=settings.notification_retries)
     evaluation, identity = Evaluation(market, settings.lookback), f"{os.getpid()}@{socket.gethostname()}"
     timeouts = {
         JobType.ALERT: settings.alert_max_eval_time,
@@ -64,7 +66,8 @@ def build_services(settings: Settings, providers: Sequence[Provider] | None = No
     }
     data = DataSteps(evaluation, database, settings.data_default_lookback)
     executors = build_executors(settings, database, evaluation, data)
-    jobs = JobRunner(database, executors, identity, timeouts, {JobType.DATA_PROCESSING: data.step})
+    steps, join = {JobType.DATA_PROCESSING: data.step}, partial(joined, channels)
+    jobs = JobRunner(database, executors, identity, timeouts, steps, join=join)
     events, slots = EventStore(database, identity), settings.scheduler_max_workers
     retention = Retention(database, settings.retention)
     return Services(database, market, evaluation, events, notifier, jobs, retention, slots, identity)

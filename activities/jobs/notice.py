@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from activities.interface import source_of
 from activities.jobs.executor import Done, Notice, Task
 from domain.job import NotificationParams
@@ -18,8 +20,10 @@ async def notify(task: Task) -> Done:
     return Done({}, notice, is_all=True)
 
 
-def deliveries(task: Task, notice: Notice | None) -> list[NewDelivery]:
-    """One row a channel, of the same words for all attempts."""
+def deliveries(
+    task: Task, notice: Notice | None, join: Callable[[Sequence[str]], list[str]] = list
+) -> list[NewDelivery]:
+    """One row a channel, of the same words for all attempts; ``join`` names those that are told together."""
     if notice is None:
         return []
     return [
@@ -33,5 +37,5 @@ def deliveries(task: Task, notice: Notice | None) -> list[NewDelivery]:
             kind=notice.kind,
             priority=notice.priority,
         )
-        for channel in notice.channels
+        for channel in join(notice.channels)
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -57,7 +57,9 @@ class JobRunner:
         timeouts: Mapping[JobType, float] | None = None,
         steps: Mapping[JobType, StepExecutor] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        join: Callable[[Sequence[str]], list[str]] = list,
     ) -> None:
+        self.join = join
         self.timeouts = timeouts or {}
         self.steps = steps or {}
         self.database = database
@@ -179,7 +181,7 @@ class JobRunner:
         return await self._finish(task, done)
 
     async def _finish(self, task: Task, done: Done) -> RunEnd:
-        rows, result = deliveries(task, done.notice), done.result
+        rows, result = deliveries(task, done.notice, self.join), done.result
         if rows:
             result = {**result, "deliveries": {row.channel: DeliveryStatus.PENDING.value for row in rows}}
         async with self.database.transaction() as work:

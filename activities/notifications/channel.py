@@ -10,6 +10,8 @@ from typing import Any, Protocol
 from domain.alert import AlertEvent
 from storage.deliveries import Delivery
 
+JOIN = "+"  # between the names of channels that one post tells
+
 
 @dataclass(frozen=True)
 class Letter:
@@ -30,7 +32,7 @@ class Letter:
 
 
 class Channel(Protocol):
-    """A way to reach people."""
+    """A way to reach people. One that stands under several names and ``tells_several`` gets one letter for them all."""
 
     async def send(self, letter: Letter) -> None:
         """Tells it.

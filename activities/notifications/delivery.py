@@ -22,8 +22,9 @@ from activities.interface import (
     DeliveryTask,
     ErrorType,
 )
-from activities.notifications.channel import Channel, ChannelRefused, ChannelUnavailable, Letter
+from activities.notifications.channel import JOIN, Channel, ChannelRefused, ChannelUnavailable, Letter
 from activities.notifications.message import render
+from activities.notifications.registry import joined
 from storage.database import Database
 from storage.deliveries import DeliveryStatus, NewDelivery
 
@@ -62,15 +63,16 @@ class Notifier:
         if given.alert is None or given.event is None:
             async with self.database.transaction() as work:
                 return await work.deliveries.waiting(given.source_id)
-        message, definition = render(given.alert, given.event), given.alert.definition
+        message = render(given.alert, given.event)
+        names = joined(self.channels, given.alert.definition.notification_channels)
         rows = [
-            NewDelivery(given.event.id, given.alert.id, given.alert.user_id, channel, message.subject, message.body)
-            for channel in definition.notification_channels
+            NewDelivery(given.event.id, given.alert.id, given.alert.user_id, name, message.subject, message.body)
+            for name in names
         ]
         async with self.database.transaction() as work:
             await work.events.record([given.event], self.clock())
             await work.deliveries.open(rows, self.clock())
-        return list(definition.notification_channels)
+        return names
 
     @activity.defn(name=DELIVER)
     async def deliver(self, task: DeliveryTask) -> str:
@@ -91,7 +93,7 @@ class Notifier:
             await work.deliveries.attempt(task.event_id, task.channel, self.clock())
         letter = Letter(delivery, event, delivery.kind, delivery.priority)
         try:
-            await self.channels.get(task.channel, self.fallback).send(letter)
+            await self.channels.get(task.channel.partition(JOIN)[0], self.fallback).send(letter)
         except ChannelRefused as error:
             await self._failed(task, str(error))
             raise ApplicationError(str(error), type=ErrorType.CHANNEL_REFUSED, non_retryable=True) from None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
 from typing import Any
 
 from activities.notifications import channels
-from activities.notifications.channel import Channel, Declaration, Unconfigured
+from activities.notifications.channel import JOIN, Channel, Declaration, Unconfigured
 
 
 @cache
@@ -27,6 +28,16 @@ def build_channels(settings: Any) -> dict[str, Channel]:
         built |= dict.fromkeys(one.names, missing)
         built |= one.build(settings) if is_on else {}
     return built
+
+
+def joined(channels: Mapping[str, Channel], names: Iterable[str]) -> list[str]:
+    """The deliveries that channels' names make: those that one post tells are one, ``notify+telegram``."""
+    together: dict[object, list[str]] = {}
+    for name in names:
+        channel = channels.get(name)
+        key = id(channel) if getattr(channel, "tells_several", False) else name
+        together.setdefault(key, []).append(name)
+    return [JOIN.join(these) for these in together.values()]
 
 
 def unknown_channel() -> Unconfigured:

@@ -42,7 +42,6 @@ Cooldown = Annotated[float | None, typer.Option(help="Seconds of pause after a f
 Persistence = Annotated[int | None, typer.Option(help="Bars in a row that must be true.")]
 Channel = Annotated[list[str] | None, typer.Option(help="log, webhook, webhook:NAME, notify … (repeat).")]
 LONGEST_SNOOZE = 366 * 86_400
-LOCAL = "local"  # whose an alert of the command line is
 Tag = Annotated[list[str] | None, typer.Option(help="A tag (repeat).")]
 
 
@@ -58,7 +57,7 @@ def register(app: typer.Typer) -> None:
 def add(
     what: Annotated[str, typer.Argument(metavar="FILE|EXPRESSION", help="A JSON file, '-', or e.g. 'AAPL > 150'.")],
     id: Annotated[str | None, typer.Option("--id", help="Its id; default: made from the ticker.")] = None,
-    user: Annotated[str, typer.Option(help="Its owner; default: whom the file names, else 'local'.")] = "",
+    user: Annotated[str, typer.Option(help="Its owner; default: whom the file names, else ALERTS_USER_ID.")] = "",
     symbol: Symbol = None,
     timeframe: Frame = None,
     name: Name = None,
@@ -80,9 +79,10 @@ def add(
     given = inputs.read_all(what, overrides) if from_file else [(read_definition(inputs.merged(what, overrides)), None)]
     if id is not None and len(given) > 1:
         raise Failure(f"{what} holds {len(given)} definitions; --id goes with one", INVALID)
+    local = load_settings().alerts_user_id
     made = [
         Alert(
-            id=inputs.alert_id(id) if id else new_id(one), user_id=inputs.user(user or owner or LOCAL), definition=one
+            id=inputs.alert_id(id) if id else new_id(one), user_id=inputs.user(user or owner or local), definition=one
         )
         for one, owner in given
     ]

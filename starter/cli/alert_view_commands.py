@@ -18,6 +18,7 @@ from starter.cli.output import (
 )
 from starter.cli.session import among, is_known, run_command
 from starter.context import Context
+from storage.deliveries import Delivery
 from storage.stored_schedule import INVALID
 
 
@@ -147,7 +148,9 @@ def history(
     if as_json:
         import dataclasses
 
-        print_json([dataclasses.asdict(event) for event in events])
+        print_json(
+            [dataclasses.asdict(event) | {"deliveries": [_delivery(one) for one in told]} for event, told in events]
+        )
         return
     rows = [
         [
@@ -158,10 +161,20 @@ def history(
             _values(event.values),
             event.source or "-",
             event.detail,
+            "; ".join(_told(one) for one in told),
         ]
-        for event in events
+        for event, told in events
     ]
-    print_table(["time", "event", "status", "reason", "values", "source", "detail"], rows, "nothing has happened yet")
+    columns = ["time", "event", "status", "reason", "values", "source", "detail", "told"]
+    print_table(columns, rows, "nothing has happened yet")
+
+
+def _delivery(one: Delivery) -> dict[str, Any]:
+    return {"channel": one.channel, "status": one.status, "attempts": one.attempts, "error": one.last_error}
+
+
+def _told(one: Delivery) -> str:
+    return f"{one.channel} {one.status}" + (f" ({one.last_error})" if one.last_error else "")
 
 
 def _stored(one: Any) -> dict[str, Any]:

@@ -64,6 +64,10 @@ COMMANDS = {
     "providers": Place(_DATA, "Show the market data vendors: order, limits, and how they fare in each worker."),
     "indicators": Place(_DATA, "List the indicators a rule may name, with defaults, bounds and outputs."),
     "backfill": Place(_DATA, "Bring a ticker's history into the database."),
+    "register": Place(
+        "register_commands",
+        "Register the alerts and schedules of files: what is new is created, what differs edited, the rest left alone.",
+    ),
     "schedules": Place("schedule_commands", "Schedules of any type: alerts, reports, screeners, backups …"),
     "runs": Place("job_run_commands", "What ran, and what came of it."),
     "db": Place("database_commands", "The database's schema."),

@@ -282,7 +282,7 @@ def _moment(text: str, option: str, faults: list[Fault]) -> datetime | None:
 
 def seed(
     symbols: Annotated[str, typer.Option(help="Tickers, separated by commas.")] = WATCHED,
-    user: Annotated[str, typer.Option(help="Their owner.")] = "local",
+    user: Annotated[str, typer.Option(help="Their owner; default: ALERTS_USER_ID.")] = "",
     as_json: Json = False,
 ) -> None:
     """Register the default data schedules: quotes, options, prices, companies, earnings, news, economic events.
@@ -300,10 +300,11 @@ def seed(
         offered = {kind for one in made if _may_be_asked(one) for kind in getattr(one, "sources", ())}
         for one in made:
             await one.close()
-        wanted = seeds(names, inputs.user(user), offered)
+        owner = inputs.user(user or context.settings.alerts_user_id)
+        wanted = seeds(names, owner, offered)
         async with context.database.transaction() as unit:
             there = {one.job.id: await unit.schedules.get(one.job.id) for one in wanted}
-            others = sorted(id for id, row in there.items() if row is not None and row.user_id != inputs.user(user))
+            others = sorted(id for id, row in there.items() if row is not None and row.user_id != owner)
             if others:
                 raise Refused(f"{', '.join(others)} belong to another user")
             new = [one for one in wanted if there[one.job.id] is None]

@@ -177,6 +177,11 @@ def alert_id(text: str) -> str:
     return text
 
 
+def faults_of_id(text: str) -> list[Fault]:
+    """Why a text is no id; none where it is one."""
+    return [] if may_be_chosen(text) else [Fault("$.id", f"expected {CHOSEN_HINT}", text)]
+
+
 def user(text: str) -> str:
     """Whose something is.
 

@@ -98,7 +98,7 @@ def show(id: ScheduleId, as_json: Json = False) -> None:
 def add(
     file: Annotated[str, typer.Argument(help="JSON with job_type, task_params, cron …, or '-' for stdin.")],
     id: Annotated[str | None, typer.Option("--id", help="Its id; default: made from its type.")] = None,
-    user: Annotated[str, typer.Option(help="Its owner.")] = "local",
+    user: Annotated[str, typer.Option(help="Its owner; default: ALERTS_USER_ID.")] = "",
     as_json: Json = False,
 ) -> None:
     """Add a schedule, or a list of them: all or none.
@@ -130,7 +130,7 @@ def add(
         for data, definition in definitions:
             name = inputs.alert_id(id or str(data.get("id") or "") or new_id(definition))
             kind = Alert if isinstance(definition, AlertDefinition) else Job
-            owner = inputs.owned(data)[1] or inputs.user(user)
+            owner = inputs.owned(data)[1] or inputs.user(user or context.settings.alerts_user_id)
             these.append(kind(id=name, user_id=owner, definition=definition))
             if data.get("enabled") is False:
                 disabled.append(name)

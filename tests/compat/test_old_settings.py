@@ -98,7 +98,13 @@ def test_a_bad_value_under_an_old_name_is_a_fault(put: pytest.MonkeyPatch) -> No
 
 FILE = {
     "database": {"url": "sqlite:///from-file.db", "pool_size": 7},
-    "scheduler": {"max_workers": 5, "job_timeout": 600, "timezone": "Europe/Berlin", "misfire_grace_time": 60, "colour": 1},
+    "scheduler": {
+        "max_workers": 5,
+        "job_timeout": 600,
+        "timezone": "Europe/Berlin",
+        "misfire_grace_time": 60,
+        "colour": 1,
+    },
     "data": {"timeout": 30},
     "alerts_providers": ["yahoo", "polygon"],
 }
@@ -155,11 +161,15 @@ def test_the_commands_read_it_and_say_what_has_no_effect(tmp_path: Path) -> None
 def test_start_says_it_too(tmp_path: Path) -> None:
     """What is set in vain is said before anything else; the database that cannot be opened ends it here."""
     env = tmp_path / "old.env"
-    env.write_text("TRADING_ENV=staging\nSCHEDULER_MAX_WORKER=3\nexport SCHEDULER_DATABASE_URL='sqlite:////proc/none/a.db'\n")
+    env.write_text(
+        "TRADING_ENV=staging\nSCHEDULER_MAX_WORKER=3\nexport SCHEDULER_DATABASE_URL='sqlite:////proc/none/a.db'\n"
+    )
     for words in (["start", "--env", str(env)], ["api", "--config", str(env)]):
         found = run(tmp_path, *words)
         assert found.returncode == 1
-        assert found.stderr.startswith("note: SCHEDULER_MAX_WORKER in old.env is none of this program's settings; did you mean")
+        assert found.stderr.startswith(
+            "note: SCHEDULER_MAX_WORKER in old.env is none of this program's settings; did you mean"
+        )
     named = run(tmp_path, "start", "--env", "producton")
     assert named.returncode == 2
     assert "TRADING_ENV" in named.stderr

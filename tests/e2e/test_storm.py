@@ -146,7 +146,7 @@ async def _all_have_run(database: Database, slot: datetime | None = None) -> boo
     since = _text(slot) if slot else ""
     rows = await _rows(
         database,
-        "SELECT count(DISTINCT job_id) FROM job_schedule_runs WHERE scheduled_for >= :s AND error IS NULL",
+        "SELECT count(DISTINCT job_key) FROM job_schedule_runs WHERE scheduled_for >= :s AND error IS NULL",
         s=since,
     )
     return bool(rows[0][0] == ALERTS)
@@ -155,7 +155,7 @@ async def _all_have_run(database: Database, slot: datetime | None = None) -> boo
 async def _runs(database: Database, first: datetime, last: datetime) -> dict[str, dict[datetime, datetime]]:
     rows = await _rows(
         database,
-        "SELECT job_id, scheduled_for, finished_at FROM job_schedule_runs WHERE scheduled_for BETWEEN :a AND :b AND error IS NULL",
+        "SELECT job_key, scheduled_for, finished_at FROM job_schedule_runs WHERE scheduled_for BETWEEN :a AND :b AND error IS NULL",
         a=_text(first), b=_text(last),
     )  # fmt: skip
     found: dict[str, dict[datetime, datetime]] = defaultdict(dict)

@@ -115,7 +115,7 @@ async def _begun(stack: Stack, deeds: Deeds) -> None:
     async with asyncio.timeout(120):
         for id in deeds.steady:
             while not await stack.patient_sql(
-                "SELECT 1 FROM job_schedule_runs WHERE job_id = :i AND error IS NULL", i=id
+                "SELECT 1 FROM job_schedule_runs WHERE job_key = :i AND error IS NULL", i=id
             ):
                 await asyncio.sleep(0.2)
 

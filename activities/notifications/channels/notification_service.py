@@ -8,32 +8,43 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from activities.notifications.channel import Channel, Declaration, Letter
+from activities.notifications.channel import JOIN, Channel, Declaration, Letter
 from activities.notifications.message import priority
 from activities.notifications.posting import post
 from activities.outgoing import Outgoing, an_address
 
+LOCAL = "local"  # whose a row is that names nobody
+OWN = "notify"  # the service's own choice of channels
+
 
 class NotificationService:
-    """The notification service; ``via`` names the channel it should use in turn."""
+    """The notification service: one post of a message, with the channels that it should use in turn."""
 
-    def __init__(self, base_url: str, timeout: float = 10.0, via: str | None = None) -> None:
+    tells_several = True
+
+    def __init__(self, base_url: str, timeout: float = 10.0, local_user: str = LOCAL) -> None:
         self.url = base_url.rstrip("/") + "/api/notify"
-        self.via = via
+        self.local_user = local_user
         self.out = Outgoing(timeout=timeout, most_bytes=0)
 
     async def send(self, letter: Letter) -> None:
-        """POSTs ``user_id``, ``message``, ``priority`` and ``notification_type``."""
+        """POSTs ``user_id``, ``message``, ``priority``, ``notification_type``, and ``channels`` where some were named."""
         delivery = letter.delivery
         body: dict[str, Any] = {
-            "user_id": delivery.user_id,
+            "user_id": self._user(delivery.user_id),
             "message": f"{delivery.subject}\n{delivery.body}",
             "priority": priority(letter.event.kind) if letter.event else letter.priority,
             "notification_type": letter.kind,
         }
-        if self.via:
-            body["channel"] = self.via
-        await post(self.out, self.url, json.dumps(body).encode(), {"Idempotency-Key": letter.key})
+        named = [name for name in delivery.channel.split(JOIN) if name != OWN]
+        if named:
+            body["channels"] = named
+        await post(self.out, self.url, json.dumps(body).encode(), {"Idempotency-Key": letter.key}, reason=True)
+
+    def _user(self, user_id: str) -> int | str:
+        """The number that it is."""
+        known = self.local_user if user_id == LOCAL else user_id
+        return int(known) if known.isascii() and known.isdigit() else known
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -45,11 +56,11 @@ def _channels(settings: Any) -> Mapping[str, Channel]:
     url, timeout = settings.notification_service_url, settings.notification_timeout
     if not url:
         return {}
-    return {name: NotificationService(url, timeout, None if name == "notify" else name) for name in DECLARED.names}
+    return dict.fromkeys(DECLARED.names, NotificationService(url, timeout, settings.alerts_user_id))
 
 
 DECLARED = Declaration(
-    names=("notify", "telegram", "email"),
+    names=(OWN, "telegram", "email"),
     settings={"notification_service_url": (Annotated[str, AfterValidator(an_address)], "")},
     build=_channels,
     advice="set NOTIFICATION_SERVICE_URL",

@@ -78,22 +78,65 @@ async def test_webhook_is_signed_and_its_id_is_the_events(database: Database, ht
     await service.close()
 
 
-async def test_notification_service_gets_the_documented_body(database: Database, httpserver: HTTPServer) -> None:
+@pytest.mark.parametrize(
+    ("channels", "user", "sent_user", "named"),
+    [
+        (["notify"], "123", 123, None),
+        (["telegram"], "local", 42, ["telegram"]),
+        (["notify", "telegram", "email"], "123", 123, ["telegram", "email"]),
+        (["email"], "ann", "ann", ["email"]),
+    ],
+)  # fmt: skip
+async def test_notification_service_gets_one_post_with_the_number_of_the_user(
+    database: Database,
+    httpserver: HTTPServer,
+    channels: list[str],
+    user: str,
+    sent_user: int | str,
+    named: list[str] | None,
+) -> None:
     httpserver.expect_request("/api/notify", method="POST").respond_with_json({"ok": True})
-    service = notifier(
-        database,
-        notify=NotificationService(httpserver.url_for("")),
-        telegram=NotificationService(httpserver.url_for(""), via="telegram"),
-    )
-    alert, event = fired(["notify", "telegram"])
+    own = NotificationService(httpserver.url_for(""), local_user="42")
+    service = notifier(database, notify=own, telegram=own, email=own)
+    alert, event = fired(channels)
+    alert = alert.model_copy(update={"user_id": user})
+    (name,) = await service.open(DeliveryInput(alert, event))
+    assert name == "+".join(channels)
+    assert await service.deliver(DeliveryTask(event.id, name)) == "SENT"
+    ((request, _),) = httpserver.log
+    body = json.loads(request.data)
+    assert set(body) - {"channels"} == {"user_id", "message", "priority", "notification_type"}
+    assert (body["user_id"], body["priority"], body["notification_type"]) == (sent_user, "high", "alert")
+    assert body.get("channels") == named
+    assert request.headers["Idempotency-Key"] == f"{event.id}:{name}"
+    await service.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"detail": [{"loc": ["body", "user_id"], "msg": "Input should be a valid integer", "input": "ann"}]},
+         "HTTP 422: user_id: Input should be a valid integer"),
+        ({"detail": "user 7 has no chat"}, "HTTP 422: user 7 has no chat"),
+        ("no \x1b[31mJSON" + "x" * 9000, "HTTP 422: no "),
+        ([1], "HTTP 422: [1]"),
+    ],
+)  # fmt: skip
+async def test_what_the_service_refuses_is_told_with_its_reason(
+    database: Database, httpserver: HTTPServer, answer: object, said: str
+) -> None:
+    text = answer if isinstance(answer, str) else json.dumps(answer)
+    httpserver.expect_request("/api/notify").respond_with_data(text, 422)
+    service = notifier(database, notify=NotificationService(httpserver.url_for("")))
+    alert, event = fired(["notify"])
     await service.open(DeliveryInput(alert, event))
-    for channel in ("notify", "telegram"):
-        await service.deliver(DeliveryTask(event.id, channel))
-    first, second = (json.loads(request.data) for request, _ in httpserver.log)
-    assert set(first) == {"user_id", "message", "priority", "notification_type"}
-    assert (first["user_id"], first["priority"], first["notification_type"]) == ("local", "high", "alert")
-    assert second["channel"] == "telegram"
-    assert httpserver.log[0][0].headers["Idempotency-Key"] == f"{event.id}:notify"
+    with pytest.raises(ApplicationError) as caught:
+        await service.deliver(DeliveryTask(event.id, "notify"))
+    assert caught.value.non_retryable
+    error = (await delivery(database, event, "notify")).last_error
+    assert error.startswith(said)
+    assert len(error) <= 320
+    assert "\x1b" not in error
     await service.close()
 
 
