@@ -47,8 +47,9 @@ KEPT_VALUES = 20_000
 class Evaluation:
     """The market data activities. ``evaluate`` runs locally and gives a vendor two seconds; ``fetch`` takes its time."""
 
-    def __init__(self, market: MarketData, lookback: int = 1) -> None:
+    def __init__(self, market: MarketData, lookback: int = 1, *, record_all: bool = False) -> None:
         self.market = market
+        self.record_all = record_all
         self.lookback = lookback
         self._values: LRUCache[tuple[str, str, str, str, str, datetime], dict[str, float]] = LRUCache(KEPT_VALUES)
         self._lock = Lock()  # many values are computed in threads
@@ -100,6 +101,7 @@ class Evaluation:
             problem=_short_of_history(operands, wanted.timeframe, {wanted.timeframe: series, **others_series}),
             skipped_until=None if since == wanted.after else since,
             next_close=own.next_close,
+            record_all=self.record_all,
             clock=self.market.clock(),
         )
 

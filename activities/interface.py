@@ -129,7 +129,8 @@ class EvaluateResult:
 
     ``more`` says that the batch was cut and the next should be asked for at once. ``skipped_until`` is set when the outage
     was too long to catch up with: bars that closed before it are not evaluated. ``next_close`` is when the market's next bar
-    closes, where its hours are known. ``clock`` is the worker's, which may be behind the server's.
+    closes, where its hours are known. ``clock`` is the worker's, which may be behind the server's. With ``record_all`` the
+    operator wants a run row of every evaluation.
     """
 
     freshness: Freshness
@@ -143,6 +144,7 @@ class EvaluateResult:
     skipped_until: datetime | None = None
     next_close: datetime | None = None
     clock: datetime | None = None
+    record_all: bool = False
 
 
 @dataclass(frozen=True)

@@ -79,14 +79,17 @@ class LiveAlert:
 
     # bars
 
-    def step(self, snapshot: BarSnapshot, as_of: datetime, source: str) -> None:
-        """One closed bar, judged on a provider's bars; ``as_of`` is the market's time, by which a fire may be late."""
+    def step(self, snapshot: BarSnapshot, as_of: datetime, source: str, *, record: bool = False) -> None:
+        """One closed bar, judged on a provider's bars; ``as_of`` is the market's time, by which a fire may be late.
+
+        ``record`` wants a run of it though nothing happens.
+        """
         before, memory = self.state, self.memory
         memory.state, events = rearm.step(self.alert, before, snapshot)
         events = [replace(event, source=source, detail=event.detail or self._why(event.kind)) for event in events]
         if memory.state is not before:
             memory.previous = before
-        self._record_run(snapshot, before, events)
+        self._record_run(snapshot, before, events, every=record)
         memory.outbox = memory.outbox.with_step(moved=self._has_moved(before))
         if events and as_of - snapshot.bar_close > ticks.lateness_limit(self.definition):
             events = [replace(event, late=event.kind is EventKind.TRIGGERED) for event in events]
@@ -104,8 +107,10 @@ class LiveAlert:
         state, events = rearm.step_forming(self.alert, self.state, snapshot)
         self.take((state, [replace(event, source=source) for event in events]))
 
-    def _record_run(self, snapshot: BarSnapshot, before: AlertState, events: Sequence[AlertEvent]) -> None:
-        every = self.definition.options.record == "all"
+    def _record_run(
+        self, snapshot: BarSnapshot, before: AlertState, events: Sequence[AlertEvent], *, every: bool
+    ) -> None:
+        every = every or self.definition.options.record == "all"
         if every or events or self.state.status is not before.status:
             kinds = tuple(event.kind.value for event in events)
             status, reason = self.state.status.value, self.state.reason

@@ -84,6 +84,7 @@ class Stack:
             database,
             mark,
             unmarked=self.embedded,
+            calendars=self.settings.calendars(),
             full_every=timedelta(seconds=self.settings.reconcile_full_seconds),
             check=lambda stored: folder.check_definition(stored.schedule.definition) if stored.schedule else None,
         )

@@ -6,9 +6,22 @@ import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, CursorResult, Select, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Select,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,6 +38,15 @@ ALERT = JobType.ALERT.value
 MOST_CHANGES = 2000
 UNREAD = (ScheduleRow.definition_hash.is_(None), ScheduleRow.errors.is_(None))
 T = TypeVar("T")
+
+
+class Overdue(NamedTuple):
+    """A row whose ``next_run_at`` has passed."""
+
+    id: str
+    hash: str
+    next_run_at: datetime | None
+    snoozed_until: datetime | None
 
 
 class Schedules:
@@ -237,6 +259,42 @@ class Schedules:
             .values(next_run_at=next_run_at)
             .execution_options(synchronize_session=False)
         )
+
+    async def overdue(self, before: datetime, after: str, limit: int) -> list[Overdue]:
+        """Rows that run and whose next run lies before a moment, or is not known; by id, those after one."""
+        at = ScheduleRow.next_run_at
+        statement = (
+            select(ScheduleRow.id, ScheduleRow.definition_hash, at, ScheduleRow.snoozed_until)
+            .where(
+                ScheduleRow.enabled,
+                ScheduleRow.definition_hash.is_not(None),
+                ScheduleRow.errors.is_(None),
+                ScheduleRow.status != Status.INACTIVE.value,
+                or_(at.is_(None), at < before),
+                ScheduleRow.id > after,
+            )
+            .order_by(ScheduleRow.id)
+            .limit(limit)
+        )
+        return [Overdue(id, str(hash), at, until) for id, hash, at, until in await self.session.execute(statement)]
+
+    async def these(self, ids: Sequence[str]) -> list[StoredSchedule]:
+        """The rows of these ids that are there."""
+        return await _read(await self.session.scalars(select(ScheduleRow).where(ScheduleRow.id.in_(ids))))
+
+    async def move_next_runs(self, moved: Sequence[tuple[Overdue, datetime]]) -> None:
+        """Writes next runs, but where somebody has written another meanwhile."""
+        if not moved:
+            return
+        was = ScheduleRow.next_run_at
+        statement = (
+            update(ScheduleRow)
+            .where(ScheduleRow.id == bindparam("of"), or_(was == bindparam("was"), was.is_(None)))
+            .values(next_run_at=bindparam("at"))
+        )
+        connection = await self.session.connection()
+        rows = [{"of": one.id, "was": one.next_run_at, "at": at} for one, at in moved]
+        await connection.execute(statement, rows)
 
     async def mark(self, schedule_id: str, version: int, digest: str | None, faults: Sequence[Fault]) -> None:
         """Says of a row another program wrote that it was read: its hash, or why it cannot be used."""

@@ -58,7 +58,8 @@ def build_services(settings: Settings, providers: Sequence[Provider] | None = No
     market = build_market(settings, database, providers)
     channels = build_channels(settings)
     notifier = Notifier(database, channels, unknown_channel(), retries=settings.notification_retries)
-    evaluation, identity = Evaluation(market, settings.lookback), f"{os.getpid()}@{socket.gethostname()}"
+    evaluation = Evaluation(market, settings.lookback, record_all=settings.alerts_record == "all")
+    identity = f"{os.getpid()}@{socket.gethostname()}"
     timeouts = {
         JobType.ALERT: settings.alert_max_eval_time,
         JobType.SCREENER: settings.scheduler_job_timeout,

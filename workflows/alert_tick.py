@@ -58,7 +58,7 @@ def _judge(live: LiveAlert, result: EvaluateResult) -> None:
     if result.skipped_until is not None and result.snapshots:
         live.skipped(result.skipped_until)
     for snapshot in result.snapshots:
-        live.step(snapshot, result.as_of, result.source)
+        live.step(snapshot, result.as_of, result.source, record=result.record_all)
     if result.forming is not None:
         live.step_forming(result.forming, result.source)
 

@@ -26,11 +26,13 @@ from temporalio.service import RPCError
 
 from activities.heartbeat import heartbeats
 from activities.interface import RECONCILE, RECONCILE_HEARTBEAT, ReconcileReport, TaskQueue
+from activities.market_data.calendars.calendars import Calendars
 from domain.errors import Fault, InvalidInput
 from domain.reconcile import Action, plan, summary
 from starter.alert_workflows import Ownership, TakenByOthers
 from starter.reconciler import observe
 from starter.reconciler.apply import Applier
+from starter.reconciler.next_runs import NextRuns
 from starter.reconciler.runs import RunSupervisor
 from storage.audit import AuditEntry
 from storage.database import Database, UnitOfWork
@@ -77,7 +79,10 @@ async def installation(database: Database, now: datetime) -> str:
 
 
 class Reconciler:
-    """Sweeps. ``unmarked``: the server is our own, so that what bears no mark is ours. ``check`` may refuse more rows."""
+    """Sweeps. ``unmarked``: the server is our own, so that what bears no mark is ours. ``check`` may refuse more rows.
+
+    ``calendars`` say when markets close, for the next runs of quiet alerts.
+    """
 
     def __init__(
         self,
@@ -87,6 +92,7 @@ class Reconciler:
         *,
         unmarked: bool = False,
         check: Check = lambda stored: None,
+        calendars: Calendars | None = None,
         full_every: timedelta = FULL_EVERY,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -95,6 +101,7 @@ class Reconciler:
         self.check, self.clock, self.full_every = check, clock, full_every
         self.applier = Applier(client, database, self.ours, clock)
         self.runs = RunSupervisor(client, database, clock)
+        self.next_runs = NextRuns(database, calendars or Calendars(clock), clock)
         self._one_at_a_time = asyncio.Lock()
 
     @activity.defn(name=RECONCILE)
@@ -109,6 +116,7 @@ class Reconciler:
             planned = await self.plan(full)
             failed = await self.apply(planned)
             await self.runs.deliver()
+            await self.next_runs.move()
             if full:
                 await self.runs.close_stuck()
                 await self.runs.write_missed()

@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -67,6 +67,7 @@ class World:
     store_down: bool = False
     fetch_gate: asyncio.Event | None = None
     clock_behind: timedelta = timedelta(0)
+    record_all: bool = False
 
     @activity.defn(name=interface.EVALUATE)
     async def evaluate(self, wanted: EvaluateInput) -> EvaluateResult:
@@ -90,7 +91,10 @@ class World:
         if wanted.forming:
             forming = BarSnapshot(newest, newest + length, {"close": self.price(wanted.now)}, final=False)
         more, source = close <= newest, "stand-in"
-        return EvaluateResult(Freshness.FRESH, clock, tuple(snapshots), forming, more=more, source=source, clock=clock)
+        result = EvaluateResult(
+            Freshness.FRESH, clock, tuple(snapshots), forming, more=more, source=source, clock=clock
+        )
+        return replace(result, record_all=self.record_all)
 
     @activity.defn(name=interface.FETCH)
     async def fetch(self, wanted: FetchInput) -> FetchResult:

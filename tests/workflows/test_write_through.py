@@ -61,10 +61,11 @@ async def test_an_edit_that_was_lost_with_its_row_is_written_again(dev_server: W
 
 
 async def test_runs_of_what_changed_and_of_every_bar_when_wanted(dev_server: WorkflowEnvironment) -> None:
-    for record, expected in (("changes", 2), ("all", 5)):
+    for record, operator, expected in (("changes", False, 2), ("all", False, 5), ("changes", True, 5)):
+        every = operator or record == "all"
         world = World(price=lambda at: 101.0 if at.second % 2 else 99.0)
-        if record == "all":
-            world = World(price=lambda at: 99.0)
+        if every:
+            world = World(price=lambda at: 99.0, record_all=operator)
         definition = {
             "symbol": "X",
             "rule": "close > 100",
@@ -73,12 +74,12 @@ async def test_runs_of_what_changed_and_of_every_bar_when_wanted(dev_server: Wor
             "options": {"record": record},
         }
         async with serving(dev_server.client, world):
-            handle = await start(dev_server.client, make_alert(definition, id=f"runs-{record}"))
+            handle = await start(dev_server.client, make_alert(definition, id=f"runs-{record}-{operator}"))
             await eventually(lambda world=world, wanted=expected: _is(lambda: len(world.runs) >= wanted))  # type: ignore[misc]
             await handle.cancel()
         slots = [run.slot for run in world.runs]
         assert len(set(slots)) == len(slots)
-        if record == "changes":
+        if not every:
             assert [run.events for run in world.runs[:2]] == [("triggered",), ("rearmed",)]
         else:
             assert slots == sorted(slots)
