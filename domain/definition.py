@@ -221,6 +221,16 @@ def _validated(data: dict[str, Any], has_faults: bool) -> tuple[AlertDefinition 
     return None, faults
 
 
+def chosen(definition: AlertDefinition) -> dict[str, Any]:
+    """The full form without a name and a cron that were only derived from the rest."""
+    data = definition.as_json()
+    if data["cron"] == definition.timeframe.default_cron:
+        del data["cron"]
+    if data["name"] == _derived_name(definition.symbol, definition.timeframe, definition.rule):
+        del data["name"]
+    return data
+
+
 def edited(definition: AlertDefinition, changes: dict[str, Any]) -> AlertDefinition:
     """The definition with some fields replaced; ``None`` sets one back to its default.
 
@@ -229,11 +239,7 @@ def edited(definition: AlertDefinition, changes: dict[str, Any]) -> AlertDefinit
     Raises:
         InvalidInput: with every fault; nothing is changed.
     """
-    data = definition.as_json()
-    if data["cron"] == definition.timeframe.default_cron:
-        del data["cron"]
-    if data["name"] == _derived_name(definition.symbol, definition.timeframe, definition.rule):
-        del data["name"]
+    data = chosen(definition)
     if not isinstance(changes, dict):
         raise InvalidInput("definition", [Fault("$", "expected an object with the fields to change", changes)])
     spread = translated({name: value for name, value in changes.items() if name in NOTIFIED})

@@ -79,10 +79,15 @@ class ScheduleDraft:
 
     def _with_symbol(self, data: dict[str, Any]) -> dict[str, Any]:
         """``target`` as the symbol, unless the parameters or the rule's own text name one."""
-        if not self.target or "symbol" in data or "ticker" in data:
-            return data
-        try:
-            read_definition(data)
-        except InvalidInput:
-            return {**data, "symbol": self.target}
-        return data
+        return {**data, "symbol": self.target} if self.target and not names_its_ticker(data) else data
+
+
+def names_its_ticker(data: dict[str, Any]) -> bool:
+    """Whether an alert's parameters say which ticker they are of."""
+    if "symbol" in data or "ticker" in data:
+        return True
+    try:
+        read_definition(data)
+    except InvalidInput:
+        return False
+    return True

@@ -71,6 +71,7 @@ class Examiner:
         self.database, self.gateway, self.keep_seconds = database, gateway, keep_seconds
         self._kept: tuple[float, Health] | None = None
         self._ready: tuple[float, list[str]] | None = None
+        self._figures: tuple[float, dict[str, Any]] | None = None
         self._one_at_a_time = asyncio.Lock()
 
     async def health(self, now: datetime) -> Health:
@@ -91,6 +92,13 @@ class Examiner:
                 bad = [f"{one.component}: {one.message}" for one in health.issues if one.level is Level.UNHEALTHY]
                 self._ready = (time.monotonic(), bad)
             return self._ready[1]
+
+    async def figures(self, now: datetime) -> dict[str, Any]:
+        """``statistics`` of all users, kept like the health: anybody may ask, as often as they like."""
+        async with self._one_at_a_time:
+            if self._figures is None or time.monotonic() - self._figures[0] >= self.keep_seconds:
+                self._figures = (time.monotonic(), await statistics(self.database, now))
+            return self._figures[1]
 
     async def _examine(self, now: datetime) -> Health:
         health = Health(Level.HEALTHY)

@@ -11,7 +11,10 @@ from starter.context import Context, NotFound
 from starter.definition_writes import Refused
 from storage.audit import AuditEntry
 from storage.database import UnitOfWork
+from storage.runs import RETRIED_AS
 from storage.stored_schedule import StoredSchedule
+
+AGAIN = (RunStatus.FAILED, RunStatus.MISSED, RunStatus.CANCELLED)
 
 
 async def order(
@@ -69,3 +72,27 @@ async def cancel(work: UnitOfWork, context: Context, run_id: str) -> Run:
         raise Refused(f"the run has ended already: {run.status}")
     await work.audit.add(AuditEntry(now(), context.who.user_id, context.who.client, "cancelled", "run", run_id))
     return await find(work, context, run_id)
+
+
+async def retry(work: UnitOfWork, context: Context, run_id: str) -> Run:
+    """A PENDING run of the same work as one that came to nothing; Temporal is told after the commit.
+
+    Raises:
+        NotFound, or Refused when the run is under way, went well, or was run again already.
+    """
+    from starter.reconciler.runs import run_workflow_id
+
+    run = await find(work, context, run_id)
+    if run.status not in AGAIN:
+        raise Refused(f"the run is {run.status}; only one that failed, was missed or was cancelled can be run again")
+    again, at = str(uuid.uuid4()), now()
+    if not await work.runs.note_retry(run_id, again):
+        raise Refused(f"the run was run again already, as {(run.result or {}).get(RETRIED_AS)}")
+    snapshot = run.job_snapshot | {"workflow_id": run_workflow_id(again), "retry_of": run_id}
+    fresh = Run(again, run.job_type, run.job_id, run.user_id, RunStatus.PENDING, at, at, job_snapshot=snapshot)
+    await work.runs.add([fresh])
+    detail = {"as": again}
+    await work.audit.add(
+        AuditEntry(at, context.who.user_id, context.who.client, "retried", "run", run_id, detail=detail)
+    )
+    return fresh

@@ -8,17 +8,23 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CursorResult, and_, delete, func, or_, select, update
+from sqlalchemy import CursorResult, String, and_, cast, delete, func, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.job import JobType
 from domain.run import OPEN, Run, RunStatus
 from storage.tables import RunRow
 from storage.upsert import insert_new
 
+RETRIED_AS = "retried_as"  # in the result of a run that was run again: the other's id
+
 
 @dataclass(frozen=True)
 class RunFilter:
-    """Which runs a list wants; None wants all. ``since`` and ``until`` bound the slot."""
+    """Which runs a list wants; None wants all. ``since`` and ``until`` bound the slot.
+
+    ``dead`` wants jobs that failed with all their tries and were not run again since.
+    """
 
     user_id: str | None = None
     job_id: str | None = None
@@ -26,6 +32,7 @@ class RunFilter:
     status: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    dead: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,10 +122,24 @@ class Runs:
 
     async def note_deliveries(self, run_id: str, channels: dict[str, str]) -> None:
         """What came of each channel, into the result of a run that has ended; one without a result stays so."""
-        row = await self.session.scalar(select(RunRow).where(RunRow.run_id == run_id).with_for_update())
+        row = await self._locked(run_id)
         if row is not None and isinstance(row.result, dict):
             row.result = {**row.result, "deliveries": channels}
             await self.session.flush()
+
+    async def note_retry(self, run_id: str, again: str) -> bool:
+        """That it was run again, and as which run; False when it has been already."""
+        row = await self._locked(run_id)
+        result = row.result if row is not None and isinstance(row.result, dict) else {}
+        if row is None or RETRIED_AS in result:
+            return False
+        row.result = {**result, RETRIED_AS: again}
+        await self.session.flush()
+        return True
+
+    async def _locked(self, run_id: str) -> RunRow | None:
+        row: RunRow | None = await self.session.scalar(select(RunRow).where(RunRow.run_id == run_id).with_for_update())
+        return row
 
     async def _move(self, run_id: str, allowed: Sequence[RunStatus], **values: Any) -> bool:
         result: CursorResult[Any] = await self.session.execute(  # type: ignore[assignment]
@@ -198,6 +219,13 @@ def _conditions(wanted: RunFilter) -> list[Any]:
         for name in ("user_id", "job_id", "job_type", "status")
         if (value := getattr(wanted, name)) is not None
     ]
+    if wanted.dead:
+        again = cast(RunRow.result, String).contains(f'"{RETRIED_AS}"')
+        found += [
+            RunRow.status == RunStatus.FAILED.value,
+            RunRow.job_type != JobType.ALERT.value,
+            or_(RunRow.result.is_(None), not_(again)),
+        ]
     if wanted.since is not None:
         found.append(RunRow.scheduled_for >= wanted.since)
     if wanted.until is not None:

@@ -30,7 +30,8 @@ from worker.http_server import address_of
 from worker.settings import Settings
 
 HEADERS = 2  # of every answer; those of the rate limit that counts follow
-GUARDED = ("/api/", "/stats", "/scheduler/")
+GUARDED = ("/api/", "/scheduler/")
+WITHOUT_KEY = ("/stats",)  # a key narrows what is told to its user's
 _schema_only = HTTPBearer(auto_error=False, scheme_name="bearer", description="An API key: `alerts keys create`.")
 
 
@@ -96,9 +97,9 @@ class Guard:
             raise ProblemError(400, "bad-request", "the address must not contain NUL characters")
         peer = address_of(scope.get("client"))
         await self._limit(self.of_an_address, f"address {peer}", extra)
-        if not path.startswith(GUARDED):
-            return
         given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        if not path.startswith(GUARDED) and not (given and path in WITHOUT_KEY):
+            return
         scheme, _, token = given.decode("latin-1").partition(" ")
         key = None
         if scheme.lower() == "bearer" and token:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 from pydantic.config import JsonDict
 
+from domain.errors import Fault, InvalidInput
 from domain.ids import CHOSEN
 from domain.job import JobType
 
@@ -21,6 +22,7 @@ def _named(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+Id = Annotated[Annotated[str, Field(pattern=CHOSEN)], BeforeValidator(_named)]
 Owner = Annotated[Annotated[str, Field(min_length=1, max_length=64)], BeforeValidator(_named)]
 
 
@@ -88,10 +90,37 @@ class ScheduleIn(In):
     enabled: StrictBool = True
 
 
+class ScheduleEdit(ScheduleIn):
+    """A schedule that is written over another: what is left out gets its default, ``job_type`` and ``task_params`` are needed.
+
+    Where the operator has set ALERTS_API_STRICT=false, what is left out stays as it is.
+    """
+
+    job_type: Annotated[JobType | None, Field(strict=False)] = None  # type: ignore[assignment]
+    task_params: Params | None = Field(  # type: ignore[assignment]
+        default=None, description="What is to be done; its schema depends on job_type."
+    )
+
+    def over(self, kept: Mapping[str, Any]) -> ScheduleIn:
+        """With what stays of ``kept``, a row's fields by name.
+
+        Raises:
+            InvalidInput: neither says what is needed.
+        """
+        given = dict(kept) | {name: getattr(self, name) for name in self.model_fields_set}
+        missing = [name for name in ("job_type", "task_params") if given.get(name) is None]
+        if missing:
+            hint = "is needed; with ALERTS_API_STRICT=false what is left out stays as it is"
+            raise InvalidInput("the request", [Fault(f"$.{name}", hint) for name in missing])
+        return ScheduleIn.model_validate(given)
+
+
 class NewSchedule(ScheduleIn):
     """A schedule to be made."""
 
-    id: str | None = Field(default=None, pattern=CHOSEN, description="Made from the ticker or job type when left out.")
+    id: Id | None = Field(
+        default=None, description="Made from the ticker or job type when left out; a number or a text."
+    )
     user_id: Owner | None = Field(default=None, description="For admin keys: whose it is; a number or a text.")
 
 
@@ -143,7 +172,7 @@ class NewAlert(AlertFields):
         }
     )
 
-    id: str | None = Field(default=None, pattern=CHOSEN)
+    id: Id | None = Field(default=None, description="Made from the ticker when left out; a number or a text.")
     user_id: Owner | None = Field(default=None, description="For admin keys: whose it is; a number or a text.")
     enabled: StrictBool = True
 

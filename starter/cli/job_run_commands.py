@@ -11,7 +11,7 @@ from domain.job import JobType
 from domain.run import RunStatus
 from starter import runs
 from starter.cli.options import Json, Limit, RunId
-from starter.cli.output import plain, print_json, print_table, say, short
+from starter.cli.output import plain, print_json, print_lines, print_table, say, short
 from starter.cli.session import among, run_command
 from starter.clock import now
 from starter.context import Context, NotFound
@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
     runs.command("list")(list_runs)
     runs.command("show")(show_run)
     runs.command("cancel")(cancel)
+    runs.command("retry")(retry)
     runs.command("stats")(stats)
     runs.command("cleanup")(cleanup)
     app.add_typer(runs, name="runs")
@@ -33,6 +34,7 @@ def list_runs(
     schedule: Annotated[str, typer.Option(help="Only of this schedule.")] = "",
     type: Annotated[str, typer.Option("--type", help="Only this job type.")] = "",
     status: Annotated[str, typer.Option(help="Only PENDING, RUNNING, COMPLETED, FAILED, CANCELLED or MISSED.")] = "",
+    dead: Annotated[bool, typer.Option("--dead", help="Only jobs that failed and were not run again since.")] = False,
     limit: Limit = 50,
     as_json: Json = False,
 ) -> None:
@@ -42,7 +44,7 @@ def list_runs(
     """
     among(type, [*JobType, ""], "--type")
     among(status.upper(), [*RunStatus, ""], "--status")
-    wanted = RunFilter(job_id=schedule or None, job_type=type or None, status=status.upper() or None)
+    wanted = RunFilter(job_id=schedule or None, job_type=type or None, status=status.upper() or None, dead=dead)
 
     async def work(context: Context) -> Any:
         async with context.database.transaction() as unit:
@@ -103,6 +105,25 @@ def cancel(run: RunId, as_json: Json = False) -> None:
         print_json({"run_id": run, "status": "CANCELLED", "told": not problem})
     else:
         say(f"{run} cancelled" + (f"; Temporal was not told: {problem}" if problem else ""))
+
+
+def retry(run: RunId, as_json: Json = False) -> None:
+    """Run the same work again: of a run that failed, was missed or was cancelled.
+
+    Example: alerts runs retry 0a7c8a52-0f4e-4a7a-9f0e-0d3c5f1f2b11
+    """
+
+    async def work(context: Context) -> Any:
+        async with context.database.transaction() as unit:
+            fresh = await runs.retry(unit, context, run)
+        return fresh, await context.gateway.start(fresh)
+
+    fresh, problem = run_command(work)
+    if as_json:
+        print_json({"run_id": fresh.run_id, "retry_of": run, "status": fresh.status, "told": not problem})
+        return
+    print_lines(fresh.run_id)
+    say(f"run again{f'; Temporal will be told later ({problem})' if problem else ''}")
 
 
 def stats(

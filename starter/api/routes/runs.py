@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -19,7 +20,7 @@ from starter.api.access import context_of, needs, whose
 from starter.api.answers import RunCountOut, RunOut, RunPage, RunStatistics
 from starter.api.paging import Cursor, Limit, cursor_of, page_of, read_row_cursor
 from starter.api.requests import Params
-from starter.api.routes.schedules import LOCATION, IdempotencyKey, ordered
+from starter.api.routes.schedules import LOCATION, IdempotencyKey, for_admins_alone, ordered
 from starter.api.writes import Outcome, perform
 from starter.context import Context
 from starter.keys import Scope
@@ -42,6 +43,7 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
 Since = Annotated[Moment | None, Query(description="Slots from this moment on, RFC 3339.")]
 Until = Annotated[Moment | None, Query(description="Slots before this moment, RFC 3339.")]
 JobId = Annotated[str | None, Query(max_length=64, description="Only runs of this schedule.")]
+Dead = Annotated[bool, Query(description="Only jobs that failed with all their tries and were not run again since.")]
 UserId = Annotated[str | None, Query(max_length=64, description="For admin keys: only this user's.")]
 
 
@@ -53,6 +55,7 @@ async def listing(
     status: State | None = None,
     since: Since = None,
     until: Until = None,
+    dead: Dead = False,
     user_id: UserId = None,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -60,7 +63,7 @@ async def listing(
     """Runs, newest first."""
     context = context_of(request)
     job_id = await _own(context, job_id)
-    wanted = _filter(context, user_id, job_id, job_type, status, since, until)
+    wanted = replace(_filter(context, user_id, job_id, job_type, status, since, until), dead=dead)
     async with context.database.transaction() as work:
         page = await work.runs.page(wanted, read_row_cursor(cursor), limit + 1)
     return await page_of(request, page, limit, RunOut.of, lambda run: cursor_of(str(run.id)))
@@ -104,6 +107,26 @@ async def cancel(request: Request, run_id: RunId) -> JSONResponse:
         return Outcome(200, RunOut.of(run), cancelled=(run,))
 
     return await perform(request, context, change)
+
+
+@router.post(
+    "/runs/{run_id}/retry",
+    status_code=202,
+    response_model=RunOut,
+    operation_id="retryRun",
+    dependencies=[needs(Scope.RUN)],
+    responses={202: {"headers": LOCATION}},
+)
+async def retry(request: Request, run_id: RunId, idempotency_key: IdempotencyKey = None) -> JSONResponse:
+    """Runs the same work again, now: of a run that failed, was missed or was cancelled. The new run is found at Location."""
+    context = context_of(request)
+
+    async def change(work: UnitOfWork) -> Outcome:
+        for_admins_alone(context, (await runs.find(work, context, run_id)).job_type)
+        await quotas.check_run(work, context)
+        return ordered(await runs.retry(work, context, run_id))
+
+    return await perform(request, context, change, idempotency_key)
 
 
 @router.post(

@@ -9,17 +9,17 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from domain.alert import Alert
-from domain.definition import AlertDefinition
+from domain.definition import AlertDefinition, chosen
 from domain.errors import Fault, InvalidInput
 from domain.job import Job, JobDefinition, JobType
 from domain.run import Run
-from domain.schedule_draft import ScheduleDraft
+from domain.schedule_draft import ScheduleDraft, names_its_ticker
 from starter import definition_writes, quotas
 from starter.api.access import context_of, needs, owner_wanted, whose
 from starter.api.answers import AuditOut, AuditPage, RunOut, ScheduleOut, SchedulePage
 from starter.api.paging import Cursor, Limit, after_row, cursor_of, page_of, read_row_cursor, read_time_cursor
 from starter.api.problems import ProblemError
-from starter.api.requests import NewSchedule, ScheduleIn
+from starter.api.requests import NewSchedule, ScheduleEdit, ScheduleIn
 from starter.api.writes import Outcome, etag, expected_version, perform
 from starter.clock import now
 from starter.context import Context
@@ -28,7 +28,8 @@ from starter.names import MOST_CHOSEN
 from starter.runs import order
 from starter.schemas import SchemaFolder
 from storage.database import UnitOfWork
-from storage.stored_schedule import Filter
+from storage.stored_schedule import Filter, StoredSchedule
+from storage.types import OddText, Unreadable
 from worker.settings import Settings
 
 router = APIRouter(tags=["schedules"])
@@ -117,22 +118,24 @@ async def get(request: Request, response: Response, id: Id) -> ScheduleOut:
     dependencies=[needs(Scope.WRITE)],
     responses={200: {"headers": ETAG}},
 )
-async def replace(request: Request, id: Id, body: ScheduleIn, if_match: IfMatch = None) -> JSONResponse:
-    """Writes over a definition; what is left out gets its default.
+async def replace(request: Request, id: Id, body: ScheduleEdit, if_match: IfMatch = None) -> JSONResponse:
+    """Writes over a definition; what is left out gets its default, or stays where ALERTS_API_STRICT is false.
 
     An alert keeps its state unless rule, ticker, timeframe or rearm change.
     """
     context = context_of(request)
+    strict = context.settings.alerts_api_strict
 
     async def change(work: UnitOfWork) -> Outcome:
         stored = await context.find(work, id)
-        expected_version(if_match, stored, strict=context.settings.alerts_api_strict)
+        expected_version(if_match, stored, strict=strict)
         for_admins_alone(context, stored.job_type)
-        if stored.job_type != body.job_type:
+        whole = body.over({} if strict else kept_of(stored, body))
+        if stored.job_type != whole.job_type:
             raise definition_writes.Refused(f"{id} is of type {stored.job_type}; delete it and make another")
-        definition = await asyncio.to_thread(definition_in, body, context.settings)
-        await quotas.check(work, context, made(stored.id, stored.user_id, definition), enabled=body.enabled)
-        written = await definition_writes.edit(work, context.who, stored, definition, now(), enabled=body.enabled)
+        definition = await asyncio.to_thread(definition_in, whole, context.settings)
+        await quotas.check(work, context, made(stored.id, stored.user_id, definition), enabled=whole.enabled)
+        written = await definition_writes.edit(work, context.who, stored, definition, now(), enabled=whole.enabled)
         return await changed(work, context, id, (written,) if written else ())
 
     return await perform(request, context, change)
@@ -185,6 +188,22 @@ async def audit(request: Request, id: Id, limit: Limit = 50, cursor: Cursor = No
         since = None if context.owner is None else stored.created_at
         page = await work.audit.of(stored.id, limit + 1, before=read_row_cursor(cursor), since=since)
     return await page_of(request, page, limit, AuditOut.of, lambda one: cursor_of(str(one.id)))
+
+
+def kept_of(stored: StoredSchedule, edit: ScheduleEdit) -> dict[str, Any]:
+    """The fields of a row that an edit leaves out; what was derived of others, or cannot be read, is to be made anew."""
+    names = ("job_type", "name", "target", "task_params", "cron", "timezone", "enabled")
+    kept = {name: getattr(stored, name) for name in names}
+    if isinstance(stored.schedule, Alert):
+        data = chosen(stored.schedule.definition)
+        kept |= {"name": data.get("name", ""), "cron": data.get("cron", ""), "task_params": data}
+        if edit.task_params is not None and names_its_ticker(edit.task_params):
+            kept["target"] = None
+    elif kept["name"] == f"{kept['job_type']} {kept['cron']}":
+        kept["name"] = ""
+    return {
+        name: value for name, value in kept.items() if value is not None and not isinstance(value, Unreadable | OddText)
+    }
 
 
 def definition_in(body: ScheduleIn, settings: Settings) -> AlertDefinition | JobDefinition:

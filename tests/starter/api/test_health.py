@@ -64,4 +64,6 @@ async def test_figures_are_of_the_keys_user(api: Api) -> None:
     assert (anns["alerts"], all_["alerts"]) == ({"ARMED": 1}, {"ARMED": 1, "TRIGGERED": 1})
     assert anns["schedules"] == {"alert": {"enabled": 1, "disabled": 0}}
     assert anns["runs_last_day"]["alert"]["PENDING"]["count"] == 1
-    assert (await api.nobody.get("/stats")).status_code == 401
+    assert (await api.nobody.get("/stats")).json()["alerts"] == all_["alerts"], "as whoever may ask how it is"
+    wrong = await api.nobody.get("/stats", headers={"Authorization": "Bearer nonsense"})
+    assert wrong.status_code == 401

@@ -237,7 +237,7 @@ async def test_a_run_by_hand_is_accepted_looked_at_and_cancelled(api: Api) -> No
     once = await api.ann.post("/api/reports/run", json={"symbols": ["AAPL"], "report_type": "portfolio_analysis"})
     assert (once.status_code, once.json()["job_id"], once.json()["job_type"]) == (202, None, "report")
     assert (await api.ann.post("/api/screeners/run", json={"symbols": ["A", "B"]})).status_code == 202
-    bad = await api.ann.post("/api/reports/run", json={"symbols": [], "include_charts": True})
+    bad = await api.ann.post("/api/reports/run", json={"symbols": [], "include_charts": "x"})
     assert {one["path"] for one in bad.json()["errors"]} == {"$.symbols", "$.include_charts"}
     runs = (await api.ann.get("/api/runs", params={"limit": 2})).json()
     assert (len(runs["items"]), runs["next_cursor"] is not None) == (2, True)
@@ -284,7 +284,7 @@ async def test_texts_no_database_can_hold_are_refused_and_spoil_nothing(api: Api
     statement = "INSERT INTO job_schedules (key, owner, task_params) VALUES ('odd', 'ann', :p)"
     half = '{"rule": "A > 1", "tags": ["\\ud800"]}'
     if api.database.engine.dialect.name == "postgresql":
-        with pytest.raises(DBAPIError, match="surrogate"):
+        with pytest.raises(DBAPIError, match="invalid input syntax for type json"):
             await sql(api.database, statement, p=half)
         return
     await sql(api.database, statement, p=half)
