@@ -9,12 +9,16 @@ from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import structlog
+from temporalio import activity
 
+from activities.interface import ALERT_PREFIX
 from domain.text import printable
 
 A_FEW = 5
 WINDOW = 60.0
 MOST_KINDS = 1000
+SERVICE = "market-alerts"
+STANDARD = {"event", "level", "timestamp", "exception", "stack_info"}
 Record = MutableMapping[str, Any]
 
 
@@ -67,6 +71,27 @@ def plain(_logger: Any, _method: str, record: Record) -> Record:
     return record
 
 
+def for_collectors(_logger: Any, _method: str, record: Record) -> Record:
+    """The fields that log collectors look for, beside ours: of what service and part, of which job, for whom."""
+    own = {name: value for name, value in record.items() if name not in STANDARD}
+    job_id = next((own[name] for name in ("job_id", "alert_id", "id") if own.get(name)), None) or _job_under_way()
+    record["service"] = SERVICE
+    record["component"] = own.get("component") or own.get("action") or own.get("logger") or "alerts"
+    record["message"] = record.get("event", "")
+    record["job_id"] = job_id
+    record["user_id"] = own.get("user_id")
+    record["context"] = {name: value for name, value in own.items() if name not in ("job_id", "user_id", "component")}
+    return record
+
+
+def _job_under_way() -> str | None:
+    """The schedule whose workflow asked for the activity that logs this."""
+    if not activity.in_activity():
+        return None
+    workflow_id = activity.info().workflow_id or ""
+    return workflow_id.removeprefix(ALERT_PREFIX) if workflow_id.startswith(ALERT_PREFIX) else None
+
+
 def configure_logging(level: str) -> None:
     """One place for our records and the libraries'; those that would log URLs are held to warnings."""
     number = logging.getLevelNamesMapping()[level]
@@ -77,18 +102,18 @@ def configure_logging(level: str) -> None:
         folding,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
+    rendering: list[structlog.typing.Processor] = [for_collectors, structlog.processors.JSONRenderer()]
     if sys.stderr.isatty():
-        renderer = structlog.dev.ConsoleRenderer()
+        rendering = [structlog.dev.ConsoleRenderer()]
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, plain, renderer],
+        processors=[*shared, structlog.processors.format_exc_info, plain, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared[:2] + shared[3:],
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, plain, renderer],
+        foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared[:2], *shared[3:]],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, plain, *rendering],
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(Repeated(folding))

@@ -144,6 +144,7 @@ class JobRunner:
             if run is None or run.status not in OPEN:
                 return {}
             await work.runs.begin(given.run_id, self.clock(), self.worker_id)
+        told_of(run)
         try:
             async with heartbeats(JOB_HEARTBEAT):
                 return await self.steps[JobType(run.job_type)](_task(run), given.step)
@@ -164,6 +165,7 @@ class JobRunner:
             if run is None or run.status not in OPEN:
                 return await _ended(work, run_id, run.status if run else RunStatus.CANCELLED)
             await work.runs.begin(run_id, self.clock(), self.worker_id)
+        told_of(run)
         try:
             task = _task(run)
             executor = self.executors.get(JobType(run.job_type))
@@ -234,6 +236,11 @@ def _again(error: JobFailed) -> ApplicationError:
 def _clocks_change(at: datetime, zone: ZoneInfo) -> bool:
     near = timedelta(hours=4)
     return (at - near).astimezone(zone).utcoffset() != (at + near).astimezone(zone).utcoffset()
+
+
+def told_of(run: Run) -> None:
+    """Whatever is logged from here on in this activity says of which job it is, and whose."""
+    structlog.contextvars.bind_contextvars(job_id=run.job_id, run_id=run.run_id, user_id=run.user_id)
 
 
 def snapshot_of(stored: StoredSchedule, workflow_id: str) -> dict[str, Any]:

@@ -91,6 +91,7 @@ class Notifier:
                 return delivery.status.value
             event = await work.events.get(task.event_id)
             await work.deliveries.attempt(task.event_id, task.channel, self.clock())
+        structlog.contextvars.bind_contextvars(job_id=delivery.alert_id, user_id=delivery.user_id)
         letter = Letter(delivery, event, delivery.kind, delivery.priority)
         try:
             await self.channels.get(task.channel.partition(JOIN)[0], self.fallback).send(letter)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import subprocess
+import sys
+from dataclasses import replace
 
 import pytest
 import structlog
+from temporalio.testing import ActivityEnvironment
 
-from worker.logs import A_FEW, MOST_KINDS, WINDOW, Folding, Repeated, plain
+from worker.logs import A_FEW, MOST_KINDS, WINDOW, Folding, Repeated, for_collectors, plain
 
 
 class Clock:
@@ -66,3 +71,40 @@ def test_the_libraries_lines_are_folded_too(caplog: pytest.LogCaptureFixture) ->
 def test_no_text_in_a_record_steers_the_terminal() -> None:
     shown = plain(None, "", {"event": "x\x1b[2Jy", "exception": "line\nline\x07", "count": 3})
     assert shown == {"event": "x\\x1b[2Jy", "exception": "line\nline\\x07", "count": 3}
+
+
+SHOWN = """
+import logging, structlog
+from worker.logs import configure_logging
+configure_logging("INFO")
+log = structlog.get_logger("x")
+log.info("run closed", action="runs", run_id="r1", error="late")
+structlog.contextvars.bind_contextvars(job_id="7", user_id="123")
+log.warning("row cannot be used", id="other", message_of_ours="m")
+logging.getLogger("temporalio.worker").warning("poll failed %s", "soon")
+"""
+
+
+def test_collectors_find_the_fields_they_look_for() -> None:
+    found = subprocess.run([sys.executable, "-c", SHOWN], capture_output=True, text=True, check=True)
+    assert found.stdout == ""
+    first, second, third = (json.loads(line) for line in found.stderr.splitlines())
+    for one in (first, second, third):
+        assert one["service"] == "market-alerts"
+        assert one["message"] == one["event"]
+        assert {"level", "timestamp", "component", "job_id", "user_id", "context"} <= set(one)
+    assert (first["component"], first["job_id"], first["user_id"]) == ("runs", None, None)
+    assert first["context"] == {"action": "runs", "run_id": "r1", "error": "late"}
+    assert (second["job_id"], second["user_id"], second["level"]) == ("7", "123", "warning")
+    assert (third["component"], third["message"]) == ("temporalio.worker", "poll failed soon")
+
+
+async def test_an_activity_of_an_alert_says_of_which() -> None:
+    async def logs() -> dict[str, object]:
+        return dict(for_collectors(None, "", {"event": "no bars", "action": "evaluate"}))
+
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, workflow_id="alert-aapl-1")
+    assert (await environment.run(logs))["job_id"] == "aapl-1"
+    environment.info = replace(environment.info, workflow_id="reconcile")
+    assert (await environment.run(logs))["job_id"] is None
