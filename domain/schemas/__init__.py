@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from domain.definition import SCHEMA_VERSION, AlertDefinition
 from domain.job import PARAMS, JobOptions, JobType
+from domain.schemas.dialects import widened
 
 FOLDER = Path(__file__).parent
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -29,13 +30,13 @@ def load(job_type: str, version: int = SCHEMA_VERSION) -> dict[str, Any]:
 
 
 def generate(job_type: str = JobType.ALERT) -> dict[str, Any]:
-    """The schema of ``task_params`` of a job type, from the models; an alert's is the full form of its definition."""
+    """The schema of what may be written as ``task_params`` of a job type: the models' full form, and all dialects of it."""
     model: type[BaseModel] = AlertDefinition if job_type == JobType.ALERT else PARAMS[JobType(job_type)]
     schema = model.model_json_schema(by_alias=True, mode="validation")
     if job_type != JobType.ALERT:
         options = JobOptions.model_json_schema(mode="validation")
         schema["properties"] = {**schema["properties"], "options": options}
-    return {"$schema": DIALECT, "$id": f"{job_type}.v{SCHEMA_VERSION}.json", **schema}
+    return {"$schema": DIALECT, "$id": f"{job_type}.v{SCHEMA_VERSION}.json", **widened(schema, job_type)}
 
 
 def main() -> None:
