@@ -87,6 +87,7 @@ class AlertDefinition(Model):
     notification_channels: tuple[str, ...] = Field(default=("log",), max_length=10)
     tags: tuple[Line, ...] = Field(default=(), max_length=20)
     message_template: Lines = Field(default="", max_length=2000)
+    custom: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("message_template")
     @classmethod

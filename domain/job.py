@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -270,7 +271,10 @@ class JobOptions(Model):
 
 
 class JobDefinition(Model):
-    """One schedule that is no alert. ``params`` is the model of its type."""
+    """One schedule that is no alert. ``params`` is the model of its type.
+
+    ``named`` is an operator's own type that this one runs, ``custom`` holds own fields (``domain/own_types.py``).
+    """
 
     job_type: JobType
     name: Line = Field(default="", max_length=255)
@@ -279,6 +283,8 @@ class JobDefinition(Model):
     timezone: str = "UTC"
     params: Any
     options: JobOptions = JobOptions()
+    named: str = Field(default="", max_length=50)
+    custom: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("timezone")
     @classmethod
@@ -315,7 +321,7 @@ class JobDefinition(Model):
         """What stands in the column ``task_params``."""
         data: dict[str, Any] = self.params.model_dump(mode="json", exclude_defaults=True)
         options = self.options.model_dump(mode="json", exclude_defaults=True)
-        return {**data, **({"options": options} if options else {})}
+        return {**data, **({"options": options} if options else {}), **({"custom": self.custom} if self.custom else {})}
 
 
 class Job(Model):
@@ -342,24 +348,25 @@ def read_job(job_type: str, task_params: Any, **fields: Any) -> JobDefinition:
         task_params = None
     refuse_too_much(task_params, "definition")
     options: Any = {}
+    custom: Any = {}
     params: Any = None
     if task_params is not None:
         written = translated_params(job_type, task_params, fields.get("target"))
         given = written.data
-        options = given.pop("options", {})
+        options, custom = given.pop("options", {}), given.pop("custom", {})
         found = list(written.faults)
         try:
             params = PARAMS[JobType(job_type)].model_validate(given)
         except ValidationError as error:
             found += [one.at(written.written(one.path)) for one in faults_of(error)]
         faults += [one if one.path == "$.target" else one.at("$.task_params" + one.path[1:]) for one in found]
-    data = {"job_type": job_type, "params": params, "options": options, **fields}
+    data = {"job_type": job_type, "params": params, "options": options, "custom": custom, **fields}
     try:
         definition = JobDefinition.model_validate({key: value for key, value in data.items() if value is not None})
     except ValidationError as error:
         for one in faults_of(error):
             if one.path != "$.params":
-                path = one.path.replace("$.options", "$.task_params.options")
+                path = re.sub(r"^\$\.(options|custom)\b", r"$.task_params.\1", one.path)
                 faults.append(one.at(path))
         raise InvalidInput("definition", faults) from None
     if faults:

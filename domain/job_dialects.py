@@ -21,6 +21,7 @@ KINDS = {
     "price_data": Kind.HISTORICAL_PRICES, "company_data": Kind.COMPANY_INFO, "economic_data": Kind.ECONOMIC_EVENTS,
 } | {kind.value: kind for kind in Kind}  # fmt: skip
 PARAMETERS = ("report_type", "symbols", "timeframe", "include_charts", "notification_channels")
+WORDS = frozenset(("parameters", "operations", "data_type", "notify", "channels", "options"))  # beside the models' own
 _TICKERS = re.compile(r"[A-Za-z0-9.^=/_:-]+(?:[,;\s]+[A-Za-z0-9.^=/_:-]+)*[,;\s]*")
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 

@@ -8,10 +8,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from domain.definition import AlertDefinition, read_definition
+from domain.dialects import NOTIFIED
 from domain.errors import Fault, InvalidInput
-from domain.job import JobDefinition, JobType, read_job
+from domain.job import PARAMS, JobDefinition, JobType, read_job
+from domain.job_dialects import WORDS
+from domain.own_types import NONE, OwnTypes
+from domain.short_forms import ALIASES
 
 OWN = ("$.name", "$.cron", "$.timezone")
+WRITTEN = frozenset((*ALIASES, *NOTIFIED, "condition", "threshold"))
+KNOWN: dict[str, frozenset[str]] = {
+    JobType.ALERT.value: frozenset(AlertDefinition.model_fields) | WRITTEN,
+    **{name.value: frozenset(model.model_fields) | WORDS for name, model in PARAMS.items()},
+}
 RULES = ("rule", "expression", "condition")
 _CONDITION = re.compile(r"[<>=!]| crosses")
 
@@ -26,6 +35,7 @@ class ScheduleDraft:
     target: str | None = None
     cron: str = ""
     timezone: str = ""
+    own: OwnTypes = NONE
 
     def definition(self) -> AlertDefinition | JobDefinition:
         """What it means.
@@ -41,12 +51,20 @@ class ScheduleDraft:
             pass  # told by what reads it
         if self.job_type == JobType.ALERT:
             return self._alert()
+        runs_as = self.own.runs_as(self.job_type)
         return read_job(
-            self.job_type, self.params, name=self.name, target=self.target, cron=self.cron, timezone=self.timezone
-        )
+            runs_as, self._spread(runs_as), name=self.name, target=self.target, cron=self.cron, timezone=self.timezone,
+            named="" if runs_as == self.job_type else self.job_type,
+        )  # fmt: skip
+
+    def _spread(self, runs_as: str) -> Any:
+        try:
+            return self.own.spread(self.job_type, self.params, KNOWN.get(runs_as, frozenset()))
+        except InvalidInput as error:
+            raise InvalidInput("schedule", [one.at("$.task_params" + one.path[1:]) for one in error.faults]) from None
 
     def _alert(self) -> AlertDefinition:
-        params = {"rule": self.params} if isinstance(self.params, str) else self.params
+        params = {"rule": self.params} if isinstance(self.params, str) else self._spread(JobType.ALERT)
         if not isinstance(params, dict):
             raise InvalidInput("schedule", [Fault("$.task_params", "expected an object or an expression", params)])
         if self._is_rule_in_target(params):
@@ -80,6 +98,15 @@ class ScheduleDraft:
     def _with_symbol(self, data: dict[str, Any]) -> dict[str, Any]:
         """``target`` as the symbol, unless the parameters or the rule's own text name one."""
         return {**data, "symbol": self.target} if self.target and not names_its_ticker(data) else data
+
+
+def read_alert(data: Any, own: OwnTypes = NONE) -> AlertDefinition:
+    """An alert that stands alone, with the fields that an operator's schema adds.
+
+    Raises:
+        InvalidInput: with every fault, by JSON path.
+    """
+    return read_definition(own.spread(JobType.ALERT, data, KNOWN[JobType.ALERT]))
 
 
 def names_its_ticker(data: dict[str, Any]) -> bool:

@@ -17,11 +17,11 @@ from starter import definition_writes
 from starter.clock import now
 from starter.context import Context, NoAnswer, NotFound, answered
 from starter.definition_writes import Refused, Written
-from starter.schemas import SchemaFolder
 from storage.audit import AuditEntry
 from storage.deliveries import Delivery
 from storage.schedules import ALERT
 from storage.stored_schedule import DuplicateAlert, StoredSchedule
+from worker.schema_folder import SchemaFolder
 
 if TYPE_CHECKING:
     from temporalio.client import WorkflowHandle

@@ -16,6 +16,7 @@ from starter.definition_writes import Who
 from starter.names import marked
 from storage.database import Database, UnitOfWork
 from storage.stored_schedule import StoredSchedule
+from worker.schema_folder import SchemaFolder
 from worker.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ async def session() -> AsyncIterator[Context]:
             echo=settings.sql_echo,
             pool_size=settings.db_pool_size,
             max_overflow=settings.db_max_overflow,
+            own=SchemaFolder(settings.alert_schema_dir).own,
         )
     except ImportError as error:
         raise DatabaseUnavailable(f"the driver of DATABASE_URL is not installed: {error.name}") from None

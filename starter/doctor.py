@@ -19,11 +19,11 @@ from domain.errors import InvalidInput
 from starter.clock import now
 from starter.gateway import Gateway
 from starter.health import Examiner
-from starter.schemas import SchemaFolder
 from storage.database import HEAD, Database
 from storage.private import open_to_others
 from worker.client import TemporalUnreachable
 from worker.provider_settings import SECRET_KEYS
+from worker.schema_folder import SchemaFolder
 from worker.settings import Settings
 
 MOST_SKEW_SECONDS = 2.0

@@ -15,12 +15,12 @@ from starter.alert_workflows import start_afresh
 from starter.clock import now
 from starter.reconciler.sweep import Reconciler, ensure_schedule, installation, keep_schedule
 from starter.retention import ensure_retention
-from starter.schemas import SchemaFolder
 from storage.private import make_private
 from worker.client import connect
 from worker.files import allow_many_files
 from worker.logs import configure_logging
 from worker.runner import running_workers, stop_on_signal, unless_stopped
+from worker.schema_folder import SchemaFolder
 from worker.settings import Settings
 from worker.temporal_server import EmbeddedServer, ensure_search_attributes
 from worker.web_ui import web_ui

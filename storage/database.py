@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from domain.alert import Alert
 from domain.job import Job
+from domain.own_types import NONE, OwnTypes
 from storage.access import Answers, ApiKeys
 from storage.adoption import Change, Found, NotAdopted, adopt_in, found_in, is_foreign
 from storage.audit import AuditLog
@@ -40,10 +41,10 @@ _DRIVERS = {
 class UnitOfWork:
     """One transaction with a repository for each aggregate."""
 
-    def __init__(self, session: AsyncSession) -> None:
+    def __init__(self, session: AsyncSession, own: OwnTypes = NONE) -> None:
         self.session = session
-        self.schedules = Schedules(session)
-        self.runs = Runs(session)
+        self.schedules = Schedules(session, own)
+        self.runs = Runs(session, own)
         self.events = Events(session)
         self.bars = Bars(session)
         self.deliveries = Deliveries(session)
@@ -66,10 +67,21 @@ class UnitOfWork:
 
 
 class Database:
-    """An engine on ``url`` (``sqlite:///file`` or ``postgresql://…``; the async driver is chosen here)."""
+    """An engine on ``url`` (``sqlite:///file`` or ``postgresql://…``; the async driver is chosen here).
 
-    def __init__(self, url: str, *, echo: bool = False, pool_size: int = 5, max_overflow: int = 10) -> None:
-        self.url = async_url(url)
+    ``own`` says which types of an operator's rows there are.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        echo: bool = False,
+        pool_size: int = 5,
+        max_overflow: int = 10,
+        own: Callable[[], OwnTypes] = lambda: NONE,
+    ) -> None:
+        self.url, self.own = async_url(url), own
         pool = {} if ":memory:" in self.url else {"pool_size": pool_size, "max_overflow": max_overflow}
         self.engine: AsyncEngine = create_async_engine(
             self.url, echo=echo, pool_pre_ping="sqlite" not in self.url, json_deserializer=read_json, **pool
@@ -83,7 +95,7 @@ class Database:
     async def transaction(self) -> AsyncIterator[UnitOfWork]:
         """Commits at the end, rolls back on any error."""
         async with self._sessions() as session, session.begin():
-            yield UnitOfWork(session)
+            yield UnitOfWork(session, self.own())
 
     async def revision(self) -> str | None:
         """The migration the database is at; None before the first."""

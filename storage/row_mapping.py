@@ -10,6 +10,7 @@ from domain.definition import AlertDefinition
 from domain.errors import Fault, InvalidInput
 from domain.ids import may_be_of_a_row
 from domain.job import Job, JobDefinition, JobType
+from domain.own_types import NONE, OwnTypes
 from domain.schedule_draft import ScheduleDraft
 from domain.text import refuse_steering
 from storage.stored_schedule import StoredSchedule
@@ -19,7 +20,7 @@ from storage.types import MOST_JSON, OddNumber, OddText, Unreadable
 TEXTS = ("id", "user_id", "name", "job_type", "target", "cron", "timezone", "status", "reason")
 
 
-def read_row(row: ScheduleRow) -> Alert | Job:
+def read_row(row: ScheduleRow, own: OwnTypes = NONE) -> Alert | Job:
     """The alert or job a row defines.
 
     Raises:
@@ -32,21 +33,22 @@ def read_row(row: ScheduleRow) -> Alert | Job:
     if isinstance(params, Unreadable):
         message = f"is no JSON, or more of it than is read: {MOST_JSON:,} characters, {MOST_LEVELS} levels"
         raise InvalidInput("schedule", [Fault("$.task_params", message, params.text)])
-    draft = ScheduleDraft(row.job_type, params, row.name or "", row.target, row.cron or "", row.timezone)
+    draft = ScheduleDraft(row.job_type, params, row.name or "", row.target, row.cron or "", row.timezone, own)
     definition = draft.definition()
     if isinstance(definition, AlertDefinition):
         return Alert(id=row.id, user_id=row.user_id, version=row.version, definition=definition)
     return Job(id=row.id, user_id=row.user_id, version=row.version, definition=definition)
 
 
-def as_stored(row: ScheduleRow) -> StoredSchedule:
+def as_stored(row: ScheduleRow, own: OwnTypes = NONE) -> StoredSchedule:
     """The row with what it defines, or with why that cannot be read."""
+    runs_as = own.runs_as(row.job_type)
     try:
-        return StoredSchedule(row, read_row(row))
+        return StoredSchedule(row, read_row(row, own), runs_as=runs_as)
     except InvalidInput as error:
-        return StoredSchedule(row, None, error.faults)
+        return StoredSchedule(row, None, error.faults, runs_as)
     except ValueError as error:  # what SQLite lets in and no check of ours foresaw
-        return StoredSchedule(row, None, (Fault("$", f"cannot be read: {error}"[:500]),))
+        return StoredSchedule(row, None, (Fault("$", f"cannot be read: {error}"[:500]),), runs_as)
 
 
 def _odd_cells(row: ScheduleRow) -> list[Fault]:
@@ -92,5 +94,10 @@ def columns(one: Alert | Job) -> dict[str, Any]:
 
 
 def job_type(one: Alert | Job) -> str:
-    """The type that goes with a definition."""
+    """The type that a definition is run as."""
     return one.definition.job_type if isinstance(one, Job) else JobType.ALERT
+
+
+def written_type(one: Alert | Job) -> str:
+    """What the column says: an operator's own type by its name."""
+    return (isinstance(one, Job) and one.definition.named) or job_type(one)

@@ -12,6 +12,7 @@ from sqlalchemy import CursorResult, String, and_, cast, delete, func, not_, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.job import JobType
+from domain.own_types import NONE, OwnTypes
 from domain.run import OPEN, Run, RunStatus
 from storage.tables import RunRow
 from storage.upsert import insert_new
@@ -48,8 +49,8 @@ class RunCount:
 class Runs:
     """Repository of runs."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self.session = session
+    def __init__(self, session: AsyncSession, own: OwnTypes = NONE) -> None:
+        self.session, self.own = session, own
 
     async def add(self, runs: Sequence[Run]) -> None:
         """Inserts runs in batches; a slot that has one keeps it."""
@@ -69,7 +70,7 @@ class Runs:
     async def of_slot(self, job_id: str, slot: datetime) -> Run | None:
         """The run of a schedule's slot, if any."""
         row = await self.session.scalar(select(RunRow).where(RunRow.job_id == job_id, RunRow.scheduled_for == slot))
-        return _run(row) if row else None
+        return self._run(row) if row else None
 
     async def slots(self, job_id: str, slots: Sequence[datetime]) -> set[datetime]:
         """Those of the slots that have a run."""
@@ -99,7 +100,7 @@ class Runs:
         row = await self.session.scalar(
             select(RunRow).where(RunRow.run_id == run_id), execution_options={"populate_existing": True}
         )
-        return _run(row) if row else None
+        return self._run(row) if row else None
 
     async def describe(self, run_id: str, snapshot: dict[str, Any]) -> None:
         """What is to be run, into a run that another program ordered."""
@@ -155,7 +156,7 @@ class Runs:
         statement = select(RunRow).where(*_conditions(wanted)).order_by(RunRow.id.desc()).limit(limit)
         if before is not None:
             statement = statement.where(RunRow.id < before)
-        return [_run(row) for row in await self.session.scalars(statement)]
+        return [self._run(row) for row in await self.session.scalars(statement)]
 
     async def under_way(self, user_id: str) -> int:
         """How many of a user's runs wait or run."""
@@ -194,7 +195,7 @@ class Runs:
             .order_by(RunRow.id)
             .limit(limit)
         )
-        return [_run(row) for row in rows]
+        return [self._run(row) for row in rows]
 
     async def running(self, started_before: datetime, limit: int = 200) -> list[Run]:
         """RUNNING runs that began before a moment: candidates for being stuck."""
@@ -210,7 +211,25 @@ class Runs:
             .order_by(RunRow.id)
             .limit(limit)
         )
-        return [_run(row) for row in rows]
+        return [self._run(row) for row in rows]
+
+    def _run(self, row: RunRow) -> Run:
+        return Run(
+            run_id=row.run_id,
+            job_type=self.own.runs_as(row.job_type),
+            job_id=row.job_id,
+            user_id=row.user_id,
+            status=RunStatus(row.status),
+            scheduled_for=row.scheduled_for,
+            enqueued_at=row.enqueued_at,
+            started_at=row.started_at,
+            finished_at=row.finished_at,
+            job_snapshot=row.job_snapshot,
+            result=row.result,
+            error=row.error,
+            worker_id=row.worker_id,
+            id=row.id,
+        )
 
 
 def _conditions(wanted: RunFilter) -> list[Any]:
@@ -237,22 +256,3 @@ def _values(run: Run) -> dict[str, Any]:
     values = asdict(run)
     del values["id"]
     return {**values, "status": run.status.value}
-
-
-def _run(row: RunRow) -> Run:
-    return Run(
-        run_id=row.run_id,
-        job_type=row.job_type,
-        job_id=row.job_id,
-        user_id=row.user_id,
-        status=RunStatus(row.status),
-        scheduled_for=row.scheduled_for,
-        enqueued_at=row.enqueued_at,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        job_snapshot=row.job_snapshot,
-        result=row.result,
-        error=row.error,
-        worker_id=row.worker_id,
-        id=row.id,
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
@@ -28,8 +29,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.alert import Alert, AlertState, Reason, Status
 from domain.errors import Fault, InvalidInput
 from domain.job import Job, JobType
+from domain.own_types import NONE, OwnTypes
 from domain.reconcile import Row
-from storage.row_mapping import as_stored, columns, job_type
+from storage.row_mapping import as_stored, columns, written_type
 from storage.stored_schedule import INVALID, STATE, DefinitionConflict, DuplicateAlert, Filter, StoredSchedule, Use
 from storage.tables import ChangeRow, ScheduleRow
 from storage.types import OddNumber
@@ -52,8 +54,8 @@ class Overdue(NamedTuple):
 class Schedules:
     """Repository of definitions; every write checks or bumps the version."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        self.session = session
+    def __init__(self, session: AsyncSession, own: OwnTypes = NONE) -> None:
+        self.session, self.own = session, own
 
     async def add(self, one: Alert | Job, now: datetime, *, enabled: bool = True) -> None:
         """Inserts a new definition.
@@ -89,7 +91,7 @@ class Schedules:
                 {
                     "id": one.id,
                     "user_id": one.user_id,
-                    "job_type": job_type(one),
+                    "job_type": written_type(one),
                     "enabled": one.id not in disabled,
                     "created_at": now,
                     "updated_at": now,
@@ -142,11 +144,12 @@ class Schedules:
     async def get(self, schedule_id: str, job_type: str | None = None) -> StoredSchedule | None:
         """The row with that id (and type), if any."""
         row = await self.session.get(ScheduleRow, schedule_id, populate_existing=True)
-        return as_stored(row) if row and job_type in (None, row.job_type) else None
+        found = as_stored(row, self.own) if row else None
+        return found if found and job_type in (None, found.job_type) else None
 
     async def alerts(self) -> list[StoredSchedule]:
         """All alerts, oldest first, those that cannot be read included."""
-        return await _read(
+        return await self._read(
             await self.session.scalars(_ordered(select(ScheduleRow).where(ScheduleRow.job_type == ALERT)))
         )
 
@@ -155,7 +158,9 @@ class Schedules:
         statement = _ordered(select(ScheduleRow)).limit(limit)
         if wanted.status is not None:
             statement = statement.where(_shown_status() == wanted.status)
-        for name in ("user_id", "job_type", "enabled", "target"):
+        if wanted.job_type is not None:
+            statement = statement.where(ScheduleRow.job_type.in_(self.own.named(wanted.job_type)))
+        for name in ("user_id", "enabled", "target"):
             value = getattr(wanted, name)
             if value is not None:
                 statement = statement.where(getattr(ScheduleRow, name) == value)
@@ -173,7 +178,7 @@ class Schedules:
                     and_(ScheduleRow.created_at == created, ScheduleRow.id > schedule_id),
                 )
             )
-        return await _read(await self.session.scalars(statement))
+        return await self._read(await self.session.scalars(statement))
 
     async def briefs(self, ids: Sequence[str] | None = None) -> list[Row]:
         """What the reconciler compares, of these rows or of all. Rows not read yet, or not to be read, have no hash."""
@@ -190,7 +195,8 @@ class Schedules:
         found: list[Row] = []
         for batch in [None] if ids is None else _batches(list(ids)):
             statement = select(*wanted) if batch is None else select(*wanted).where(ScheduleRow.id.in_(batch))
-            found += [_brief(*row) for row in await self.session.execute(statement)]
+            briefs = [_brief(*row) for row in await self.session.execute(statement)]
+            found += [replace(one, job_type=self.own.runs_as(one.job_type)) for one in briefs]
         return found
 
     async def unread_ids(self, ids: Sequence[str] | None = None) -> list[str]:
@@ -206,7 +212,7 @@ class Schedules:
     async def unread(self, ids: Sequence[str]) -> list[StoredSchedule]:
         """Those of these rows that nobody has read yet."""
         statement = select(ScheduleRow).where(*UNREAD, ScheduleRow.id.in_(ids))
-        return await _read(await self.session.scalars(statement))
+        return await self._read(await self.session.scalars(statement))
 
     async def delete(self, schedule_id: str, expected_version: int | None = None) -> bool:
         """Removes the row; whether there was one.
@@ -280,7 +286,7 @@ class Schedules:
 
     async def these(self, ids: Sequence[str]) -> list[StoredSchedule]:
         """The rows of these ids that are there."""
-        return await _read(await self.session.scalars(select(ScheduleRow).where(ScheduleRow.id.in_(ids))))
+        return await self._read(await self.session.scalars(select(ScheduleRow).where(ScheduleRow.id.in_(ids))))
 
     async def move_next_runs(self, moved: Sequence[tuple[Overdue, datetime]]) -> None:
         """Writes next runs, but where somebody has written another meanwhile."""
@@ -318,12 +324,17 @@ class Schedules:
         keys = (ScheduleRow.job_type, ScheduleRow.cron, ScheduleRow.enabled)
         statement = select(*keys, func.count()).where(ScheduleRow.user_id == user_id, ScheduleRow.id != but)
         rows = await self.session.execute(statement.group_by(*keys))
-        return [Use(str(kind), str(cron or ""), bool(on), count) for kind, cron, on, count in rows]
+        return [Use(self.own.runs_as(str(kind)), str(cron or ""), bool(on), count) for kind, cron, on, count in rows]
 
     async def invalid(self) -> int:
         """How many rows are marked as unusable."""
         found = await self.session.scalar(select(func.count()).where(ScheduleRow.errors.is_not(None)))
         return int(found or 0)
+
+    async def _read(self, rows: Iterable[ScheduleRow]) -> list[StoredSchedule]:
+        """In a thread: a definition takes a tenth of a millisecond, a large or broken one many."""
+        these = list(rows)
+        return await asyncio.to_thread(lambda: [as_stored(row, self.own) for row in these])
 
     async def changes(self, limit: int = MOST_CHANGES) -> dict[int, str]:
         """What triggers saw change: the ids by the numbers of the notes, oldest first."""
@@ -361,12 +372,6 @@ def _batches(items: list[T], size: int = 500) -> Iterable[list[T]]:
 
 def _ordered(statement: Select[Any]) -> Select[Any]:
     return statement.order_by(ScheduleRow.created_at, ScheduleRow.id)
-
-
-async def _read(rows: Iterable[ScheduleRow]) -> list[StoredSchedule]:
-    """In a thread: a definition takes a tenth of a millisecond, a large or broken one many."""
-    these = list(rows)
-    return await asyncio.to_thread(lambda: [as_stored(row) for row in these])
 
 
 def _shown_status() -> ColumnElement[str]:

@@ -40,11 +40,20 @@ INVALID = "INVALID"  # beside an alert's own statuses
 
 @dataclass(frozen=True)
 class StoredSchedule:
-    """One row. ``schedule`` is None, and ``faults`` says why, when another program wrote what cannot be read."""
+    """One row. ``schedule`` is None, and ``faults`` says why, when another program wrote what cannot be read.
+
+    ``runs_as`` is the built-in type, where the row's own is an operator's.
+    """
 
     row: ScheduleRow
     schedule: Alert | Job | None
     faults: tuple[Fault, ...] = ()
+    runs_as: str = ""
+
+    @property
+    def job_type(self) -> str:
+        """The built-in type that it is run as."""
+        return self.runs_as or str(self.row.job_type)
 
     @property
     def id(self) -> str:

@@ -17,6 +17,7 @@ from domain.zones import zone
 from worker.notification_settings import NotificationSettings
 from worker.provider_settings import ProviderSettings
 from worker.retention_settings import RetentionSettings
+from worker.schema_folder import SchemaFolder
 from worker.settings_sources import gathered
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -181,4 +182,4 @@ def notes_on(settings: Settings) -> list[str]:
         )
     if not settings.alert_once_per_bar:
         notes.append("ALERT_ONCE_PER_BAR=false has no effect: an alert fires at most once per bar")
-    return notes
+    return notes + SchemaFolder(settings.alert_schema_dir).notes()

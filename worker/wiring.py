@@ -28,6 +28,7 @@ from activities.retention import Retention
 from domain.job import JobType
 from storage.database import Database
 from worker.provider_settings import VENDORS
+from worker.schema_folder import SchemaFolder
 from worker.settings import Settings
 
 
@@ -81,6 +82,7 @@ def build_database(settings: Settings) -> Database:
         echo=settings.sql_echo,
         pool_size=settings.db_pool_size,
         max_overflow=settings.db_max_overflow,
+        own=SchemaFolder(settings.alert_schema_dir).own,
     )
 
 

@@ -92,7 +92,7 @@ class ScheduleOut(BaseModel):
             id=stored.id,
             user_id=stored.user_id,
             name=printable(stored.name),
-            job_type=printable(stored.job_type),
+            job_type=printable(stored.row.job_type),
             target=printable(stored.target),
             task_params=params,
             cron=stored.cron,

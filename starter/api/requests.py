@@ -22,6 +22,9 @@ def _named(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+Type = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9_]{0,49}$", description=f"{', '.join(JobType)}, or a type of the operator's own.")
+]
 Id = Annotated[Annotated[str, Field(pattern=CHOSEN)], BeforeValidator(_named)]
 Owner = Annotated[Annotated[str, Field(min_length=1, max_length=64)], BeforeValidator(_named)]
 
@@ -77,7 +80,7 @@ class ScheduleIn(In):
         }
     )
 
-    job_type: Annotated[JobType, Field(strict=False)]
+    job_type: Type
     name: str = Field(default="", max_length=255)
     target: str | None = Field(default=None, max_length=255, description="The ticker of an alert.")
     task_params: Params = Field(description="What is to be done; its schema depends on job_type.")
@@ -96,7 +99,7 @@ class ScheduleEdit(ScheduleIn):
     Where the operator has set ALERTS_API_STRICT=false, what is left out stays as it is.
     """
 
-    job_type: Annotated[JobType | None, Field(strict=False)] = None  # type: ignore[assignment]
+    job_type: Type | None = None  # type: ignore[assignment]
     task_params: Params | None = Field(  # type: ignore[assignment]
         default=None, description="What is to be done; its schema depends on job_type."
     )
@@ -145,6 +148,7 @@ class AlertFields(In):
     notification_channels: Annotated[list[str], BeforeValidator(_few(10))] | None = Field(default=None, max_length=10)
     tags: Annotated[list[str], BeforeValidator(_few(20))] | None = Field(default=None, max_length=20)
     message_template: str | None = Field(default=None, max_length=2000, description="Words with {ticker} and the like.")
+    custom: Params | None = Field(default=None, description="Fields that the operator's own schema declares.")
     notify: Params | None = Field(
         default=None, description="channels and message_template, as the older services had them."
     )

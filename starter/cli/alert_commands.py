@@ -30,6 +30,7 @@ from starter.cli.session import run_command
 from starter.clock import now
 from starter.context import Context
 from starter.definition_writes import new_id
+from worker.schema_folder import SchemaFolder
 from worker.settings import load_settings
 
 Symbol = Annotated[str | None, typer.Option(help="Ticker, when the rule does not name it.")]
@@ -76,10 +77,16 @@ def add(
     """
     overrides = _fields(symbol, timeframe, name, cron, timezone, rearm, cooldown, persistence, channel, tag)
     from_file = inputs.is_file(what)
-    given = inputs.read_all(what, overrides) if from_file else [(read_definition(inputs.merged(what, overrides)), None)]
+    settings = load_settings()
+    own = SchemaFolder(settings.alert_schema_dir).own()
+    given = (
+        [(read_definition(inputs.merged(what, overrides)), None)]
+        if not from_file
+        else inputs.read_all(what, overrides, own)
+    )
     if id is not None and len(given) > 1:
         raise Failure(f"{what} holds {len(given)} definitions; --id goes with one", INVALID)
-    local = load_settings().alerts_user_id
+    local = settings.alerts_user_id
     made = [
         Alert(
             id=inputs.alert_id(id) if id else new_id(one), user_id=inputs.user(user or owner or local), definition=one
@@ -99,7 +106,7 @@ def add(
 
     placed = run_command(work)
     added = [one.alert.definition for one in placed]
-    warnings = advise(load_settings(), added)
+    warnings = advise(settings, added)
     if as_json:
         said = [_placed(one, own) for one, own in zip(placed, warnings, strict=True)]
         print_json(said if len(made) > 1 else said[0])

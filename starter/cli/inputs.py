@@ -13,10 +13,11 @@ from zoneinfo import ZoneInfo
 
 from activities.files import read_at_most
 from domain import zones
-from domain.definition import AlertDefinition, read_definition
+from domain.definition import AlertDefinition
 from domain.errors import Fault, InvalidInput
 from domain.ids import CHOSEN_HINT, may_be_chosen
-from domain.schedule_draft import ScheduleDraft
+from domain.own_types import NONE, OwnTypes
+from domain.schedule_draft import ScheduleDraft, read_alert
 from starter.cli.output import INVALID, Failure
 
 MOST_USER = 64
@@ -95,14 +96,16 @@ def owned(data: Any) -> tuple[Any, str | None]:
     return {name: value for name, value in data.items() if name != "user_id"}, str(owner)
 
 
-def read_all(path: str, overrides: dict[str, Any] | None = None) -> list[tuple[AlertDefinition, str | None]]:
+def read_all(
+    path: str, overrides: dict[str, Any] | None = None, own: OwnTypes = NONE
+) -> list[tuple[AlertDefinition, str | None]]:
     """All definitions of a file with the owners that they name, or every fault of all of them."""
     found: list[tuple[AlertDefinition, str | None]] = []
     faults: list[Fault] = []
     for base, data in definitions_in(path):
         try:
             data, owner = owned(data)
-            found.append((read_definition(merged(data, overrides or {})), owner))
+            found.append((read_alert(merged(data, overrides or {}), own), owner))
         except InvalidInput as error:
             faults += error.under(base)
         if len(faults) > ENOUGH:
@@ -141,6 +144,7 @@ def read_schedule(data: Any, folder: Any, timezone: str = "UTC") -> Any:
         data.get("target"),
         data.get("cron", ""),
         data.get("timezone") or timezone,
+        folder.own(),
     )
     definition = draft.definition()
     folder.check_definition(definition)

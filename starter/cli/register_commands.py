@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from domain.definition import read_definition
 from domain.errors import Fault, InvalidInput
+from domain.schedule_draft import read_alert
 from starter import registration
 from starter.cli import inputs
 from starter.cli.advising import advise
@@ -19,7 +19,7 @@ from starter.cli.session import run_command
 from starter.clock import now
 from starter.context import Context
 from starter.registration import Draft, Registered, id_of
-from starter.schemas import SchemaFolder
+from worker.schema_folder import SchemaFolder
 from worker.settings import Settings, load_settings
 
 
@@ -133,6 +133,6 @@ def _draft(
         definition = inputs.read_schedule(own, folder, settings.scheduler_timezone)
     else:
         rest = {name: value for name, value in own.items() if name not in ("id", "user_id", "enabled")}
-        definition = read_definition(rest if own else {"rule": data})
+        definition = read_alert(rest if own else {"rule": data}, folder.own())
         folder.check_definition(definition)
     return Draft(file, id, named or owner, definition, enabled)

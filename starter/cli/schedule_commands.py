@@ -21,8 +21,8 @@ from starter.clock import now
 from starter.context import Context
 from starter.definition_writes import Refused, create, edit, new_id, remove
 from starter.runs import order
-from starter.schemas import SchemaFolder
 from storage.stored_schedule import Filter
+from worker.schema_folder import SchemaFolder
 from worker.settings import load_settings
 
 
@@ -63,7 +63,7 @@ def list_schedules(
     rows = [
         [
             one.id,
-            one.job_type,
+            one.row.job_type,
             one.schedule.definition.name if one.schedule else one.name,
             f"{one.cron or '(default)'} {one.timezone}",
             "yes" if one.enabled else "no",
@@ -176,8 +176,8 @@ def update(
         )
         async with context.database.transaction() as unit:
             stored = await context.find(unit, id)
-            if stored.job_type != given[0][1].get("job_type"):
-                raise Refused(f"{id} is of type {stored.job_type}; delete it and add another")
+            if stored.row.job_type != given[0][1].get("job_type"):
+                raise Refused(f"{id} is of type {stored.row.job_type}; delete it and add another")
             written = await edit(unit, context.who, stored, definition, now(), enabled=given[0][1].get("enabled"))
         return stored.version + (written is not None), await context.gateway.tell(written) if written else ""
 

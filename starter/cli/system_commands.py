@@ -25,9 +25,9 @@ from starter.cli.output import (
 from starter.cli.session import run_command
 from starter.clock import now
 from starter.context import Context
-from starter.schemas import SchemaFolder
 from storage.audit import AuditEntry
 from storage.database import Database
+from worker.schema_folder import SchemaFolder
 from worker.settings import effective, load_settings, notes_on
 
 

@@ -17,6 +17,7 @@ from domain.definition import AlertDefinition, read_definition
 from domain.errors import Fault, InvalidInput
 from domain.job import JobDefinition
 from domain.operand import IndicatorOperand
+from domain.schedule_draft import read_alert
 from domain.timeframe import Timeframe
 from starter.cli import inputs
 from starter.cli.advising import advise
@@ -33,7 +34,7 @@ from starter.cli.output import (
     say,
     say_notes,
 )
-from starter.schemas import SchemaFolder
+from worker.schema_folder import SchemaFolder
 from worker.settings import Settings, load_settings, notes_on
 
 Bars = Annotated[Path, typer.Option("--bars", help="CSV with time,open,high,low,close,volume.")]
@@ -237,8 +238,8 @@ def _check_file(file: str, folder: Any) -> list[AlertDefinition | JobDefinition]
             if isinstance(data, dict) and "job_type" in data:
                 definition = inputs.read_schedule(data, folder)
             else:
-                definition = read_definition(inputs.owned(data)[0])
-                folder.check("alert", definition.as_json())
+                definition = read_alert(inputs.owned(data)[0], folder.own())
+                folder.check_definition(definition)
             found.append(definition)
         except InvalidInput as error:
             faults += error.under(base)

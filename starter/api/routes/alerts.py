@@ -38,11 +38,11 @@ from starter.api.writes import Outcome, etag, expected_version, perform
 from starter.clock import now
 from starter.context import NoAnswer
 from starter.keys import Scope
-from starter.schemas import SchemaFolder
 from storage.database import UnitOfWork
 from storage.schedules import ALERT
 from storage.stored_schedule import DefinitionConflict, Filter
 from worker.client import TemporalUnreachable
+from worker.schema_folder import SchemaFolder
 
 router = APIRouter(prefix="/alerts", tags=["alerts"])
 STORED_BARS, TRIES = 5000, 10

@@ -24,9 +24,9 @@ from starter.api.routes.schedules import LOCATION, IdempotencyKey, for_admins_al
 from starter.api.writes import Outcome, perform
 from starter.context import Context
 from starter.keys import Scope
-from starter.schemas import SchemaFolder
 from storage.database import UnitOfWork
 from storage.runs import RunFilter
+from worker.schema_folder import SchemaFolder
 
 router = APIRouter(tags=["runs"])
 

@@ -26,10 +26,10 @@ from starter.context import Context
 from starter.keys import Scope
 from starter.names import MOST_CHOSEN
 from starter.runs import order
-from starter.schemas import SchemaFolder
 from storage.database import UnitOfWork
 from storage.stored_schedule import Filter, StoredSchedule
 from storage.types import OddText, Unreadable
+from worker.schema_folder import SchemaFolder
 from worker.settings import Settings
 
 router = APIRouter(tags=["schedules"])
@@ -57,7 +57,7 @@ async def create(request: Request, body: NewSchedule, idempotency_key: Idempoten
     user_id = owner_wanted(request, body.user_id)
     definition = await asyncio.to_thread(definition_in, body, context.settings)
     wanted = body.id or definition_writes.new_id(definition)
-    for_admins_alone(context, body.job_type)
+    for_admins_alone(context, SchemaFolder(context.settings.alert_schema_dir).own().runs_as(body.job_type))
 
     async def change(work: UnitOfWork) -> Outcome:
         one = made(await free_id(work, context, wanted), user_id, definition)
@@ -131,8 +131,8 @@ async def replace(request: Request, id: Id, body: ScheduleEdit, if_match: IfMatc
         expected_version(if_match, stored, strict=strict)
         for_admins_alone(context, stored.job_type)
         whole = body.over({} if strict else kept_of(stored, body))
-        if stored.job_type != whole.job_type:
-            raise definition_writes.Refused(f"{id} is of type {stored.job_type}; delete it and make another")
+        if stored.row.job_type != whole.job_type:
+            raise definition_writes.Refused(f"{id} is of type {stored.row.job_type}; delete it and make another")
         definition = await asyncio.to_thread(definition_in, whole, context.settings)
         await quotas.check(work, context, made(stored.id, stored.user_id, definition), enabled=whole.enabled)
         written = await definition_writes.edit(work, context.who, stored, definition, now(), enabled=whole.enabled)
@@ -193,7 +193,7 @@ async def audit(request: Request, id: Id, limit: Limit = 50, cursor: Cursor = No
 def kept_of(stored: StoredSchedule, edit: ScheduleEdit) -> dict[str, Any]:
     """The fields of a row that an edit leaves out; what was derived of others, or cannot be read, is to be made anew."""
     names = ("job_type", "name", "target", "task_params", "cron", "timezone", "enabled")
-    kept = {name: getattr(stored, name) for name in names}
+    kept = {name: getattr(stored.row, name) for name in names}
     if isinstance(stored.schedule, Alert):
         data = chosen(stored.schedule.definition)
         kept |= {"name": data.get("name", ""), "cron": data.get("cron", ""), "task_params": data}
@@ -213,9 +213,10 @@ def definition_in(body: ScheduleIn, settings: Settings) -> AlertDefinition | Job
         InvalidInput: with every fault.
     """
     timezone = body.timezone or str(body.task_params.get("timezone") or settings.scheduler_timezone)
-    draft = ScheduleDraft(body.job_type, body.task_params, body.name, body.target, body.cron, timezone)
+    folder = SchemaFolder(settings.alert_schema_dir)
+    draft = ScheduleDraft(body.job_type, body.task_params, body.name, body.target, body.cron, timezone, folder.own())
     definition = draft.definition()
-    SchemaFolder(settings.alert_schema_dir).check_definition(definition)
+    folder.check_definition(definition)
     return definition
 
 

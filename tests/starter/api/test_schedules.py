@@ -90,7 +90,7 @@ async def test_every_fault_is_named_at_once(api: Api) -> None:
     assert (body["type"], body["status"], body["title"]) == ("/problems/invalid-input", 422, "Unprocessable Entity")
     assert (await api.nobody.get(body["type"])).json()["type"] == body["type"]
     shape = await api.ann.post(
-        "/api/schedules", json={"job_type": "dance", "task_params": [], "more": 1, "enabled": "yes"}
+        "/api/schedules", json={"job_type": "a dance", "task_params": [], "more": 1, "enabled": "yes"}
     )
     assert {one["path"] for one in shape.json()["errors"]} == {"$.job_type", "$.task_params", "$.more", "$.enabled"}
     assert (await api.ann.get("/api/schedules")).json()["items"] == []
