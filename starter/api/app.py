@@ -13,6 +13,8 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
 
+from domain.job import JobType, ReportParams, ScreenerParams
+from domain.schemas.dialects import widened
 from starter.api import problems
 from starter.api.access import Guard
 from starter.api.heavy import Heavy
@@ -46,6 +48,11 @@ COMMON = {
     503: "The database or Temporal cannot be reached.",
 }
 
+OF_JOBS: dict[type[BaseModel], JobType] = {ReportParams: JobType.REPORT, ScreenerParams: JobType.SCREENER}
+TICKERS: dict[type[BaseModel], tuple[str, ...]] = {
+    ReportParams: ("symbols", "parameters"),
+    ScreenerParams: ("symbols", "screener_set"),
+}
 BODIES = {**runs.BODIES, **alerts.BODIES}
 EXAMPLES = {**runs.EXAMPLES, **alerts.EXAMPLES}
 _BY_ID = {"id": "id"}
@@ -149,6 +156,8 @@ def _complete(schema: dict[str, Any]) -> dict[str, Any]:
             body = BODIES.get(operation["operationId"])
             if body is not None:
                 made = body.model_json_schema(ref_template=template)
+                if body in OF_JOBS:  # the reader takes more than the model says
+                    made = {**widened(made, OF_JOBS[body]), "anyOf": [{"required": [one]} for one in TICKERS[body]]}
                 schemas.update(made.pop("$defs", {}))
                 schemas[body.__name__] = {**made, "examples": [EXAMPLES[operation["operationId"]]]}
                 reference = {"$ref": template.format(model=body.__name__)}

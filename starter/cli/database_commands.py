@@ -15,7 +15,7 @@ from starter.cli.output import FAILED, Failure, print_json, print_table, progres
 from starter.cli.session import CODES, run_command
 from starter.clock import now
 from starter.context import Context
-from storage.adoption import ADDED, Change, Found
+from storage.adoption import ADDED, Change, Found, NotAdopted
 from storage.database import HEAD, Database, migrate
 from storage.stored_schedule import StoredSchedule
 from worker.settings import load_settings
@@ -38,10 +38,19 @@ def upgrade(as_json: Json = False) -> None:
 
     Example: alerts db upgrade
     """
-    if _with_database(_is_foreign):
+
+    async def work(database: Database) -> str | None:
+        try:
+            await database.upgrade()
+        except NotAdopted:
+            return None
+        return await database.revision()
+
+    found = _with_database(work)
+    if found is None:
         adopt(dry_run=False, as_json=as_json)
     else:
-        _migrate("head", as_json)
+        _said_schema(found, as_json)
 
 
 def adopt(
@@ -124,7 +133,12 @@ def downgrade(
     """
     if not yes:
         raise InvalidInput("options", [Fault("--yes", "is needed: data that the older schema cannot hold is lost")])
-    _migrate(revision, as_json)
+
+    async def work(database: Database) -> str | None:
+        await asyncio.to_thread(migrate, database.url, revision, down=True)
+        return await database.revision()
+
+    _said_schema(_with_database(work), as_json)
 
 
 def prune(
@@ -179,15 +193,7 @@ def current(as_json: Json = False) -> None:
         raise typer.Exit(FAILED)
 
 
-def _migrate(revision: str, as_json: bool) -> None:
-    async def work(database: Any) -> Any:
-        if revision == "head":
-            await database.upgrade()
-        else:
-            await asyncio.to_thread(migrate, database.url, revision, down=True)
-        return await database.revision()
-
-    found = _with_database(work)
+def _said_schema(found: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"schema": found})
     else:
