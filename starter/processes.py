@@ -24,7 +24,7 @@ from worker.schema_folder import SchemaFolder
 from worker.settings import Settings
 from worker.temporal_server import EmbeddedServer, ensure_search_attributes
 from worker.web_ui import web_ui
-from worker.wiring import Services, build_services
+from worker.wiring import Services, always_open, build_services
 
 
 class Stack:
@@ -84,7 +84,7 @@ class Stack:
             database,
             mark,
             unmarked=self.embedded,
-            calendars=self.settings.calendars(),
+            calendars=None if always_open(self.services.market.providers) else self.settings.calendars(),
             full_every=timedelta(seconds=self.settings.reconcile_full_seconds),
             check=lambda stored: folder.check_definition(stored.schedule.definition) if stored.schedule else None,
         )

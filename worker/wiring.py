@@ -21,7 +21,7 @@ from activities.jobs.runner import JobRunner
 from activities.market_data.failover import MarketData
 from activities.market_data.vendors.local.csv_file import CsvFolder
 from activities.market_data.vendors.local.simulated import SimulatedMarket
-from activities.market_data.vendors.provider import Provider
+from activities.market_data.vendors.provider import Hours, Provider
 from activities.notifications.delivery import Notifier
 from activities.notifications.registry import build_channels, joined, unknown_channel
 from activities.retention import Retention
@@ -112,6 +112,11 @@ def build_providers(settings: Settings) -> list[Provider]:
         elif name == "simulated":
             made.append(SimulatedMarket(settings.alerts_simulated_seed))
     return made
+
+
+def always_open(providers: Sequence[Provider]) -> bool:
+    """Whether bars come from a market that never closes, such as the simulated one."""
+    return any(one.hours is Hours.ALWAYS for one in providers)
 
 
 def has_bars_of_seconds(settings: Settings) -> bool:

@@ -26,7 +26,7 @@ Definition = AlertDefinition | JobDefinition
 class NextRuns:
     """Definitions are kept by their hash, so that a row is read once however often it is moved."""
 
-    def __init__(self, database: Database, calendars: Calendars, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, calendars: Calendars | None, clock: Callable[[], datetime]) -> None:
         self.database, self.calendars, self.clock = database, calendars, clock
         self._known: OrderedDict[str, Definition] = OrderedDict()
 
@@ -74,6 +74,8 @@ class NextRuns:
             return None
 
     def _next_close(self, definition: AlertDefinition, after: datetime) -> datetime | None:
+        if self.calendars is None:  # markets that never close
+            return None
         try:
             return self.calendars.of(definition.symbol).next_close(definition.timeframe, after)
         except ValueError:  # a market that nobody knows

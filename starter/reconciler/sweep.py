@@ -101,7 +101,7 @@ class Reconciler:
         self.check, self.clock, self.full_every = check, clock, full_every
         self.applier = Applier(client, database, self.ours, clock)
         self.runs = RunSupervisor(client, database, clock)
-        self.next_runs = NextRuns(database, calendars or Calendars(clock), clock)
+        self.next_runs = NextRuns(database, calendars, clock)
         self._one_at_a_time = asyncio.Lock()
 
     @activity.defn(name=RECONCILE)
