@@ -36,6 +36,9 @@ _RUN_SET = ", ".join(
     f" ELSE coalesce(strftime('%Y-%m-%d %H:%M:%f', NEW.{one}) || '000', NEW.{one}) END"
     for one in _RUN_TIMES
 )
+_RUN_IS_ODD = "NEW.job_key IS NULL OR NEW.status <> upper(NEW.status) OR " + " OR ".join(
+    f"NOT (NEW.{one} IS NULL OR NEW.{one} GLOB '{_SPELLED}')" for one in _RUN_TIMES
+)
 # What another program inserts under a key that was there before must not look older than what still runs of it.
 _LAST = (
     "greatest(coalesce((SELECT max(version) FROM audit_log WHERE object_id = NEW.key), 0), "
@@ -88,13 +91,13 @@ END""",
     job_key = coalesce(NEW.job_key, NEW.job_id),
     status = upper(NEW.status),
     {_RUN_SET}
-    WHERE rowid = NEW.rowid;
+    WHERE rowid = NEW.rowid AND ({_RUN_IS_ODD});
   UPDATE job_schedule_runs SET
     owner = CASE WHEN NEW.owner <> '' THEN NEW.owner
       ELSE coalesce(NEW.user_id, (SELECT owner FROM job_schedules WHERE key = job_key), 'local') END,
     job_type = CASE WHEN NEW.job_type <> '' THEN NEW.job_type
       ELSE coalesce((SELECT job_type FROM job_schedules WHERE key = job_key), 'alert') END
-    WHERE rowid = NEW.rowid;
+    WHERE rowid = NEW.rowid AND (NEW.owner = '' OR NEW.job_type = '');
   UPDATE job_schedule_runs SET job_id = job_key, user_id = owner WHERE rowid = NEW.rowid;
 END""",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sqlite3
 import subprocess
@@ -20,11 +21,48 @@ from storage.adoption import CannotAdopt, NotAdopted
 from storage.database import HEAD, Database
 from storage.runs import RunFilter
 from storage.stored_schedule import Filter
+from tests.compat import test_old_alerts, test_old_jobs
 from tests.compat.old_database import old_database
 from tests.conftest import START, make_alert
 from tests.postgres import Cluster
 from tests.storage.test_contract import make_job, make_run, sql
 from tests.storage.test_names_and_numbers import rows
+
+LEAF = {"indicator": "rsi", "operator": ">", "value": 70, "params": {"length": 7}}
+ALERTS: list[Any] = [
+    test_old_alerts.DOCUMENTED,
+    {"rule": LEAF},
+    {
+        "rule": {
+            "operator": "or",
+            "conditions": [LEAF, {"operator": "not", "conditions": ["close > 5"]}, {"and": [LEAF]}],
+        }
+    },
+    {
+        "rule": {
+            "indicator": "ema",
+            "operator": "cross_above",
+            "value": {"indicator": "sma", "params": {"period": 50}},
+        },
+        "rearm": None,
+    },
+    {"condition": "price_above", "threshold": 150},
+    {"expression": "rsi(14) > 70", "timeframe": "1d"},
+]
+BAD_ALERTS: list[Any] = [
+    {},
+    {"rule": {"operator": "nor", "conditions": [LEAF]}},
+    {"rule": {"indicator": "rsi", "operator": ">"}},
+    {"rule": LEAF, "notify": {"channels": ["pigeon"]}},
+    {"ticker": "MSFT", "rule": LEAF},
+    {"rule": LEAF, "rearm": {"type": "sometimes"}},
+]
+
+
+def cases_of(test: Any) -> list[Any]:
+    """The cases of a parametrized test."""
+    return [case for mark in test.pytestmark for case in mark.args[1]]
+
 
 ODDITIES = """
 ALTER TABLE job_schedules DROP CONSTRAINT job_schedules_job_type_check;
@@ -275,3 +313,36 @@ async def test_the_commands(old: Database, tmp_path: Path) -> None:
     assert f"adopted, schema {HEAD}" in done.stderr
     assert (await run("list")).returncode == 0
     assert (await run("db", "adopt")).returncode == 1
+
+
+CASES = [
+    *(("alert", params, None, True) for params in ALERTS),
+    *(("alert", params, None, False) for params in BAD_ALERTS),
+    *((kind, params, target, True) for kind, params, target, *_ in cases_of(test_old_jobs.test_what_was_written_is_what_is_run)),
+    *((kind, params, target, False) for kind, params, target, _ in cases_of(test_old_jobs.test_faults_are_told_where_they_were_written)),
+]  # fmt: skip
+
+
+async def test_every_example_row_by_row(cluster: Cluster) -> None:
+    """All examples of the older structure as rows of the older table, written before ours came."""
+    values = ",".join(
+        f"(1, 'n{number}', '{kind}', {_quoted(target or 'AAPL' if kind == 'alert' else target or '')}, {_quoted(json.dumps(params))}, '0 9 * * *')"
+        for number, (kind, params, target, _) in enumerate(CASES)
+    )
+    insert = f"INSERT INTO job_schedules (user_id, name, job_type, target, task_params, cron) VALUES {values};"
+    database = Database(await old_database(cluster, insert))
+    looked = {one.row.name: one for one in (await database.look()).schedules}
+    await database.adopt("UTC")
+    async with database.transaction() as work:
+        found = {one.row.name: one for one in await work.schedules.page(Filter(), None, 500)}
+    for number, (kind, params, _, good) in enumerate(CASES):
+        one = found[f"n{number}"]
+        assert (one.schedule is not None) is good, (kind, params, one.faults)
+        assert [fault.path for fault in looked[f"n{number}"].faults] == [fault.path for fault in one.faults]
+    assert len(found) == len(CASES) + 7
+    await database.close()
+    await cluster.drop(database.url)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -131,3 +131,49 @@ async def test_dead_jobs_are_listed_and_run_again(any_database: Database, tmp_pa
             for id in (first, runs[4].run_id, runs[3].run_id, "x")
         ]
         assert codes == [409, 409, 404, 404], "again, under way, another user's, none"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code"),
+    [
+        ("/api/reports/run", {"report_type": "daily_summary", "parameters": {"symbols": ["AAPL"], "include_charts": True}}, 202),
+        ("/api/reports/run", {"report_type": "daily_summary", "parameters": {"symbols": "AAPL,MSFT"}}, 202),
+        ("/api/reports/run", {"report_type": "weekly", "parameters": {"symbols": ["AAPL"]}}, 422),
+        ("/api/screeners/run", {"screener_set": "sp500", "filter_criteria": {"max_pe_ratio": 25}, "top_n": 50}, 202),
+        ("/api/screeners/run", {"filter_criteria": {"min_volume": 1000}}, 422),
+    ],
+)  # fmt: skip
+async def test_documented_orders(
+    any_database: Database, tmp_path: Path, path: str, body: dict[str, Any], code: int
+) -> None:
+    async with old_client(any_database, tmp_path) as client:
+        answer = await client.post(path, json=body)
+        assert answer.status_code == code, answer.text
+        if code == 202:
+            run = (await client.get(answer.headers["Location"])).json()
+            assert (run["status"], run["job_snapshot"]["task_params"]) == ("PENDING", body)
+
+
+@pytest.mark.parametrize(
+    ("body", "warned"),
+    [
+        ({"user_id": 123, "name": "AAPL RSI", "job_type": "alert", "target": "AAPL", "cron": "*/15 * * * *", "enabled": True,
+          "task_params": {"timeframe": "1h", "rule": {"indicator": "rsi", "operator": ">", "value": 70}}}, 0),
+        ({"user_id": 123, "name": "daily", "job_type": "report", "target": "daily_summary", "cron": "0 18 * * 1-5",
+          "task_params": {"report_type": "daily_summary", "parameters": {"symbols": ["AAPL"], "include_charts": True}}}, 1),
+        ({"user_id": 123, "name": "screen", "job_type": "screener", "target": "sp500", "cron": "0 9 * * 1-5",
+          "task_params": {"screener_set": "sp500", "filter_criteria": {"min_market_cap": 1e9}, "top_n": 50}}, 2),
+        ({"user_id": 123, "name": "earnings", "job_type": "data_processing", "target": "earnings_data", "cron": "0 */6 * * *",
+          "task_params": {"data_source": "yahoo", "operations": ["fetch", "cache"], "symbols": ["AAPL"]}}, 1),
+    ],
+    ids=lambda one: one["name"] if isinstance(one, dict) else "",
+)  # fmt: skip
+async def test_documented_schedules(any_database: Database, tmp_path: Path, body: dict[str, Any], warned: int) -> None:
+    async with old_client(any_database, tmp_path) as client:
+        made = await client.post("/api/schedules", json=body)
+        assert made.status_code == 201, made.text
+        found = (await client.get(f"/api/schedules/{made.json()['id']}")).json()
+        assert (found["name"], found["user_id"], len(found["warnings"])) == (body["name"], "123", warned)
+        listed = (await client.get("/api/schedules", params={"job_type": body["job_type"]})).json()["items"]
+        assert [one["id"] for one in listed] == [found["id"]]
+        assert (await client.delete(f"/api/schedules/{found['id']}")).status_code == 204
