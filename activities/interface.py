@@ -60,7 +60,7 @@ LONGEST_FETCH = timedelta(minutes=10)
 STORE_TIMEOUT = timedelta(seconds=20)
 STORE_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
 DELIVER_TIMEOUT = timedelta(seconds=60)
-# How often a channel is asked is counted in its row; a database that is away is waited out, however long that takes.
+# When a channel is asked again, and for how long, its worker says; a database that is away is waited out, however long it takes.
 DELIVER_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=2), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=2)
 )
@@ -278,16 +278,20 @@ def source_of(run_id: str) -> str:
 
 @dataclass(frozen=True)
 class DeliveryInput:
-    """An event that its owner must hear of; or a run whose deliveries have their rows already."""
+    """An event that its owner must hear of; or a run whose deliveries have their rows already.
+
+    ``again`` is the source of deliveries that are to be told once more: of an event, or of a run.
+    """
 
     alert: Alert | None = None
     event: AlertEvent | None = None
     run_id: str = ""
+    again: str = ""
 
     @property
     def source_id(self) -> str:
         """What the deliveries are named by."""
-        return self.event.id if self.event is not None else source_of(self.run_id)
+        return self.again or (self.event.id if self.event is not None else source_of(self.run_id))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 from domain.alert import Alert, AlertEvent, EventKind
 from domain.definition import read_definition
 from storage.database import Database
-from storage.deliveries import DeliveryStatus
+from storage.deliveries import DeliveryFilter, DeliveryStatus
 
 POLL_SECONDS = 0.3
 OVERLAP = timedelta(seconds=2)
@@ -133,7 +133,7 @@ class Teller:
 
     async def _poll_deliveries(self, quiet: bool) -> None:
         async with self.database.transaction() as work:
-            rows = await work.deliveries.list(limit=200)
+            rows = await work.deliveries.page(DeliveryFilter(), None, 200)
         for row in reversed(rows):
             key = (row.event_id, row.channel)
             if key in self.sent or row.status is not DeliveryStatus.SENT or row.event_id not in self.seen:
@@ -159,7 +159,7 @@ class Teller:
     async def delivered(self) -> Counter[str]:
         """Deliveries of these alerts by status."""
         async with self.database.transaction() as work:
-            rows = await work.deliveries.list(limit=100_000)
+            rows = await work.deliveries.page(DeliveryFilter(), None, 100_000)
         return Counter(row.status.value for row in rows if row.alert_id in self.names)
 
     async def summary(self) -> str:

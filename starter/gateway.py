@@ -14,6 +14,7 @@ from domain.reconcile import Action, ActionKind
 from domain.run import Run
 from starter.definition_writes import Written
 from storage.database import Database
+from storage.deliveries import Delivery
 from worker.client import TemporalUnreachable, connect
 from worker.settings import Settings
 
@@ -79,6 +80,15 @@ class Gateway:
             await start_run(await self.client(), run)
 
         return await self._try(start(), run.run_id)
+
+    async def deliver(self, delivery: Delivery) -> str:
+        """Tells a delivery again; empty when Temporal knows of it, else why not."""
+        from starter.reconciler.notices import deliver_again
+
+        async def deliver() -> None:
+            await deliver_again(await self.client(), delivery.event_id, delivery.begun_at)
+
+        return await self._try(deliver(), str(delivery.id))
 
     async def cancel(self, run: Run) -> str:
         """Cancels a run's workflow; empty when it was told, else why not."""

@@ -29,7 +29,7 @@ from storage.schedules import Schedules
 from storage.types import read_json
 from storage.vendor_data import Records
 
-HEAD = "0007"
+HEAD = "0008"
 MIGRATIONS = Path(__file__).with_name("migrations")
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.tables import DeliveryRow
@@ -49,6 +50,22 @@ class Delivery(NewDelivery):
     created_at: datetime
     attempted_at: datetime | None
     delivered_at: datetime | None
+    retried_at: datetime | None = None
+    id: int = 0
+
+    @property
+    def begun_at(self) -> datetime:
+        """Since when it is tried: from its beginning, or since somebody wanted it tried again."""
+        return self.retried_at or self.created_at
+
+
+@dataclass(frozen=True)
+class DeliveryFilter:
+    """Which deliveries a list wants; None wants all."""
+
+    user_id: str | None = None
+    alert_id: str | None = None
+    status: str | None = None
 
 
 class Deliveries:
@@ -110,12 +127,41 @@ class Deliveries:
         )
         return int(found or 0)
 
-    async def list(self, *, alert_id: str | None = None, limit: int = 100) -> list[Delivery]:
-        """Newest first."""
+    async def page(self, wanted: DeliveryFilter, before: int | None, limit: int) -> Sequence[Delivery]:
+        """At most ``limit`` with a number below ``before``, newest first."""
         statement = select(DeliveryRow).order_by(DeliveryRow.id.desc()).limit(limit)
-        if alert_id is not None:
-            statement = statement.where(DeliveryRow.alert_id == alert_id)
+        for name in ("user_id", "alert_id", "status"):
+            if (value := getattr(wanted, name)) is not None:
+                statement = statement.where(getattr(DeliveryRow, name) == value)
+        if before is not None:
+            statement = statement.where(DeliveryRow.id < before)
         return [_delivery(row) for row in await self.session.scalars(statement)]
+
+    async def by_number(self, number: int) -> Delivery | None:
+        """The delivery with that number, if any."""
+        row = await self.session.get(DeliveryRow, number, populate_existing=True)
+        return _delivery(row) if row else None
+
+    async def reopen(self, number: int, now: datetime) -> bool:
+        """A dead one is tried again from now; False when it is not dead."""
+        result: CursorResult[Any] = await self.session.execute(  # type: ignore[assignment]
+            update(DeliveryRow)
+            .where(DeliveryRow.id == number, DeliveryRow.status == DeliveryStatus.DEAD.value)
+            .values(status=DeliveryStatus.PENDING.value, retried_at=now, attempts=0)
+            .execution_options(synchronize_session=False)
+        )
+        return result.rowcount > 0
+
+    async def forgotten(self, before: datetime, limit: int = 200) -> list[str]:
+        """Sources of deliveries that wait, and that nobody has touched since a moment."""
+        touched = func.coalesce(DeliveryRow.attempted_at, DeliveryRow.retried_at, DeliveryRow.created_at)
+        rows = await self.session.scalars(
+            select(DeliveryRow.event_id)
+            .where(DeliveryRow.status == DeliveryStatus.PENDING.value, touched < before)
+            .distinct()
+            .limit(limit)
+        )
+        return list(rows)
 
     async def attempt(self, event_id: str, channel: str, now: datetime) -> None:
         """Counts an attempt, before it is made."""
@@ -156,4 +202,6 @@ def _delivery(row: DeliveryRow) -> Delivery:
         delivered_at=row.delivered_at,
         kind=row.kind,
         priority=row.priority,
+        retried_at=row.retried_at,
+        id=row.id,
     )

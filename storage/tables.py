@@ -238,6 +238,7 @@ class DeliveryRow(Base):
         UniqueConstraint("event_id", "channel", name="uq_deliveries_event_channel"),
         Index("ix_deliveries_status", "status"),
         Index("ix_deliveries_alert", "alert_id", "id"),
+        Index("ix_deliveries_user", "user_id", "id"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
@@ -255,3 +256,19 @@ class DeliveryRow(Base):
     created_at: Mapped[datetime]
     attempted_at: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]
+    retried_at: Mapped[datetime | None]
+
+
+class DestinationRow(Base):
+    """``destinations``: where a user wants to be told, by a name of the user's own. ``secret`` is the address, encrypted."""
+
+    __tablename__ = "destinations"
+
+    user_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    secret: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    disabled_at: Mapped[datetime | None]
+    problem: Mapped[str] = mapped_column(Text, default="", server_default="")

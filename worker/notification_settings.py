@@ -14,8 +14,12 @@ _OfChannels: Any = create_model("_OfChannels", __base__=BaseSettings, **_declare
 
 
 class NotificationSettings(_OfChannels):
-    """``NOTIFICATION_RETRIES`` are tries after the first; ``NOTIFICATION_TIMEOUT`` is of one try, in seconds."""
+    """``NOTIFICATION_RETRIES`` are the quick tries after the first, ``NOTIFICATION_HOURS`` how long it is tried in all.
+
+    ``NOTIFICATION_TIMEOUT`` is of one try, in seconds.
+    """
 
     notification_enabled: bool = True
     notification_timeout: float = Field(default=10.0, gt=0, le=60)
-    notification_retries: int = Field(default=5, ge=0, le=5)
+    notification_retries: int = Field(default=5, ge=0, le=20)
+    notification_hours: float = Field(default=24.0, gt=0, le=168)

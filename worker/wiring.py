@@ -23,6 +23,7 @@ from activities.market_data.vendors.local.csv_file import CsvFolder
 from activities.market_data.vendors.local.simulated import SimulatedMarket
 from activities.market_data.vendors.provider import Hours, Provider
 from activities.notifications.delivery import Notifier
+from activities.notifications.patience import Patience
 from activities.notifications.registry import build_channels, joined, unknown_channel
 from activities.retention import Retention
 from domain.job import JobType
@@ -58,7 +59,8 @@ def build_services(settings: Settings, providers: Sequence[Provider] | None = No
     database = build_database(settings)
     market = build_market(settings, database, providers)
     channels = build_channels(settings)
-    notifier = Notifier(database, channels, unknown_channel(), retries=settings.notification_retries)
+    patience = Patience(settings.notification_retries, timedelta(hours=settings.notification_hours))
+    notifier = Notifier(database, channels, unknown_channel(), patience=patience)
     evaluation = Evaluation(market, settings.lookback, record_all=settings.alerts_record == "all")
     identity = f"{os.getpid()}@{socket.gethostname()}"
     timeouts = {

@@ -33,7 +33,7 @@ class DeliveryWorkflow:
     @workflow.run
     async def run(self, given: DeliveryInput) -> DeliveryOutcome:
         """Ends when each channel was told or buried."""
-        event, what = given.event, f"result of run {given.run_id}"
+        event, what = given.event, f"result of run {given.run_id}" if given.run_id else f"{given.again}, once more"
         if event is not None:
             what = f"{event.kind.value} of alert {event.alert_id} at {event.at:%Y-%m-%d %H:%M:%S} UTC"
         workflow.set_current_details(what)

@@ -24,6 +24,7 @@ from activities.interface import (
 )
 from activities.notifications.channel import JOIN, Channel, ChannelRefused, ChannelUnavailable, Letter
 from activities.notifications.message import render
+from activities.notifications.patience import Patience
 from activities.notifications.registry import joined
 from storage.database import Database
 from storage.deliveries import DeliveryStatus, NewDelivery
@@ -41,9 +42,9 @@ class Notifier:
         fallback: Channel,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         *,
-        retries: int = 5,
+        patience: Patience | None = None,
     ) -> None:
-        self.retries = retries
+        self.patience = patience or Patience()
         self.database = database
         self.channels = dict(channels)
         self.fallback = fallback
@@ -58,7 +59,7 @@ class Notifier:
     async def open(self, given: DeliveryInput) -> list[str]:
         """Records the event and makes a row for each channel, with the words to be said. Returns the channels to be told.
 
-        A run made its rows with its result.
+        A run made its rows with its result; what is told again has its rows, too.
         """
         if given.alert is None or given.event is None:
             async with self.database.transaction() as work:
@@ -81,7 +82,7 @@ class Notifier:
         ``UNSAVED`` when it was told and that could not be written. What the database does is never counted as an attempt.
 
         Raises:
-            ApplicationError: ``ChannelUnavailable`` (retried, until the row has so many attempts) or ``ChannelRefused``.
+            ApplicationError: ``ChannelUnavailable`` (tried again when ``Patience`` says, up to a day) or ``ChannelRefused``.
         """
         async with self.database.transaction() as work:
             delivery = await work.deliveries.get(task.event_id, task.channel)
@@ -101,12 +102,11 @@ class Notifier:
         except Exception as error:
             known = isinstance(error, ChannelUnavailable)
             text = str(error) if known else f"failed ({type(error).__name__})"
+            asked = error.retry_after if isinstance(error, ChannelUnavailable) else None
+            again = self.patience.next_try(delivery.attempts + 1, delivery.begun_at, self.clock(), asked)
             await self._failed(task, text)
             raise ApplicationError(
-                text,
-                type=ErrorType.CHANNEL_UNAVAILABLE,
-                next_retry_delay=error.retry_after if isinstance(error, ChannelUnavailable) else None,
-                non_retryable=delivery.attempts >= self.retries,
+                text, type=ErrorType.CHANNEL_UNAVAILABLE, next_retry_delay=again, non_retryable=again is None
             ) from None
         try:
             await self.mark_sent(task)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from starter.context import Context
 from starter.definition_writes import Written
 from storage.access import KeptAnswer
 from storage.database import UnitOfWork
+from storage.deliveries import Delivery
 from storage.stored_schedule import DuplicateAlert, StoredSchedule
 
 KEPT = timedelta(hours=24)
@@ -40,6 +41,7 @@ class Outcome:
     written: tuple[Written, ...] = ()
     ordered: tuple[Run, ...] = ()
     cancelled: tuple[Run, ...] = ()
+    delivered: tuple[Delivery, ...] = ()
 
 
 class _SomebodyWasFirst(Exception):
@@ -68,6 +70,7 @@ async def perform(
     problems = [await context.gateway.tell(one) for one in outcome.written]
     problems += [await context.gateway.start(one) for one in outcome.ordered]
     problems += [await context.gateway.cancel(one) for one in outcome.cancelled]
+    problems += [await context.gateway.deliver(one) for one in outcome.delivered]
     if problems:
         headers[TOLD] = "false" if any(problems) else "true"
     return JSONResponse(outcome.body, outcome.status, headers=headers)
@@ -86,14 +89,7 @@ async def _once(
                     raise ProblemError(422, "key-reused", "this Idempotency-Key was used for another request")
                 return Outcome(kept.status, kept.body, kept.headers), True
         outcome = await change(work)
-        outcome = Outcome(
-            outcome.status,
-            jsonable_encoder(outcome.body),
-            outcome.headers,
-            outcome.written,
-            outcome.ordered,
-            outcome.cancelled,
-        )
+        outcome = replace(outcome, body=jsonable_encoder(outcome.body))
         if key is not None:
             answer = KeptAnswer(user_id, key, digest, outcome.status, outcome.headers, outcome.body, at)
             if not await work.answers.keep(answer):

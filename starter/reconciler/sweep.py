@@ -33,6 +33,7 @@ from starter.alert_workflows import Ownership, TakenByOthers
 from starter.reconciler import observe
 from starter.reconciler.apply import Applier
 from starter.reconciler.next_runs import NextRuns
+from starter.reconciler.notices import NoticeSupervisor
 from starter.reconciler.runs import RunSupervisor
 from storage.audit import AuditEntry
 from storage.database import Database, UnitOfWork
@@ -101,6 +102,7 @@ class Reconciler:
         self.check, self.clock, self.full_every = check, clock, full_every
         self.applier = Applier(client, database, self.ours, clock)
         self.runs = RunSupervisor(client, database, clock)
+        self.notices = NoticeSupervisor(client, database, clock)
         self.next_runs = NextRuns(database, calendars, clock)
         self._one_at_a_time = asyncio.Lock()
 
@@ -120,6 +122,7 @@ class Reconciler:
             if full:
                 await self.runs.close_stuck()
                 await self.runs.write_missed()
+                await self.notices.deliver()
             return await self._report(planned, failed)
 
     async def plan(self, full: bool, *, write: bool = True) -> Plan:

@@ -21,6 +21,7 @@ from domain.alert import AlertState, EventKind
 from domain.bar import BarSnapshot
 from domain.rearm import step
 from domain.run import Run
+from storage.deliveries import DeliveryFilter
 from storage.runs import RunFilter
 from tests.faults.actions import Deeds, Edit
 from tests.faults.stack import Stack
@@ -63,7 +64,7 @@ async def _steady(stack: Stack, id: str, until: datetime) -> list[str]:
     async with stack.database.transaction() as work:
         stored = await work.schedules.get(id)
         events = await work.events.of_alert(id)
-        deliveries = await work.deliveries.list(alert_id=id, limit=10_000)
+        deliveries = await work.deliveries.page(DeliveryFilter(alert_id=id), None, 10_000)
     if stored is None:
         return [f"{id}: its row is gone"]
     runs = [run for run in await runs_of(stack, id) if run.error is None and run.scheduled_for <= until]
@@ -193,7 +194,9 @@ async def _job(stack: Stack, deeds: Deeds) -> list[str]:
     if bad:
         found.append(f"{deeds.job}: {bad[0]} ({len(bad)} in all)")
     async with stack.database.transaction() as work:
-        rows = {row.event_id: row for row in await work.deliveries.list(alert_id=deeds.job, limit=10_000)}
+        rows = {
+            row.event_id: row for row in await work.deliveries.page(DeliveryFilter(alert_id=deeds.job), None, 10_000)
+        }
     for run in runs:
         row = rows.get(run.run_id.replace("-", ""))
         if run.status.value == "COMPLETED" and (

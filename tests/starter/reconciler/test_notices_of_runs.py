@@ -9,6 +9,7 @@ import pytest
 
 from activities.notifications.channel import ChannelRefused
 from domain.run import RunStatus
+from storage.deliveries import DeliveryFilter
 from storage.runs import RunFilter
 from tests.activities.notifications.test_deliveries_under_trouble import Phone
 from tests.starter.reconciler.support import Installation
@@ -45,7 +46,7 @@ async def test_a_notification_is_not_repeated_to_a_channel_that_has_it(home: Ins
     assert (run.status, run.result) == (RunStatus.COMPLETED, {"deliveries": {"log": "SENT", "webhook": "SENT"}})
     assert (well.asked, engaged.asked, len(engaged.heard)) == (1, 3, 1)
     async with home.database.transaction() as work:
-        rows = {row.channel: row for row in await work.deliveries.list(alert_id=run.job_id)}
+        rows = {row.channel: row for row in await work.deliveries.page(DeliveryFilter(alert_id=run.job_id), None, 100)}
     assert {(row.event_id, row.kind, row.body) for row in rows.values()} == {
         (run.run_id.replace("-", ""), "notification", "lunch")
     }
