@@ -31,8 +31,8 @@ from domain.zones import zone
 SCHEMA_VERSION = 1
 MOST_TAG_BYTES = 1900
 CHANNELS = ("log", "notify", "telegram", "email", "webhook")  # declared by activities/notifications/channels
-CHANNEL = re.compile(rf"({'|'.join(CHANNELS)}|webhook:[a-z0-9][a-z0-9_-]{{0,62}})")
-CHANNEL_HINT = f"expected {', '.join(CHANNELS)} or webhook:<name>"
+CHANNEL = re.compile(r"[a-z][a-z0-9_-]{0,62}|webhook:[a-z0-9][a-z0-9_-]{0,62}")
+CHANNEL_HINT = f"expected {', '.join(CHANNELS)}, webhook:<name>, or the name of a destination"
 
 
 def _derived_name(symbol: str, frame: Timeframe, rule: Node) -> str:

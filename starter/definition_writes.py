@@ -14,6 +14,7 @@ from domain.definition import AlertDefinition
 from domain.errors import ErrorKind, ExpectedError
 from domain.job import Job, JobDefinition
 from domain.reconcile import ActionKind
+from starter.destination_checks import refuse_unknown
 from storage.audit import AuditEntry
 from storage.database import UnitOfWork
 from storage.row_mapping import job_type
@@ -60,7 +61,10 @@ async def create(
 
     Raises:
         DuplicateAlert: when an id is taken.
+        InvalidInput: when a destination is not there, or cannot deliver.
     """
+    for one in these:
+        await refuse_unknown(work, one.user_id, one.definition)
     fresh = await work.never_before(these)
     await work.schedules.add_all(fresh, now, disabled=disabled)
     await work.audit.add_all(
@@ -100,6 +104,8 @@ async def edit(
     before = stored.schedule.definition if stored.schedule else None
     if before == definition and wanted is stored.enabled:
         return None
+    if before != definition:
+        await refuse_unknown(work, stored.user_id, definition)
     given: dict[str, Any] = {"id": stored.id, "user_id": stored.user_id, "version": stored.version + 1}
     one = (
         Alert(**given, definition=definition)

@@ -21,6 +21,7 @@ from storage.adoption import Change, Found, NotAdopted, adopt_in, found_in, is_f
 from storage.audit import AuditLog
 from storage.bars import Bars
 from storage.deliveries import Deliveries
+from storage.destinations import Destinations
 from storage.events import Events
 from storage.private import private_file, private_folder
 from storage.process_reports import ProcessReports
@@ -48,6 +49,7 @@ class UnitOfWork:
         self.events = Events(session)
         self.bars = Bars(session)
         self.deliveries = Deliveries(session)
+        self.destinations = Destinations(session)
         self.audit = AuditLog(session)
         self.keys = ApiKeys(session)
         self.answers = Answers(session)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
+from functools import cache
 
 from activities.evaluation import Evaluation
 from activities.events import EventStore
@@ -23,11 +23,12 @@ from activities.market_data.vendors.local.csv_file import CsvFolder
 from activities.market_data.vendors.local.simulated import SimulatedMarket
 from activities.market_data.vendors.provider import Hours, Provider
 from activities.notifications.delivery import Notifier
+from activities.notifications.directory import directory
 from activities.notifications.patience import Patience
-from activities.notifications.registry import build_channels, joined, unknown_channel
 from activities.retention import Retention
 from domain.job import JobType
 from storage.database import Database
+from storage.sealing import Sealer, sealer
 from worker.provider_settings import VENDORS
 from worker.schema_folder import SchemaFolder
 from worker.settings import Settings
@@ -58,9 +59,9 @@ def build_services(settings: Settings, providers: Sequence[Provider] | None = No
     """Services for one process; ``providers`` replaces the configured ones (demo, replay)."""
     database = build_database(settings)
     market = build_market(settings, database, providers)
-    channels = build_channels(settings)
+    found = directory(settings, database, build_sealer(settings))
     patience = Patience(settings.notification_retries, timedelta(hours=settings.notification_hours))
-    notifier = Notifier(database, channels, unknown_channel(), patience=patience)
+    notifier = Notifier(database, found, patience=patience)
     evaluation = Evaluation(market, settings.lookback, record_all=settings.alerts_record == "all")
     identity = f"{os.getpid()}@{socket.gethostname()}"
     timeouts = {
@@ -70,11 +71,15 @@ def build_services(settings: Settings, providers: Sequence[Provider] | None = No
     }
     data = DataSteps(evaluation, database, settings.data_default_lookback)
     executors = build_executors(settings, database, evaluation, data)
-    steps, join = {JobType.DATA_PROCESSING: data.step}, partial(joined, channels)
-    jobs = JobRunner(database, executors, identity, timeouts, steps, join=join)
+    jobs = JobRunner(database, executors, identity, timeouts, {JobType.DATA_PROCESSING: data.step}, names=found.names)
     events, slots = EventStore(database, identity), settings.scheduler_max_workers
     retention = Retention(database, settings.retention)
     return Services(database, market, evaluation, events, notifier, jobs, retention, slots, identity)
+
+
+def build_sealer(settings: Settings) -> Callable[[], Sealer]:
+    """Made when it is first needed: most installations have no destinations."""
+    return cache(lambda: sealer(settings.alerts_secret_key.get_secret_value(), settings.alerts_home))
 
 
 def build_database(settings: Settings) -> Database:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from activities.interface import source_of
 from activities.jobs.executor import Done, Notice, Task
@@ -20,10 +20,8 @@ async def notify(task: Task) -> Done:
     return Done({}, notice, is_all=True)
 
 
-def deliveries(
-    task: Task, notice: Notice | None, join: Callable[[Sequence[str]], list[str]] = list
-) -> list[NewDelivery]:
-    """One row a channel, of the same words for all attempts; ``join`` names those that are told together."""
+def deliveries(task: Task, notice: Notice | None, names: Sequence[str]) -> list[NewDelivery]:
+    """One row a name, of the same words for all attempts."""
     if notice is None:
         return []
     return [
@@ -37,5 +35,5 @@ def deliveries(
             kind=notice.kind,
             priority=notice.priority,
         )
-        for channel in join(notice.channels)
+        for channel in names
     ]

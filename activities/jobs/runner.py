@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -46,6 +46,14 @@ FORGOTTEN = timedelta(days=2)  # what runs that never ended have left between th
 log = structlog.get_logger(__name__)
 
 
+Names = Callable[[str, tuple[str, ...]], Awaitable[list[str]]]
+
+
+async def as_given(_user_id: str, names: tuple[str, ...]) -> list[str]:
+    """Each name is a delivery."""
+    return list(names)
+
+
 class JobRunner:
     """Every step may be repeated: the database holds one run for each (schedule, slot)."""
 
@@ -57,9 +65,9 @@ class JobRunner:
         timeouts: Mapping[JobType, float] | None = None,
         steps: Mapping[JobType, StepExecutor] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        join: Callable[[Sequence[str]], list[str]] = list,
+        names: Names = as_given,
     ) -> None:
-        self.join = join
+        self.names = names
         self.timeouts = timeouts or {}
         self.steps = steps or {}
         self.database = database
@@ -183,7 +191,8 @@ class JobRunner:
         return await self._finish(task, done)
 
     async def _finish(self, task: Task, done: Done) -> RunEnd:
-        rows, result = deliveries(task, done.notice, self.join), done.result
+        names = await self.names(task.user_id, tuple(done.notice.channels)) if done.notice else []
+        rows, result = deliveries(task, done.notice, names), done.result
         if rows:
             result = {**result, "deliveries": {row.channel: DeliveryStatus.PENDING.value for row in rows}}
         async with self.database.transaction() as work:

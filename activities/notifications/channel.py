@@ -53,6 +53,9 @@ class Declaration:
     ``names`` are those that definitions may use; ``settings`` its variables, (type, default) by name in lower case, of which a
     ``SecretStr`` is never shown. ``build`` makes the channels that are set up, by name, from all settings; ``advice`` says
     what to set for the others. ``needs_no_service`` is for those that reach nobody outside.
+
+    ``at`` makes the channel of one address that begins with one of ``schemes`` (``*``: any that nobody else has), where
+    ``can_be_used``; ``kind`` is what such destinations are called. ``stands_in`` is for a channel that others are better than.
     """
 
     names: tuple[str, ...]
@@ -60,6 +63,16 @@ class Declaration:
     settings: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     advice: str = ""
     needs_no_service: bool = False
+    stands_in: bool = False
+    schemes: tuple[str, ...] = ()
+    at: Callable[[Any, str], Channel] | None = None
+    can_be_used: Callable[[Any], bool] = lambda settings: True
+    kind: str = ""
+
+    @property
+    def called(self) -> str:
+        """What destinations of it are called."""
+        return self.kind or self.names[0]
 
 
 class ChannelUnavailable(Exception):
@@ -71,7 +84,19 @@ class ChannelUnavailable(Exception):
 
 
 class ChannelRefused(Exception):
-    """Will not go well however often it is tried."""
+    """Will not go well however often it is tried; ``disable`` says that no other notice will, either."""
+
+    def __init__(self, message: str, *, disable: bool = False) -> None:
+        self.disable = disable
+        super().__init__(message)
+
+
+class Moved(Exception):
+    """The other side has another address now, and wants to be told there."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        super().__init__("moved")
 
 
 class Unconfigured:

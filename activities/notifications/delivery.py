@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,10 +22,10 @@ from activities.interface import (
     DeliveryTask,
     ErrorType,
 )
-from activities.notifications.channel import JOIN, Channel, ChannelRefused, ChannelUnavailable, Letter
+from activities.notifications.channel import ChannelRefused, ChannelUnavailable, Letter, Moved
+from activities.notifications.directory import Directory
 from activities.notifications.message import render
 from activities.notifications.patience import Patience
-from activities.notifications.registry import joined
 from storage.database import Database
 from storage.deliveries import DeliveryStatus, NewDelivery
 
@@ -33,21 +33,19 @@ log = structlog.get_logger(__name__)
 
 
 class Notifier:
-    """Delivers by the channels the operator set up, by name; others go to ``fallback``, which refuses them."""
+    """Delivers by the channels of a directory, as long as ``patience`` says."""
 
     def __init__(
         self,
         database: Database,
-        channels: Mapping[str, Channel],
-        fallback: Channel,
+        directory: Directory,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         *,
         patience: Patience | None = None,
     ) -> None:
         self.patience = patience or Patience()
         self.database = database
-        self.channels = dict(channels)
-        self.fallback = fallback
+        self.directory = directory
         self.clock = clock
 
     @property
@@ -65,7 +63,7 @@ class Notifier:
             async with self.database.transaction() as work:
                 return await work.deliveries.waiting(given.source_id)
         message = render(given.alert, given.event)
-        names = joined(self.channels, given.alert.definition.notification_channels)
+        names = await self.directory.names(given.alert.user_id, given.alert.definition.notification_channels)
         rows = [
             NewDelivery(given.event.id, given.alert.id, given.alert.user_id, name, message.subject, message.body)
             for name in names
@@ -95,7 +93,7 @@ class Notifier:
         structlog.contextvars.bind_contextvars(job_id=delivery.alert_id, user_id=delivery.user_id)
         letter = Letter(delivery, event, delivery.kind, delivery.priority)
         try:
-            await self.channels.get(task.channel.partition(JOIN)[0], self.fallback).send(letter)
+            await self._send(letter)
         except ChannelRefused as error:
             await self._failed(task, str(error))
             raise ApplicationError(str(error), type=ErrorType.CHANNEL_REFUSED, non_retryable=True) from None
@@ -114,6 +112,25 @@ class Notifier:
             log.warning("sent, not written", action="deliver", event_id=task.event_id, error=type(error).__name__)
             return UNSAVED
         return DeliveryStatus.SENT.value
+
+    async def _send(self, letter: Letter) -> None:
+        """To where it belongs; a destination that has moved is followed at once, one that is gone is disabled."""
+        delivery = letter.delivery
+        for _ in range(2):
+            channel, own = await self.directory.channel(delivery.user_id, delivery.channel)
+            try:
+                await channel.send(letter)
+            except ChannelRefused as error:
+                if error.disable and own is not None:
+                    await self.directory.disable(own, str(error), self.clock())
+                raise
+            except Moved as moved:
+                if own is None:
+                    raise ChannelRefused(f"the chat has another number now: {moved.address}") from None
+                await self.directory.move(own, moved.address, self.clock())
+            else:
+                return
+        raise ChannelRefused("the chat moves on and on")
 
     @activity.defn(name=MARK_SENT)
     async def mark_sent(self, task: DeliveryTask) -> None:
@@ -143,5 +160,4 @@ class Notifier:
 
     async def close(self) -> None:
         """Closes every channel."""
-        for channel in {id(channel): channel for channel in (*self.channels.values(), self.fallback)}.values():
-            await channel.close()
+        await self.directory.close()

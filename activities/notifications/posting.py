@@ -43,6 +43,8 @@ async def post(out: Outgoing, url: str, body: bytes, headers: dict[str, str], *,
     status = f"HTTP {answer.status_code}"
     if answer.status_code in (408, 409, 425, 429):
         raise ChannelUnavailable(status, retry_after(answer.headers.get("Retry-After"), utc_now()))
+    if answer.status_code == 410:
+        raise ChannelRefused(f"{status}: the receiver wants no more", disable=True)
     if 400 <= answer.status_code < 500:
         why = _reason(answer.text) if reason else ""
         raise ChannelRefused(f"{status}: {why}" if why else status)

@@ -16,7 +16,6 @@ from domain.run import Run
 from domain.text import cut
 from starter.api.requests import EXAMPLE_ALERT, printable
 from storage.audit import AuditEntry
-from storage.deliveries import Delivery
 from storage.runs import RunCount
 from storage.stored_schedule import StoredSchedule
 
@@ -202,64 +201,6 @@ class RunOut(BaseModel):
     def of(cls, run: Run) -> RunOut:
         """From the run."""
         return cls(**{name: getattr(run, name) for name in cls.model_fields})
-
-
-class DeliveryOut(BaseModel):
-    """A notice to one destination, and what came of telling it."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": 812,
-                    "event_id": "9a7d0c4f2b7e4a51",
-                    "alert_id": "aapl-hot",
-                    "user_id": "ann",
-                    "channel": "webhook",
-                    "status": "DEAD",
-                    "attempts": 28,
-                    "last_error": "HTTP 503",
-                    "kind": "alert",
-                    "priority": "high",
-                    "subject": "AAPL 1h: AAPL is hot triggered",
-                    "body": "Rule: close > 150",
-                    "created_at": "2026-01-05T15:30:00Z",
-                    "attempted_at": "2026-01-06T15:02:10Z",
-                    "delivered_at": None,
-                    "retried_at": None,
-                }
-            ]
-        }
-    )
-
-    id: int
-    event_id: str
-    alert_id: str
-    user_id: str
-    channel: str
-    status: Literal["PENDING", "SENT", "DEAD"]
-    attempts: int
-    last_error: str
-    kind: str
-    priority: str
-    subject: str
-    body: str
-    created_at: datetime
-    attempted_at: datetime | None
-    delivered_at: datetime | None
-    retried_at: datetime | None
-
-    @classmethod
-    def of(cls, one: Delivery) -> DeliveryOut:
-        """From the delivery."""
-        return cls(**{name: getattr(one, name) for name in cls.model_fields})
-
-
-class DeliveryPage(BaseModel):
-    """One page of deliveries, newest first."""
-
-    items: list[DeliveryOut]
-    next_cursor: str | None
 
 
 class RunCountOut(BaseModel):

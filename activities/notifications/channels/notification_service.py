@@ -12,6 +12,7 @@ from activities.notifications.channel import JOIN, Channel, Declaration, Letter
 from activities.notifications.message import priority
 from activities.notifications.posting import post
 from activities.outgoing import Outgoing, an_address
+from domain.errors import Fault, InvalidInput
 
 LOCAL = "local"  # whose a row is that names nobody
 OWN = "notify"  # the service's own choice of channels
@@ -22,21 +23,21 @@ class NotificationService:
 
     tells_several = True
 
-    def __init__(self, base_url: str, timeout: float = 10.0, local_user: str = LOCAL) -> None:
+    def __init__(self, base_url: str, timeout: float = 10.0, local_user: str = LOCAL, user: str = "") -> None:
         self.url = base_url.rstrip("/") + "/api/notify"
-        self.local_user = local_user
+        self.local_user, self.user = local_user, user
         self.out = Outgoing(timeout=timeout, most_bytes=0)
 
     async def send(self, letter: Letter) -> None:
         """POSTs ``user_id``, ``message``, ``priority``, ``notification_type``, and ``channels`` where some were named."""
         delivery = letter.delivery
         body: dict[str, Any] = {
-            "user_id": self._user(delivery.user_id),
+            "user_id": self._user(self.user or delivery.user_id),
             "message": f"{delivery.subject}\n{delivery.body}",
             "priority": priority(letter.event.kind) if letter.event else letter.priority,
             "notification_type": letter.kind,
         }
-        named = [name for name in delivery.channel.split(JOIN) if name != OWN]
+        named = [] if self.user else [name for name in delivery.channel.split(JOIN) if name != OWN]
         if named:
             body["channels"] = named
         await post(self.out, self.url, json.dumps(body).encode(), {"Idempotency-Key": letter.key}, reason=True)
@@ -59,9 +60,21 @@ def _channels(settings: Any) -> Mapping[str, Channel]:
     return dict.fromkeys(DECLARED.names, NotificationService(url, timeout, settings.alerts_user_id))
 
 
+def _at(settings: Any, address: str) -> Channel:
+    """``notify://123``: that user of the service."""
+    user = address.partition("://")[2].strip("/")
+    if not user:
+        raise InvalidInput("address", [Fault("address", "expected notify://USER")])
+    return NotificationService(settings.notification_service_url, settings.notification_timeout, user=user)
+
+
 DECLARED = Declaration(
     names=(OWN, "telegram", "email"),
     settings={"notification_service_url": (Annotated[str, AfterValidator(an_address)], "")},
     build=_channels,
     advice="set NOTIFICATION_SERVICE_URL",
+    stands_in=True,
+    schemes=("notify",),
+    at=_at,
+    can_be_used=lambda settings: bool(settings.notification_service_url),
 )

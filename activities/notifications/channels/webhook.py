@@ -16,18 +16,28 @@ from pydantic_settings import NoDecode
 from activities.notifications.channel import Channel, Declaration, Letter
 from activities.notifications.posting import post, utc_now
 from activities.outgoing import Outgoing, an_address, is_http
+from domain.errors import Fault, InvalidInput
 
 Clock = Callable[[], datetime]
+SIGNED, MARK = "whsec_", " "  # how a secret begins, and what stands between it and the address it signs for
 
 
 class WebhookChannel:
     """JSON to an address of the operator's, signed as Standard Webhooks say when a secret is set."""
 
-    def __init__(self, url: str, secret: str | None = None, timeout: float = 10.0, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        url: str,
+        secret: str | None = None,
+        timeout: float = 10.0,
+        clock: Clock = utc_now,
+        *,
+        private: bool = True,
+    ) -> None:
         self.url = url
         self.secret = secret.encode() if secret else None
         self.clock = clock
-        self.out = Outgoing(timeout=timeout, most_bytes=0)
+        self.out = Outgoing(timeout=timeout, most_bytes=0, private=private)
 
     async def send(self, letter: Letter) -> None:
         """POSTs the event; ``webhook-id`` is the same over all attempts."""
@@ -114,13 +124,32 @@ def _channels(settings: Any) -> Mapping[str, Channel]:
     return {name: WebhookChannel(url, secret, settings.notification_timeout) for name, url in targets.items()}
 
 
+def _at(settings: Any, address: str) -> Channel:
+    """``https://host/path``, or with a secret of its own and a space before it.
+
+    Raises:
+        InvalidInput: it is no address, or a private one where those are not allowed.
+    """
+    secret, separator, url = address.partition(MARK) if address.startswith(SIGNED) else ("", "", address)
+    if not is_http(url):
+        raise InvalidInput("address", [Fault("address", "expected https://HOST/PATH")])
+    if not url.startswith("https://") and not settings.alert_webhook_private:
+        hint = "expected https; ALERT_WEBHOOK_PRIVATE=true allows http and private addresses"
+        raise InvalidInput("address", [Fault("address", hint)])
+    key = secret if separator else settings.alert_webhook_secret.get_secret_value()
+    return WebhookChannel(url, key or None, settings.notification_timeout, private=settings.alert_webhook_private)
+
+
 DECLARED = Declaration(
     names=("webhook",),
     settings={
         "alert_webhook_url": (Annotated[SecretStr, AfterValidator(_secret_address)], SecretStr("")),
         "alert_webhooks": (Annotated[dict[str, SecretStr], NoDecode, BeforeValidator(_pairs)], {}),
         "alert_webhook_secret": (SecretStr, SecretStr("")),
+        "alert_webhook_private": (bool, False),
     },
     build=_channels,
     advice="set ALERT_WEBHOOK_URL, or ALERT_WEBHOOKS=name=URL for one with a name",
+    schemes=("https", "http"),
+    at=_at,
 )

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 
 from starter import deliveries
 from starter.api.access import context_of, needs, whose
-from starter.api.answers import DeliveryOut, DeliveryPage
+from starter.api.notice_answers import DeliveryOut, DeliveryPage
 from starter.api.paging import Cursor, Limit, cursor_of, page_of, read_row_cursor
 from starter.api.routes.schedules import LOCATION, IdempotencyKey
 from starter.api.writes import Outcome, perform

@@ -17,6 +17,7 @@ from temporalio.worker import Worker
 from activities.interface import DeliveryInput, DeliveryTask, TaskQueue
 from activities.notifications.channel import ChannelRefused, ChannelUnavailable, Letter, Unconfigured
 from activities.notifications.delivery import Notifier
+from activities.notifications.directory import Directory
 from activities.notifications.patience import Patience
 from starter.reconciler.notices import deliver_again
 from storage.database import Database
@@ -79,7 +80,7 @@ async def outcome(client: Client, notifier: Notifier, given: DeliveryInput) -> d
 async def test_an_outage_uses_up_no_attempts(time_skipping: WorkflowEnvironment, flaky: Flaky) -> None:
     """Ten tries in vain, which is more than a channel gets; then the channel is asked for the first time."""
     phone = Phone()
-    notifier = Notifier(flaky, {"log": phone}, Unconfigured(""))
+    notifier = Notifier(flaky, Directory(flaky, {"log": phone}, Unconfigured("")))
     alert, event = fired(["log"])
     await notifier.open(DeliveryInput(alert, event))
     flaky.away = 10
@@ -100,7 +101,7 @@ async def test_what_was_told_and_could_not_be_written_is_not_told_again(
             flaky.away = 4  # from the moment it was told
 
     phone = Cutting()
-    notifier = Notifier(flaky, {"log": phone}, Unconfigured(""))
+    notifier = Notifier(flaky, Directory(flaky, {"log": phone}, Unconfigured("")))
     alert, event = fired(["log"])
     assert await outcome(time_skipping.client, notifier, DeliveryInput(alert, event)) == {"log": "SENT"}
     assert phone.asked == 1
@@ -128,7 +129,7 @@ class Waiting:
 
 
 def with_clock(database: Database, waiting: Waiting, **channels: Any) -> Notifier:
-    return Notifier(database, channels, Unconfigured(""), waiting, patience=waiting)  # type: ignore[arg-type]
+    return Notifier(database, Directory(database, channels, Unconfigured("")), waiting, patience=waiting)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("breaks", [ChannelUnavailable, KeyError], ids=["unavailable", "a fault of ours"])

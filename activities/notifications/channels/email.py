@@ -1,0 +1,116 @@
+"""Email over SMTP, encrypted with STARTTLS or from the start."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from email.message import EmailMessage
+from email.utils import format_datetime
+from typing import Any
+
+import aiosmtplib
+from pydantic import Field, SecretStr
+
+from activities.notifications.channel import Channel, ChannelRefused, ChannelUnavailable, Declaration, Letter
+from activities.outgoing import tls
+from domain.errors import Fault, InvalidInput
+
+_ADDRESS = re.compile(r"[^@\s<>,;\"]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
+SUBMISSION, IMPLICIT_TLS = 587, 465
+
+
+class Email:
+    """One mailbox. The Message-ID is the same over all attempts, so that a mailbox can tell a repeat."""
+
+    def __init__(self, settings: Any, to: str) -> None:
+        self.settings, self.to = settings, to
+
+    async def send(self, letter: Letter) -> None:
+        """One message of plain text."""
+        settings = self.settings
+        implicit = settings.smtp_port == IMPLICIT_TLS
+        try:
+            await aiosmtplib.send(
+                self.message(letter),
+                hostname=settings.smtp_host,
+                port=settings.smtp_port,
+                username=settings.smtp_user or None,
+                password=settings.smtp_password.get_secret_value() or None,
+                use_tls=implicit,
+                start_tls=settings.smtp_starttls and not implicit,
+                tls_context=tls(),
+                timeout=settings.notification_timeout,
+            )
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            refusal = error.recipients[0]
+            raise _sorted(refusal.code, refusal.message) from None
+        except aiosmtplib.SMTPResponseException as error:
+            raise _sorted(error.code, error.message) from None
+        except (aiosmtplib.SMTPException, OSError) as error:
+            if "AUTH" in str(error) or isinstance(error, aiosmtplib.SMTPNotSupported):
+                hint = "the mail server offers no login, or no encryption, on this connection; see SMTP_STARTTLS and SMTP_PORT"
+                raise ChannelRefused(hint) from None
+            raise ChannelUnavailable(f"the mail server could not be reached ({type(error).__name__})") from None
+
+    def message(self, letter: Letter) -> EmailMessage:
+        """As it is sent."""
+        delivery, found = letter.delivery, EmailMessage()
+        domain = self.settings.smtp_from.rpartition("@")[2] or "localhost"
+        found["Subject"] = " ".join(delivery.subject.split())
+        found["From"], found["To"] = self.settings.smtp_from, self.to
+        found["Date"] = format_datetime(delivery.created_at)
+        found["Message-ID"] = f"<{re.sub(r'[^A-Za-z0-9.-]', '-', letter.key)}@{domain}>"
+        found["Auto-Submitted"] = "auto-generated"
+        if letter.priority != "normal":
+            found["Importance"] = "high"
+        found.set_content(delivery.body)
+        return found
+
+    async def close(self) -> None:
+        """Nothing to give back: each message has a connection of its own."""
+
+
+def _sorted(code: int, message: str) -> Exception:
+    text = f"SMTP {code} {' '.join(message.split())}"[:300]
+    return ChannelUnavailable(text) if 400 <= code < 500 else ChannelRefused(text)
+
+
+def _at(settings: Any, address: str) -> Channel:
+    """``mailto:ann@example.com``.
+
+    Raises:
+        InvalidInput: it is no mailbox.
+    """
+    to = address.partition(":")[2]
+    if not _ADDRESS.fullmatch(to):
+        raise InvalidInput("address", [Fault("address", "expected mailto:name@example.com")])
+    return Email(settings, to)
+
+
+def _channels(settings: Any) -> Mapping[str, Channel]:
+    if not (_is_set_up(settings) and settings.smtp_to):
+        return {}
+    return {"email": _at(settings, f"mailto:{settings.smtp_to}")}
+
+
+def _is_set_up(settings: Any) -> bool:
+    return bool(settings.smtp_host and settings.smtp_from)
+
+
+DECLARED = Declaration(
+    names=("email",),
+    settings={
+        "smtp_host": (str, ""),
+        "smtp_port": (int, Field(default=SUBMISSION, ge=1, le=65_535)),
+        "smtp_user": (str, ""),
+        "smtp_password": (SecretStr, SecretStr("")),
+        "smtp_starttls": (bool, True),
+        "smtp_from": (str, ""),
+        "smtp_to": (str, ""),
+    },
+    build=_channels,
+    advice="set SMTP_HOST, SMTP_FROM and SMTP_TO",
+    schemes=("mailto",),
+    at=_at,
+    can_be_used=_is_set_up,
+)

@@ -1,0 +1,94 @@
+"""Where users want to be told, by names of their own; what is behind a name stays sealed until it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from storage.tables import DestinationRow
+from storage.upsert import upsert
+
+
+@dataclass(frozen=True)
+class Destination:
+    """One of a user's. ``kind`` is the channel, ``secret`` the sealed address; ``problem`` says why it is ``disabled_at``."""
+
+    user_id: str
+    name: str
+    kind: str
+    secret: str
+    created_at: datetime
+    updated_at: datetime
+    disabled_at: datetime | None = None
+    problem: str = ""
+
+
+class Destinations:
+    """Repository of destinations."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+
+    async def put(self, one: Destination) -> None:
+        """A new one, or another address under a name that is there."""
+        values = {**vars(one)}
+        await upsert(self.session, DestinationRow, [values], ("kind", "secret", "updated_at", "disabled_at", "problem"))
+
+    async def get(self, user_id: str, name: str) -> Destination | None:
+        """The destination, if any."""
+        row = await self.session.get(DestinationRow, (user_id, name), populate_existing=True)
+        return _destination(row) if row else None
+
+    async def list(self, user_id: str | None = None, names: Collection[str] | None = None) -> Sequence[Destination]:
+        """By user and name."""
+        statement = select(DestinationRow).order_by(DestinationRow.user_id, DestinationRow.name)
+        if user_id is not None:
+            statement = statement.where(DestinationRow.user_id == user_id)
+        if names is not None:
+            statement = statement.where(DestinationRow.name.in_(names))
+        return [_destination(row) for row in await self.session.scalars(statement)]
+
+    async def remove(self, user_id: str, name: str) -> bool:
+        """Whether there was one."""
+        row = await self.session.get(DestinationRow, (user_id, name))
+        await self.session.execute(
+            delete(DestinationRow).where(DestinationRow.user_id == user_id, DestinationRow.name == name)
+        )
+        return row is not None
+
+    async def disable(self, user_id: str, name: str, problem: str, now: datetime) -> None:
+        """It cannot be reached any more, until its owner gives another address or tests it well."""
+        await self._set(user_id, name, disabled_at=now, problem=problem[:500])
+
+    async def enable(self, user_id: str, name: str) -> None:
+        """It can be reached."""
+        await self._set(user_id, name, disabled_at=None, problem="")
+
+    async def move(self, user_id: str, name: str, secret: str, now: datetime) -> None:
+        """Another address, as the other side said."""
+        await self._set(user_id, name, secret=secret, updated_at=now)
+
+    async def seal_again(self, seal: Callable[[str], str]) -> int:
+        """Every address sealed anew; how many."""
+        found = await self.list()
+        for one in found:
+            await self._set(one.user_id, one.name, secret=seal(one.secret))
+        return len(found)
+
+    async def _set(self, user_id: str, name: str, **values: object) -> None:
+        await self.session.execute(
+            update(DestinationRow)
+            .where(DestinationRow.user_id == user_id, DestinationRow.name == name)
+            .values(**values)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _destination(row: DestinationRow) -> Destination:
+    return Destination(
+        row.user_id, row.name, row.kind, row.secret, row.created_at, row.updated_at, row.disabled_at, row.problem
+    )
