@@ -227,9 +227,14 @@ def chosen(definition: AlertDefinition) -> dict[str, Any]:
     data = definition.as_json()
     if data["cron"] == definition.timeframe.default_cron:
         del data["cron"]
-    if data["name"] == _derived_name(definition.symbol, definition.timeframe, definition.rule):
+    if has_derived_name(definition):
         del data["name"]
     return data
+
+
+def has_derived_name(definition: AlertDefinition) -> bool:
+    """Whether nobody gave it a name."""
+    return definition.name == _derived_name(definition.symbol, definition.timeframe, definition.rule)
 
 
 def edited(definition: AlertDefinition, changes: dict[str, Any]) -> AlertDefinition:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from string import Formatter
+from typing import Any
 
 PLACEHOLDERS = (
     "ticker", "symbol", "timeframe", "name", "price", "open", "high", "low", "close", "volume", "rule", "values", "status",
@@ -27,3 +29,36 @@ def template_faults(text: str) -> list[str]:
         elif conversion or not FORMAT.fullmatch(places or ""):
             faults.append(f"{{{name}}} has a format that is no number's")
     return faults
+
+
+def filled(text: str, values: Mapping[str, Any]) -> str:
+    """The text with its placeholders filled; a number by its format, what is missing as ``missing``.
+
+    Nothing but the values themselves can be reached: no attribute, no index, no conversion. A text that was checked has no faults
+    here; of another, what cannot be filled stays as it was written.
+    """
+    try:
+        parts = list(Formatter().parse(text))
+    except ValueError:
+        return text
+    found = []
+    for words, name, places, conversion in parts:
+        found.append(words)
+        if name is None:
+            continue
+        if name not in values or conversion or not FORMAT.fullmatch(places or ""):
+            found.append("{" + name + (f":{places}" if places else "") + "}")
+        else:
+            found.append(_shown(values[name], places or ""))
+    return "".join(found)
+
+
+def _shown(value: Any, places: str) -> str:
+    if value is None:
+        return "missing"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    try:
+        return format(float(value), places) if places else f"{value:.10g}"
+    except ValueError:
+        return f"{value:.10g}"

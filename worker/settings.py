@@ -31,6 +31,7 @@ class Settings(NotificationSettings, RetentionSettings, ProviderSettings):
     model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)
 
     alerts_home: Path = Path(".alerts")
+    alerts_link: str = ""
     alerts_user_id: str = Field(default="local", min_length=1, max_length=64)
     alert_schema_dir: Path | None = None
     alert_default_lookback: int = Field(default=LEAST_BARS, ge=1, le=50_000)
@@ -113,6 +114,13 @@ class Settings(NotificationSettings, RetentionSettings, ProviderSettings):
     def ui_url(self) -> str:
         """The embedded server's Web UI."""
         return f"http://127.0.0.1:{self.alerts_ui_port}"
+
+    @property
+    def link(self) -> str:
+        """Where an alert is seen, by its ``{id}``: ALERTS_LINK, else the embedded server's Web UI."""
+        if self.alerts_link or self.temporal_address:
+            return self.alerts_link
+        return f"{self.ui_url}/namespaces/{self.temporal_namespace}/workflows/alert-{{id}}"
 
 
 MASK = "********"

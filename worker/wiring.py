@@ -61,7 +61,7 @@ def build_services(settings: Settings, providers: Sequence[Provider] | None = No
     market = build_market(settings, database, providers)
     found = directory(settings, database, build_sealer(settings))
     patience = Patience(settings.notification_retries, timedelta(hours=settings.notification_hours))
-    notifier = Notifier(database, found, patience=patience)
+    notifier = Notifier(database, found, patience=patience, link=settings.link)
     evaluation = Evaluation(market, settings.lookback, record_all=settings.alerts_record == "all")
     identity = f"{os.getpid()}@{socket.gethostname()}"
     timeouts = {

@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 class Notifier:
-    """Delivers by the channels of a directory, as long as ``patience`` says."""
+    """Delivers by the channels of a directory, as long as ``patience`` says. ``link`` leads to an alert, by its ``{id}``."""
 
     def __init__(
         self,
@@ -42,8 +42,9 @@ class Notifier:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         *,
         patience: Patience | None = None,
+        link: str = "",
     ) -> None:
-        self.patience = patience or Patience()
+        self.patience, self.link = patience or Patience(), link
         self.database = database
         self.directory = directory
         self.clock = clock
@@ -62,7 +63,7 @@ class Notifier:
         if given.alert is None or given.event is None:
             async with self.database.transaction() as work:
                 return await work.deliveries.waiting(given.source_id)
-        message = render(given.alert, given.event)
+        message = render(given.alert, given.event, self.link.replace("{id}", given.alert.id))
         names = await self.directory.names(given.alert.user_id, given.alert.definition.notification_channels)
         rows = [
             NewDelivery(given.event.id, given.alert.id, given.alert.user_id, name, message.subject, message.body)

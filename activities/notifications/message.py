@@ -1,13 +1,20 @@
-"""The words of a notification, rendered once when the event happens."""
+"""The words of a notification, rendered once when the event happens: the owner's own template, or ours."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from domain.alert import Alert, AlertEvent, EventKind
+from domain.bar import FIELDS
+from domain.compiled_rule import Leaf
+from domain.definition import has_derived_name
+from domain.template import PLACEHOLDERS, filled
 
 TITLES = {
-    EventKind.TRIGGERED: "triggered",
+    EventKind.TRIGGERED: "",
     EventKind.LATE: "fired while we were away",
     EventKind.DATA_STALE: "has no data",
     EventKind.EXPIRED: "has expired",
@@ -15,6 +22,11 @@ TITLES = {
     EventKind.REARMED: "is armed again",
 }
 PRIORITIES = {EventKind.TRIGGERED: "high", EventKind.DATA_STALE: "high", EventKind.ERROR: "high"}
+OWN_WORDS = (EventKind.TRIGGERED, EventKind.LATE)  # what an owner's template speaks of
+SIGNS = {True: "✓", False: "✗", None: "·"}  # of a crossing the notice knows one side only
+CROSSING = " crosses"
+MOST_SUBJECT = 300
+MOST_LEAVES = 12
 
 
 @dataclass(frozen=True)
@@ -25,26 +37,99 @@ class Message:
     body: str
 
 
-def render(alert: Alert, event: AlertEvent) -> Message:
-    """What the owner reads."""
+def render(alert: Alert, event: AlertEvent, link: str = "") -> Message:
+    """What the owner reads. ``link`` leads to the alert, where there is such a place."""
+    values = context(alert, event, link)
+    template = alert.definition.message_template
+    if template and event.kind in OWN_WORDS:
+        subject, _, rest = filled(template, values).strip().partition("\n")
+        lines = [rest.strip()] if rest.strip() else []
+        if event.kind is EventKind.LATE:
+            lines.append(_late(event))
+    else:
+        subject, lines = _subject(alert, event, values), _lines(alert, event, values)
+    lines.append(f"Alert {alert.id}, event {event.id[:12]}" + (f"\n{link}" if link else ""))
+    return Message(subject[:MOST_SUBJECT], "\n".join(lines))
+
+
+def context(alert: Alert, event: AlertEvent, link: str = "") -> dict[str, Any]:
+    """What a template may name, by name. Times are in the alert's own zone; None is what is missing."""
+    definition, zone = alert.definition, ZoneInfo(alert.definition.timezone)
+    found: dict[str, Any] = dict.fromkeys(PLACEHOLDERS)
+    found |= {name: event.values.get(name) for name in FIELDS}
+    return found | {
+        "ticker": definition.symbol,
+        "symbol": definition.symbol,
+        "timeframe": str(definition.timeframe),
+        "name": definition.name,
+        "price": event.values.get("close"),
+        "rule": str(definition.rule),
+        "values": ", ".join(f"{name} = {number(value)}" for name, value in event.values.items()),
+        "status": event.status.value,
+        "reason": event.reason,
+        "time": _local(event.at, zone),
+        "bar_time": _local(event.bar_close, zone) if event.bar_close else None,
+        "count": event.count,
+        "trigger_count": event.trigger_count,
+        "user_id": alert.user_id,
+        "alert_id": alert.id,
+        "tags": ", ".join(definition.tags),
+        "detail": event.detail,
+        "source": event.source,
+        "link": link or None,
+    }
+
+
+def _subject(alert: Alert, event: AlertEvent, values: dict[str, Any]) -> str:
+    """``AAPL 151.2: rsi(14) > 70 and close > 150 (1h)``, with what happened where it is no fire."""
     definition = alert.definition
+    price = "" if values["price"] is None else f" {number(values['price'])}"
+    what = str(definition.rule) if has_derived_name(definition) else definition.name
     title = TITLES.get(event.kind, event.kind.value)
-    subject = f"{definition.symbol} {definition.timeframe}: {definition.name} {title}"
-    lines = [f"Rule: {definition.rule}"]
+    return f"{definition.symbol}{price}: {what} ({definition.timeframe})" + (f" {title}" if title else "")
+
+
+def _lines(alert: Alert, event: AlertEvent, values: dict[str, Any]) -> list[str]:
+    lines = []
     if event.kind is EventKind.LATE:
-        lines.append(
-            f"It fired {event.count} time{'s' if event.count > 1 else ''} on bars that closed earlier: {event.detail}"
-        )
+        lines.append(_late(event))
     elif event.detail:
         lines.append(event.detail)
-    if event.values:
-        lines.append("Values: " + ", ".join(f"{name} = {_number(value)}" for name, value in event.values.items()))
+    if event.values and event.kind is not EventKind.DATA_STALE:
+        leaves = alert.compiled.explain(event.values, {})
+        lines += [_leaf(leaf) for leaf in leaves[:MOST_LEAVES]]
+        named = {name for name in alert.definition.operands if any(name in leaf.text for leaf in leaves)}
+        others = {name: value for name, value in event.values.items() if name not in named and value is not None}
+        if others:
+            lines.append(", ".join(f"{name} = {number(value)}" for name, value in others.items()))
     if event.bar_close:
+        late = " (late)" if event.late else ""
         source = f", by {event.source}" if event.source else ""
-        lines.append(f"Bar closed: {event.bar_close:%Y-%m-%d %H:%M:%S} UTC{source}")
-    lines.append(f"Status: {event.status.value} ({event.reason}), fired {event.trigger_count} times")
-    lines.append(f"Alert {alert.id}, event {event.id}")
-    return Message(subject[:300], "\n".join(lines))
+        lines.append(f"Bar closed {values['bar_time']}{late}{source}")
+    if event.trigger_count:
+        lines.append(
+            f"Fired {event.trigger_count} time{'s' if event.trigger_count > 1 else ''}; now {event.status.value}"
+        )
+    if alert.definition.tags:
+        lines.append(f"Tags: {values['tags']}")
+    return lines
+
+
+def _leaf(leaf: Leaf) -> str:
+    """``✓ rsi(14) > 70: 71.4``."""
+    others = [number(value) for value in leaf.right if number(value) not in leaf.text.split()]
+    against = f" against {' and '.join(others)}" if others else ""
+    sign = SIGNS[None if CROSSING in leaf.text else leaf.truth]
+    return f"{sign} {leaf.text}: {number(leaf.left)}{against}"
+
+
+def _late(event: AlertEvent) -> str:
+    times = f"{event.count} time{'s' if event.count > 1 else ''}"
+    return f"It fired {times} on bars that closed earlier: {event.detail}"
+
+
+def _local(at: datetime, zone: ZoneInfo) -> str:
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S} {zone.key}"
 
 
 def priority(kind: EventKind) -> str:
@@ -52,5 +137,6 @@ def priority(kind: EventKind) -> str:
     return PRIORITIES.get(kind, "normal")
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """As people read it."""
     return "missing" if value is None else f"{value:.10g}"

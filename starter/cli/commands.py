@@ -71,6 +71,7 @@ COMMANDS = {
     "schedules": Place("schedule_commands", "Schedules of any type: alerts, reports, screeners, backups …"),
     "runs": Place("job_run_commands", "What ran, and what came of it."),
     "channels": Place("channel_commands", "Where you want to be told: destinations with names."),
+    "template": Place("template_commands", "Messages: what an alert's own words come to."),
     "deliveries": Place("delivery_commands", "Notices: what was told, what could not be, and telling it again."),
     "db": Place("database_commands", "The database's schema."),
     "keys": Place(_SYSTEM, "API keys: shown once, kept as a hash."),

@@ -112,7 +112,7 @@ def test_every_fault_at_once() -> None:
         read_definition(
             {
                 "ticker": "A B", "timeframe": "7m", "rule": {"operator": "and", "conditions": [leaf("rsx"), leaf("rsi", "~")]},
-                "rearm": {"type": "hysteresis"}, "notify": {"channels": ["pigeon"], "message_template": "{x}", "sound": 1},
+                "rearm": {"type": "hysteresis"}, "notify": {"channels": ["Pigeon!"], "message_template": "{x}", "sound": 1},
             }
         )  # fmt: skip
     assert {one.path for one in caught.value.faults} == {

@@ -53,7 +53,7 @@ BAD_ALERTS: list[Any] = [
     {},
     {"rule": {"operator": "nor", "conditions": [LEAF]}},
     {"rule": {"indicator": "rsi", "operator": ">"}},
-    {"rule": LEAF, "notify": {"channels": ["pigeon"]}},
+    {"rule": LEAF, "notify": {"channels": ["Pigeon!"]}},
     {"ticker": "MSFT", "rule": LEAF},
     {"rule": LEAF, "rearm": {"type": "sometimes"}},
 ]
