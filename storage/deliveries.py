@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -163,6 +163,44 @@ class Deliveries:
         )
         return list(rows)
 
+    async def queued(self, user_id: str, channel: str, limit: int) -> Sequence[Delivery]:
+        """Those that wait for one destination, the oldest first."""
+        rows = await self.session.scalars(
+            select(DeliveryRow).where(*_to(user_id, channel)).order_by(DeliveryRow.id).limit(limit)
+        )
+        return [_delivery(row) for row in rows]
+
+    async def queued_before(self, user_id: str, channel: str, number: int) -> int:
+        """How many of them are older than one."""
+        statement = select(func.count()).where(*_to(user_id, channel), DeliveryRow.id < number)
+        return int(await self.session.scalar(statement) or 0)
+
+    async def last_told(self, user_id: str, channel: str, since: datetime) -> datetime | None:
+        """When that destination was last told, if that was after a moment."""
+        statement = select(func.max(DeliveryRow.delivered_at)).where(
+            DeliveryRow.user_id == user_id, DeliveryRow.channel == channel, DeliveryRow.delivered_at > since
+        )
+        found: datetime | None = await self.session.scalar(statement)
+        return found
+
+    async def claim(self, these: Sequence[Delivery], now: datetime) -> list[Delivery]:
+        """Counts an attempt at each, before it is made; those that somebody else has tried meanwhile are left out."""
+        found = []
+        for one in these:
+            result: CursorResult[Any] = await self.session.execute(  # type: ignore[assignment]
+                update(DeliveryRow)
+                .where(
+                    DeliveryRow.id == one.id,
+                    DeliveryRow.attempts == one.attempts,
+                    DeliveryRow.status == DeliveryStatus.PENDING.value,
+                )
+                .values(attempts=one.attempts + 1, attempted_at=now)
+                .execution_options(synchronize_session=False)
+            )
+            if result.rowcount:
+                found.append(replace(one, attempts=one.attempts + 1))
+        return found
+
     async def attempt(self, event_id: str, channel: str, now: datetime) -> None:
         """Counts an attempt, before it is made."""
         await self._set(event_id, channel, attempts=DeliveryRow.attempts + 1, attempted_at=now)
@@ -184,6 +222,12 @@ class Deliveries:
             .where(DeliveryRow.event_id == event_id, DeliveryRow.channel == channel)
             .values(**changes)
         )
+
+
+def _to(user_id: str, channel: str) -> tuple[Any, ...]:
+    """Of one destination, not told yet."""
+    waits = DeliveryRow.status == DeliveryStatus.PENDING.value
+    return (DeliveryRow.user_id == user_id, DeliveryRow.channel == channel, waits)
 
 
 def _delivery(row: DeliveryRow) -> Delivery:

@@ -31,8 +31,19 @@ class Letter:
         return f"{self.delivery.event_id}:{self.delivery.channel}"
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How fast one destination takes letters: one each ``interval``; one for several has at most ``most`` characters."""
+
+    interval: timedelta
+    most: int = 3500
+
+
 class Channel(Protocol):
-    """A way to reach people. One that stands under several names and ``tells_several`` gets one letter for them all."""
+    """A way to reach people. One that stands under several names and ``tells_several`` gets one letter for them all.
+
+    One that has a ``pace`` gets one letter for many when there are many.
+    """
 
     async def send(self, letter: Letter) -> None:
         """Tells it.

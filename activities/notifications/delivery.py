@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
+from cachetools import LRUCache
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -22,13 +24,16 @@ from activities.interface import (
     DeliveryTask,
     ErrorType,
 )
-from activities.notifications.channel import ChannelRefused, ChannelUnavailable, Letter, Moved
+from activities.notifications.channel import ChannelRefused, ChannelUnavailable, Letter, Moved, Pace
 from activities.notifications.directory import Directory
 from activities.notifications.message import render
 from activities.notifications.patience import Patience
+from activities.notifications.turns import Turns, digest
 from storage.database import Database
-from storage.deliveries import DeliveryStatus, NewDelivery
+from storage.deliveries import Delivery, DeliveryStatus, NewDelivery
 
+SOON = timedelta(seconds=1)
+MOST_TOLD = 10_000
 log = structlog.get_logger(__name__)
 
 
@@ -48,6 +53,8 @@ class Notifier:
         self.database = database
         self.directory = directory
         self.clock = clock
+        self.turns = Turns(database, clock)
+        self._told: LRUCache[DeliveryTask, bool] = LRUCache(MOST_TOLD)
 
     @property
     def activities(self) -> list[Callable[..., Coroutine[Any, Any, Any]]]:
@@ -89,29 +96,83 @@ class Notifier:
                 raise ApplicationError("the delivery has no row", type=ErrorType.CHANNEL_REFUSED, non_retryable=True)
             if delivery.status is DeliveryStatus.SENT:
                 return delivery.status.value
-            event = await work.events.get(task.event_id)
-            await work.deliveries.attempt(task.event_id, task.channel, self.clock())
         structlog.contextvars.bind_contextvars(job_id=delivery.alert_id, user_id=delivery.user_id)
-        letter = Letter(delivery, event, delivery.kind, delivery.priority)
+        if task in self._told:
+            return await self._written([delivery])
+        pace = await self._pace(delivery)
+        if pace is None:
+            async with self.database.transaction() as work:
+                await work.deliveries.attempt(task.event_id, task.channel, self.clock())
+            return await self._tell([replace(delivery, attempts=delivery.attempts + 1)])
+        async with self.turns.at(delivery):
+            turn = await self.turns.next(delivery, pace)
+            is_in = any(one.id == delivery.id for one in turn.batch)
+            try:
+                told = await self._tell(turn.batch) if turn.batch else ""
+            except ApplicationError:
+                if is_in:
+                    raise
+        if is_in:
+            return told
+        raise ApplicationError("waits its turn", type=ErrorType.CHANNEL_UNAVAILABLE, next_retry_delay=turn.wait or SOON)
+
+    async def _pace(self, delivery: Delivery) -> Pace | None:
+        """Of its destination; None where letters need not wait, or where none will arrive."""
+        if delivery.priority == "urgent":
+            return None
+        try:
+            channel, _ = await self.directory.channel(delivery.user_id, delivery.channel)
+        except ChannelRefused:
+            return None
+        pace: Pace | None = getattr(channel, "pace", None)
+        return pace
+
+    async def _tell(self, batch: Sequence[Delivery]) -> str:
+        """One letter for the batch, whose attempt is counted already.
+
+        Raises:
+            ApplicationError: as ``deliver``.
+        """
+        first = batch[0]
+        if len(batch) == 1:
+            async with self.database.transaction() as work:
+                event = await work.events.get(first.event_id)
+            letter = Letter(first, event, first.kind, first.priority)
+        else:
+            letter = digest(batch)
         try:
             await self._send(letter)
         except ChannelRefused as error:
-            await self._failed(task, str(error))
-            raise ApplicationError(str(error), type=ErrorType.CHANNEL_REFUSED, non_retryable=True) from None
+            await self._failed(batch, str(error))
+            if len(batch) > 1:
+                self.turns.separate(batch)
+            raise ApplicationError(str(error), type=ErrorType.CHANNEL_REFUSED, non_retryable=len(batch) == 1) from None
         except Exception as error:
             known = isinstance(error, ChannelUnavailable)
             text = str(error) if known else f"failed ({type(error).__name__})"
             asked = error.retry_after if isinstance(error, ChannelUnavailable) else None
-            again = self.patience.next_try(delivery.attempts + 1, delivery.begun_at, self.clock(), asked)
-            await self._failed(task, text)
+            if asked is not None:
+                self.turns.shut(first, asked)
+            again = self.patience.next_try(first.attempts, first.begun_at, self.clock(), asked)
+            await self._failed(batch, text)
             raise ApplicationError(
                 text, type=ErrorType.CHANNEL_UNAVAILABLE, next_retry_delay=again, non_retryable=again is None
             ) from None
+        return await self._written(batch)
+
+    async def _written(self, batch: Sequence[Delivery]) -> str:
+        """They were told, and must not be told again while this process lives, whatever the database does."""
+        tasks = [DeliveryTask(one.event_id, one.channel) for one in batch]
+        self._told.update(dict.fromkeys(tasks, True))
         try:
-            await self.mark_sent(task)
+            async with self.database.transaction() as work:
+                for task in tasks:
+                    await work.deliveries.sent(task.event_id, task.channel, self.clock())
         except Exception as error:  # each driver has its own
-            log.warning("sent, not written", action="deliver", event_id=task.event_id, error=type(error).__name__)
+            log.warning("sent, not written", action="deliver", event_id=tasks[0].event_id, error=type(error).__name__)
             return UNSAVED
+        for task in tasks:
+            self._told.pop(task, None)
         return DeliveryStatus.SENT.value
 
     async def _send(self, letter: Letter) -> None:
@@ -139,13 +200,16 @@ class Notifier:
         async with self.database.transaction() as work:
             await work.deliveries.sent(task.event_id, task.channel, self.clock())
 
-    async def _failed(self, task: DeliveryTask, error: str) -> None:
+    async def _failed(self, batch: Sequence[Delivery], error: str) -> None:
         """For onlookers; what the channel said counts, whether or not it can be written."""
         try:
             async with self.database.transaction() as work:
-                await work.deliveries.failed(task.event_id, task.channel, error, dead=False)
+                for one in batch:
+                    await work.deliveries.failed(one.event_id, one.channel, error, dead=False)
         except Exception as trouble:
-            log.warning("failure not written", action="deliver", event_id=task.event_id, error=type(trouble).__name__)
+            log.warning(
+                "failure not written", action="deliver", event_id=batch[0].event_id, error=type(trouble).__name__
+            )
 
     @activity.defn(name=BURY)
     async def bury(self, task: DeliveryTask) -> None:

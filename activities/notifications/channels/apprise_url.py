@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
-from activities.notifications.channel import Channel, ChannelRefused, ChannelUnavailable, Declaration, Letter
+from activities.notifications.channel import Channel, ChannelRefused, ChannelUnavailable, Declaration, Letter, Pace
 from domain.errors import Fault, InvalidInput
 
 KINDS = {"normal": "info", "high": "warning", "urgent": "failure"}
@@ -16,6 +17,8 @@ MISSING = "is of Apprise, which is not installed: pip install 'market-alerts[app
 
 class AppriseUrl:
     """One service. Apprise says only whether it was told, not why it was not: every failure is tried again."""
+
+    pace = Pace(timedelta(seconds=2), most=1500)
 
     def __init__(self, url: str, timeout: float) -> None:
         self.service, self.timeout = _service(url), timeout

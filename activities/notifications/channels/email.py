@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import aiosmtplib
 from pydantic import Field, SecretStr
 
-from activities.notifications.channel import Channel, ChannelRefused, ChannelUnavailable, Declaration, Letter
+from activities.notifications.channel import Channel, ChannelRefused, ChannelUnavailable, Declaration, Letter, Pace
 from activities.outgoing import tls
 from domain.errors import Fault, InvalidInput
 
@@ -21,6 +22,8 @@ SUBMISSION, IMPLICIT_TLS = 587, 465
 
 class Email:
     """One mailbox. The Message-ID is the same over all attempts, so that a mailbox can tell a repeat."""
+
+    pace = Pace(timedelta(seconds=10), most=50_000)
 
     def __init__(self, settings: Any, to: str) -> None:
         self.settings, self.to = settings, to

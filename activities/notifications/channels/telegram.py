@@ -11,7 +11,15 @@ from typing import Annotated, Any
 import httpx
 from pydantic import AfterValidator, SecretStr
 
-from activities.notifications.channel import Channel, ChannelRefused, ChannelUnavailable, Declaration, Letter, Moved
+from activities.notifications.channel import (
+    Channel,
+    ChannelRefused,
+    ChannelUnavailable,
+    Declaration,
+    Letter,
+    Moved,
+    Pace,
+)
 from activities.outgoing import NotAllowed, Outgoing, an_address
 from domain.errors import Fault, InvalidInput
 
@@ -23,6 +31,8 @@ BLOCKED = ("bot was blocked", "user is deactivated", "bot was kicked", "chat not
 
 class Telegram:
     """One chat, by one bot. A time-out may mean that it was told: the API takes no key that would say so."""
+
+    pace = Pace(timedelta(seconds=1.1))  # about one message a second a chat is taken
 
     def __init__(self, base_url: str, token: str, chat: str, timeout: float = 10.0) -> None:
         self.url = f"{base_url.rstrip('/')}/bot{token}/sendMessage"

@@ -11,10 +11,15 @@ down_revision = '0007'
 branch_labels = None
 depends_on = None
 
+INDEXES = {
+    'user': ['user_id', 'id'], 'waiting': ['user_id', 'channel', 'status', 'id'], 'delivered': ['user_id', 'channel', 'delivered_at'],
+}
+
 
 def upgrade() -> None:
     op.add_column('deliveries', sa.Column('retried_at', UtcDateTime(), nullable=True))
-    op.create_index('ix_deliveries_user', 'deliveries', ['user_id', 'id'])
+    for name, columns in INDEXES.items():
+        op.create_index(f'ix_deliveries_{name}', 'deliveries', columns)
     op.create_table('destinations',
     sa.Column('user_id', sa.String(length=64), nullable=False),
     sa.Column('name', sa.String(length=64), nullable=False),
@@ -30,5 +35,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table('destinations')
-    op.drop_index('ix_deliveries_user', 'deliveries')
+    for name in INDEXES:
+        op.drop_index(f'ix_deliveries_{name}', 'deliveries')
     op.drop_column('deliveries', 'retried_at')
