@@ -17,13 +17,18 @@ def names_in(definition: AlertDefinition | JobDefinition) -> tuple[str, ...]:
     return found
 
 
+def own_names(definition: AlertDefinition | JobDefinition) -> list[str]:
+    """Those that are no channel's own word, and so must be destinations."""
+    return [name for name in names_in(definition) if name.partition(":")[0] not in CHANNELS]
+
+
 async def refuse_unknown(work: UnitOfWork, user_id: str, definition: AlertDefinition | JobDefinition) -> None:
     """Lets a definition pass whose destinations are there and can deliver.
 
     Raises:
         InvalidInput: naming each that is not.
     """
-    names = [name for name in names_in(definition) if name.partition(":")[0] not in CHANNELS]
+    names = own_names(definition)
     if not names:
         return
     there = {one.name: one for one in await work.destinations.list(user_id, names)}

@@ -90,6 +90,7 @@ async def add(
     at = now()
     one = Destination(user_id, name, kind, sealer_of(context).seal(address), at, at)
     await work.destinations.put(one)
+    await work.schedules.read_again(user_id)
     await _audit(work, context, "added", one, at)
     return Added(one, secret)
 

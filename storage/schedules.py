@@ -326,6 +326,15 @@ class Schedules:
         rows = await self.session.execute(statement.group_by(*keys))
         return [Use(self.own.runs_as(str(kind)), str(cron or ""), bool(on), count) for kind, cron, on, count in rows]
 
+    async def read_again(self, user_id: str) -> None:
+        """A user's rows that could not be used are looked at once more: what they lacked may be there now."""
+        await self.session.execute(
+            update(ScheduleRow)
+            .where(ScheduleRow.user_id == user_id, ScheduleRow.errors.is_not(None))
+            .values(errors=None)
+            .execution_options(synchronize_session=False)
+        )
+
     async def invalid(self) -> int:
         """How many rows are marked as unusable."""
         found = await self.session.scalar(select(func.count()).where(ScheduleRow.errors.is_not(None)))

@@ -30,6 +30,7 @@ from activities.market_data.calendars.calendars import Calendars
 from domain.errors import Fault, InvalidInput
 from domain.reconcile import Action, plan, summary
 from starter.alert_workflows import Ownership, TakenByOthers
+from starter.destination_checks import own_names, refuse_unknown
 from starter.reconciler import observe
 from starter.reconciler.apply import Applier
 from starter.reconciler.next_runs import NextRuns
@@ -193,11 +194,26 @@ class Reconciler:
             except InvalidInput as error:
                 faults = error.faults
         if not faults and stored.schedule is not None:
+            faults = await self._unknown_destinations(stored)
+        if not faults and stored.schedule is not None:
             read.hashes[stored.id] = stored.schedule.definition.digest
         if faults:
             read.invalid.append(stored)
             log.warning("row cannot be used", action="reconcile", id=stored.id, faults=[str(one) for one in faults])
         return stored, faults
+
+    async def _unknown_destinations(self, stored: StoredSchedule) -> Sequence[Fault]:
+        """A row that names a destination which is not there must not seem well until it fires."""
+        assert stored.schedule is not None
+        definition = stored.schedule.definition
+        if not own_names(definition):
+            return ()
+        try:
+            async with self.database.transaction() as work:
+                await refuse_unknown(work, stored.user_id, definition)
+        except InvalidInput as error:
+            return error.under("$.task_params")
+        return ()
 
     async def _full_is_due(self) -> bool:
         async with self.database.transaction() as work:

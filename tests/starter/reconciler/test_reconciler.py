@@ -10,6 +10,7 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from storage.database import Database
+from storage.destinations import Destination
 from storage.runs import RunFilter
 from tests.starter.reconciler.support import Installation
 from workflows.messages import PauseRequest
@@ -282,3 +283,20 @@ async def _gone(home: Installation, id: str) -> bool:
 
 def _at(home: Installation, at: object) -> object:
     return at if home.database.engine.dialect.name == "postgresql" else str(at).split("+")[0]
+
+
+async def test_a_row_whose_destination_is_not_there_is_invalid_until_it_is(home: Installation) -> None:
+    params = '{"symbol": "X", "rule": "close > 99999999", "notification_channels": ["desk", "log"]}'
+    await home.insert("of-desk", params)
+    await home.reconciler.sweep(full=False)
+    row = await home.row("of-desk")
+    (fault,) = row.errors
+    assert fault["path"] == "$.task_params.notification_channels"
+    assert "there is no destination 'desk'" in fault["message"]
+    at = row.created_at
+    async with home.database.transaction() as work:
+        await work.destinations.put(Destination("local", "desk", "webhook", "sealed", at, at))
+        await work.schedules.read_again("local")
+    await home.reconciler.sweep(full=True)
+    assert (await home.row("of-desk")).errors is None
+    assert await home.state("of-desk"), "and it runs"
