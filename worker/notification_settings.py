@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, create_model
 from pydantic_settings import BaseSettings
@@ -16,12 +16,13 @@ _OfChannels: Any = create_model("_OfChannels", __base__=BaseSettings, **_declare
 class NotificationSettings(_OfChannels):
     """``NOTIFICATION_RETRIES`` are the quick tries after the first, ``NOTIFICATION_HOURS`` how long it is tried in all.
 
-    ``NOTIFICATION_TIMEOUT`` is of one try, in seconds. ``ALERTS_SECRET_KEY`` encrypts the addresses of destinations; several with
-    commas, the newest first; without one a key is made and kept in the home folder.
+    ``NOTIFICATION_TIMEOUT`` is of one try, in seconds; ``NOTIFICATION_CHARTS`` is the look of pictures. ``ALERTS_SECRET_KEY``
+    encrypts the addresses of destinations: several with commas, the newest first; without one a key is kept in the home folder.
     """
 
     alerts_secret_key: SecretStr = SecretStr("")
     notification_enabled: bool = True
     notification_timeout: float = Field(default=10.0, gt=0, le=60)
     notification_retries: int = Field(default=5, ge=0, le=20)
+    notification_charts: Literal["light", "dark", "off"] = "light"
     notification_hours: float = Field(default=24.0, gt=0, le=168)

@@ -22,6 +22,7 @@ from activities.market_data.failover import MarketData
 from activities.market_data.vendors.local.csv_file import CsvFolder
 from activities.market_data.vendors.local.simulated import SimulatedMarket
 from activities.market_data.vendors.provider import Hours, Provider
+from activities.notifications.artist import Artist
 from activities.notifications.delivery import Notifier
 from activities.notifications.directory import directory
 from activities.notifications.patience import Patience
@@ -61,7 +62,8 @@ def build_services(settings: Settings, providers: Sequence[Provider] | None = No
     market = build_market(settings, database, providers)
     found = directory(settings, database, build_sealer(settings))
     patience = Patience(settings.notification_retries, timedelta(hours=settings.notification_hours))
-    notifier = Notifier(database, found, patience=patience, link=settings.link)
+    artist = Artist(database, settings.notification_charts)
+    notifier = Notifier(database, found, patience=patience, link=settings.link, artist=artist)
     evaluation = Evaluation(market, settings.lookback, record_all=settings.alerts_record == "all")
     identity = f"{os.getpid()}@{socket.gethostname()}"
     timeouts = {

@@ -18,12 +18,14 @@ class Letter:
     """One delivery with its event, None when no alert caused it. ``key`` is the same over all attempts.
 
     ``kind`` is ``alert``, ``report``, ``screener`` or ``notification``; ``priority`` is ``normal``, ``high`` or ``urgent``.
+    ``picture`` is a PNG, for channels that say they ``take_pictures``.
     """
 
     delivery: Delivery
     event: AlertEvent | None
     kind: str = "alert"
     priority: str = "normal"
+    picture: bytes | None = None
 
     @property
     def key(self) -> str:
@@ -42,7 +44,7 @@ class Pace:
 class Channel(Protocol):
     """A way to reach people. One that stands under several names and ``tells_several`` gets one letter for them all.
 
-    One that has a ``pace`` gets one letter for many when there are many.
+    One that has a ``pace`` gets one letter for many when there are many; one that ``takes_pictures`` gets them.
     """
 
     async def send(self, letter: Letter) -> None:

@@ -28,7 +28,7 @@ OVERLAYS = {
 
 def draw(alert: Alert, result: Preview, path: Path) -> None:
     """Writes a PNG: candles (a line beyond 300 bars), overlays on the price, other indicators below, marks."""
-    below = [key for key, operand in alert.definition.operands.items() if _is_panel(operand)]
+    below = [key for key, operand in alert.definition.operands.items() if is_panel(operand)]
     below = [key for key in below if key != "volume"]
     figure = Figure(figsize=(12, 5 + 2 * len(below)), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
@@ -37,7 +37,7 @@ def draw(alert: Alert, result: Preview, path: Path) -> None:
     price: Axes = panels[0]
     _bars(price, result.table)
     for key, operand in alert.definition.operands.items():
-        if isinstance(operand, IndicatorOperand) and not _is_panel(operand):
+        if isinstance(operand, IndicatorOperand) and not is_panel(operand):
             _line(price, result.columns[key], key)
     _levels(alert, price, dict(zip(below, panels[1:], strict=True)))
     _marks(price, result)
@@ -59,7 +59,8 @@ def draw(alert: Alert, result: Preview, path: Path) -> None:
     figure.savefig(path, format="png")
 
 
-def _is_panel(operand: object) -> bool:
+def is_panel(operand: object) -> bool:
+    """Whether it has a scale of its own."""
     return isinstance(operand, IndicatorOperand) and (operand.indicator not in OVERLAYS or operand.source is not None)
 
 

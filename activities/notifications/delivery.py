@@ -24,6 +24,7 @@ from activities.interface import (
     DeliveryTask,
     ErrorType,
 )
+from activities.notifications.artist import Artist
 from activities.notifications.channel import ChannelRefused, ChannelUnavailable, Letter, Moved, Pace
 from activities.notifications.directory import Directory
 from activities.notifications.message import render
@@ -48,8 +49,9 @@ class Notifier:
         *,
         patience: Patience | None = None,
         link: str = "",
+        artist: Artist | None = None,
     ) -> None:
-        self.patience, self.link = patience or Patience(), link
+        self.patience, self.link, self.artist = patience or Patience(), link, artist
         self.database = database
         self.directory = directory
         self.clock = clock
@@ -180,6 +182,8 @@ class Notifier:
         delivery = letter.delivery
         for _ in range(2):
             channel, own = await self.directory.channel(delivery.user_id, delivery.channel)
+            if self.artist is not None and getattr(channel, "takes_pictures", False) and letter.picture is None:
+                letter = replace(letter, picture=await self.artist.picture(letter.event, delivery.alert_id))
             try:
                 await channel.send(letter)
             except ChannelRefused as error:
@@ -225,4 +229,6 @@ class Notifier:
 
     async def close(self) -> None:
         """Closes every channel."""
+        if self.artist is not None:
+            self.artist.close()
         await self.directory.close()

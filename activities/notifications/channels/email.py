@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime
+from html import escape
 from typing import Any
 
 import aiosmtplib
@@ -18,12 +19,14 @@ from domain.errors import Fault, InvalidInput
 
 _ADDRESS = re.compile(r"[^@\s<>,;\"]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 SUBMISSION, IMPLICIT_TLS = 587, 465
+CHART = "chart@market-alerts"
 
 
 class Email:
     """One mailbox. The Message-ID is the same over all attempts, so that a mailbox can tell a repeat."""
 
     pace = Pace(timedelta(seconds=10), most=50_000)
+    takes_pictures = True
 
     def __init__(self, settings: Any, to: str) -> None:
         self.settings, self.to = settings, to
@@ -67,10 +70,21 @@ class Email:
         if letter.priority != "normal":
             found["Importance"] = "high"
         found.set_content(delivery.body)
+        if letter.picture is not None:
+            _illustrate(found, delivery.body, letter.picture)
         return found
 
     async def close(self) -> None:
         """Nothing to give back: each message has a connection of its own."""
+
+
+def _illustrate(message: EmailMessage, body: str, picture: bytes) -> None:
+    """The same as HTML with the picture in it, for mailboxes that show that."""
+    words = f'<pre style="font-family:inherit;white-space:pre-wrap">{escape(body)}</pre>'
+    image = f'<img src="cid:{CHART}" width="600" alt="chart">'
+    message.add_alternative(f"<html><body>{words}{image}</body></html>", subtype="html")
+    html = message.get_payload()[1]  # type: ignore[index]
+    html.add_related(picture, "image", "png", cid=f"<{CHART}>", filename="chart.png", disposition="inline")  # type: ignore[union-attr]
 
 
 def _sorted(code: int, message: str) -> Exception:

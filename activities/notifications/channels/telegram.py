@@ -24,6 +24,7 @@ from activities.outgoing import NotAllowed, Outgoing, an_address
 from domain.errors import Fault, InvalidInput
 
 MOST_TEXT = 4096  # of a message, in UTF-16 units, after its markup was read
+MOST_CAPTION = 1024  # below a picture, likewise
 MOST_ANSWER = 100_000
 PUBLIC = "https://api.telegram.org"
 BLOCKED = ("bot was blocked", "user is deactivated", "bot was kicked", "chat not found", "not a member")
@@ -33,9 +34,10 @@ class Telegram:
     """One chat, by one bot. A time-out may mean that it was told: the API takes no key that would say so."""
 
     pace = Pace(timedelta(seconds=1.1))  # about one message a second a chat is taken
+    takes_pictures = True
 
     def __init__(self, base_url: str, token: str, chat: str, timeout: float = 10.0) -> None:
-        self.url = f"{base_url.rstrip('/')}/bot{token}/sendMessage"
+        self.url = f"{base_url.rstrip('/')}/bot{token}"
         self.token, self.chat = token, chat
         self.out = Outgoing(timeout=timeout, most_bytes=MOST_ANSWER)
 
@@ -45,21 +47,34 @@ class Telegram:
         plain = shortened(f"{subject}\n{body}", MOST_TEXT)
         title, _, rest = plain.partition("\n")
         marked = f"<b>{escape(title, quote=False)}</b>\n{escape(rest, quote=False)}"
-        silent = letter.priority == "normal" and letter.event is None
+        fields: dict[str, Any] = {"chat_id": self.chat}
+        if letter.priority == "normal" and letter.event is None:
+            fields["disable_notification"] = True
+        picture = letter.picture if shortened(plain, MOST_CAPTION) == plain else None
         try:
-            await self._post({"text": marked, "parse_mode": "HTML"}, silent)
+            await self._tell(fields, marked, {"parse_mode": "HTML"}, picture)
         except ChannelRefused as error:
             if "parse entities" not in str(error):
                 raise
-            await self._post({"text": plain}, silent)
+            await self._tell(fields, plain, {}, picture)
 
-    async def _post(self, message: dict[str, Any], silent: bool) -> None:
-        body = {"chat_id": self.chat, "link_preview_options": {"is_disabled": True}, **message}
-        if silent:
-            body["disable_notification"] = True
+    async def _tell(self, fields: dict[str, Any], text: str, how: dict[str, Any], picture: bytes | None) -> None:
+        if picture is None:
+            whole = {**fields, **how, "text": text, "link_preview_options": {"is_disabled": True}}
+            await self._post("sendMessage", json.dumps(whole).encode(), "application/json")
+            return
+        named = {
+            name: str(value).lower() if isinstance(value, bool) else value for name, value in {**fields, **how}.items()
+        }
+        form = httpx.Request(
+            "POST", self.url, data={**named, "caption": text}, files={"photo": ("chart.png", picture, "image/png")}
+        )
+        await self._post("sendPhoto", form.read(), form.headers["Content-Type"])
+
+    async def _post(self, method: str, body: bytes, kind: str) -> None:
         try:
             answer = await self.out.request(
-                "POST", self.url, content=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
+                "POST", f"{self.url}/{method}", content=body, headers={"Content-Type": kind}
             )
         except TimeoutError:
             raise ChannelUnavailable("no answer in time") from None

@@ -121,6 +121,25 @@ async def test_telegram_faults(world: World, fault: str, error: type[Exception],
     assert len(world.api.messages) == (2 if fault == "slow" else 1), "taken twice only where nobody can tell"
 
 
+async def test_pictures_go_with_the_words(world: World) -> None:
+    png = b"\x89PNG\r\n\x1a\n" + b"\0\r\n--x" * 500
+    async with opened(world.channel("telegram://-5")) as chat, opened(world.channel("mailto:ann@example.com")) as box:
+        for channel in (chat, box):
+            await channel.send(replace(letter(), picture=png))
+        await chat.send(replace(letter(body="x" * 2000), picture=png))
+    photo, text = world.api.messages
+    assert (photo["photo"], photo["chat_id"], photo["parse_mode"]) == (png, "-5", "HTML")
+    assert photo["shown"].startswith("AAPL 1h: hot triggered\nRule:")
+    assert "photo" not in text, "words that are too long for a caption go alone"
+    (mail,) = world.mail.messages
+    assert mail.get_body(("plain",)).get_content().startswith("Rule: close > 150 & rsi < 70")  # type: ignore[union-attr]
+    html = mail.get_body(("html",)).get_content()  # type: ignore[union-attr]
+    assert "close &gt; 150 &amp; rsi" in html
+    (image,) = [part for part in mail.walk() if part.get_content_type() == "image/png"]
+    assert image.get_content() == png
+    assert f"cid:{image['Content-ID'].strip('<>')}" in html
+
+
 async def test_telegram_groups_move(world: World) -> None:
     world.api.fault = "moved"
     async with opened(world.channel("telegram://-5")) as chat:

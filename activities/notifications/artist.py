@@ -1,0 +1,90 @@
+"""Draws pictures of fires in a process of its own: alerts of this one are not kept from their ticks."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from datetime import timedelta
+
+import structlog
+
+from domain.alert import AlertEvent, EventKind
+from storage.database import Database
+from storage.stored_schedule import StoredSchedule
+
+BARS = 400  # 80 are shown; the others warm indicators up
+FEWEST = 20
+LONGEST = 15.0  # seconds, the first one's start included
+REST = timedelta(minutes=5)  # after it could not be done
+log = structlog.get_logger(__name__)
+
+
+class Artist:
+    """A notice goes without a picture rather than late: whatever goes wrong here, it goes."""
+
+    def __init__(self, database: Database, theme: str) -> None:
+        self.database, self.theme = database, theme
+        self._pool: ProcessPoolExecutor | None = None
+        self._rests_until = 0.0
+
+    async def picture(self, event: AlertEvent | None, alert_id: str) -> bytes | None:
+        """A PNG of a fire on bars that the database has; None of anything else, or where it cannot be drawn in time."""
+        if event is None or event.kind is not EventKind.TRIGGERED or event.bar_close is None or self.theme == "off":
+            return None
+        if time.monotonic() < self._rests_until:
+            return None
+        try:
+            return await asyncio.wait_for(self._drawn(event, alert_id), LONGEST)
+        except Exception as error:  # no notice waits for its picture
+            log.warning("no picture", action="draw", alert_id=alert_id, error=f"{type(error).__name__}: {error}"[:200])
+            self._rests_until = time.monotonic() + REST.total_seconds()
+            if isinstance(error, BrokenProcessPool):
+                self._pool = None
+            return None
+
+    async def _drawn(self, event: AlertEvent, alert_id: str) -> bytes | None:
+        assert event.bar_close is not None
+        async with self.database.transaction() as work:
+            stored: StoredSchedule | None = await work.schedules.get(alert_id, "alert")
+            if stored is None or stored.schedule is None:
+                return None
+            definition = stored.alert.definition
+            bars = await work.bars.newest_of_any(definition.symbol, definition.timeframe, BARS, event.bar_close)
+        if len(bars) < FEWEST or bars[-1].close_time != event.bar_close:
+            return None
+        if self._pool is None:
+            spawned = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(1, spawned, initializer=_end_with, initargs=(os.getpid(),))
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, _draw, definition.as_json(), bars, event.bar_close, self.theme)
+
+    def close(self) -> None:
+        """Ends the process."""
+        if self._pool is not None:
+            processes = list((self._pool._processes or {}).values())
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            for one in processes:
+                one.terminate()
+            self._pool = None
+
+
+def _draw(*given: object) -> bytes:
+    from activities.notifications.picture import draw  # it takes a second to import
+
+    return draw(*given)  # type: ignore[arg-type]
+
+
+def _end_with(parent: int) -> None:
+    """Does not outlive who started it, however that ends."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
