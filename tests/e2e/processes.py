@@ -80,12 +80,14 @@ class Home:
         self.started.append(process)
         return process
 
-    def run(self, *words: str, seconds: float = 60, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, seconds: float = 60, stdin: str = "", **variables: str
+    ) -> subprocess.CompletedProcess[str]:
         """Runs ``alerts …`` to its end."""
         return subprocess.run(
             [binary("alerts"), *words],
             env={**self.variables, **variables},
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=seconds,

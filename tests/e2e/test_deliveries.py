@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ from typing import Any
 import pytest
 from pytest_httpserver import HTTPServer
 
+from storage.sealing import new_key
 from tests.e2e.processes import Home, eventually
+from tests.stand_ins.bot_api import TOKEN, BotApi, bot_api
+from tests.stand_ins.mail import PASSWORD, USER, Mail, mail_server
 
 
 @pytest.fixture
@@ -60,3 +64,81 @@ async def test_a_dead_notice_is_told_again(home: Home, httpserver: HTTPServer) -
     assert (await asyncio.to_thread(home.run, "deliveries", "retry", "--all")).returncode == 0
     assert (await asyncio.to_thread(home.run, "deliveries", "retry", "--all", "3")).returncode == 2
     assert (await asyncio.to_thread(home.run, "deliveries", "show", "999")).returncode == 3
+
+
+PLANTED = {
+    "chat": "7310984265", "mailbox": "planted.mailbox@example.com", "hook": "planted-hook-path", "key": "",
+    "token": TOKEN, "password": PASSWORD,
+}  # fmt: skip
+
+
+async def test_every_channel_is_told_and_no_secret_is_anywhere(tmp_path: Path, httpserver: HTTPServer) -> None:
+    """Histories, database, logs, what is printed and processes' arguments hold names alone."""
+    httpserver.expect_request("/planted-hook-path", method="POST").respond_with_data("ok")
+    secrets = {**PLANTED, "key": new_key()}
+    async with bot_api() as api, mail_server(tmp_path) as mail:
+        home = Home(
+            tmp_path / "home", TELEGRAM_BOT_TOKEN=TOKEN, TELEGRAM_API_URL=api.url, SMTP_HOST="localhost", SMTP_PORT=str(mail.port),
+            SMTP_USER=USER, SMTP_PASSWORD=PASSWORD, SMTP_FROM="alerts@example.com", SSL_CERT_FILE=str(mail.certificate),
+            ALERT_WEBHOOK_PRIVATE="true", ALERTS_SECRET_KEY=secrets["key"], LOG_LEVEL="DEBUG",
+        )  # fmt: skip
+        try:
+            await _tell_all(home, api, mail, httpserver, secrets)
+        finally:
+            home.end()
+
+
+async def _tell_all(home: Home, api: BotApi, mail: Mail, httpserver: HTTPServer, secrets: dict[str, str]) -> None:
+    said: list[str] = []
+
+    async def run(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        done = await asyncio.to_thread(home.run, *words, stdin=stdin)
+        said.append(done.stdout + done.stderr)
+        return done
+
+    addresses = {
+        "chat": f"telegram://{secrets['chat']}", "box": f"mailto:{secrets['mailbox']}",
+        "hook": httpserver.url_for("/planted-hook-path"),
+    }  # fmt: skip
+    for name, address in addresses.items():
+        added = await run("channels", "add", name, "-", stdin=address + "\n")
+        assert added.returncode == 0, added.stderr
+        if name == "hook":
+            secrets["signing"] = said.pop().partition("whsec_")[2].split(";")[0]
+    home.spawn("up")
+    words = ["add", "SIM > 0", "--id", "all", "--timeframe", "1s", "--cron", "* * * * * *", "--rearm", "once"]
+    await eventually(lambda: _works(run, "status"), 60, "it runs")
+    added = await run(*words, *[word for name in addresses for word in ("--channel", name)])
+    assert added.returncode == 0, added.stderr
+
+    async def told() -> bool:
+        return bool(api.messages and mail.messages and httpserver.log)
+
+    await eventually(told, 60, "each channel is told")
+    api.fault, mail.fault = "blocked", "refused"
+    for name in addresses:
+        await run("channels", "test", name)
+    await run("channels", "list")
+    await run("history", "all", "--json")
+    await run("deliveries", "list", "--json")
+    await run("config", "--json")
+    arguments = [line.read_bytes() for line in Path("/proc").glob("[0-9]*/cmdline") if _readable(line)]
+    files = [one for one in home.folder.rglob("*") if one.is_file()]
+    everything = {str(one): one.read_bytes() for one in files} | {"what was said": "".join(said).encode()}
+    everything |= {f"arguments {number}": line for number, line in enumerate(arguments)}
+    assert any(name.endswith("temporal.db") for name in everything)
+    for what, secret in secrets.items():
+        assert len(secret) > 8
+        assert [name for name, data in everything.items() if secret.encode() in data] == [], what
+
+
+async def _works(run: Any, *words: str) -> bool:
+    return bool((await run(*words)).returncode == 0)
+
+
+def _readable(path: Path) -> bool:
+    try:
+        path.read_bytes()
+    except OSError:
+        return False
+    return True
