@@ -64,6 +64,7 @@ DELIVER_TIMEOUT = timedelta(seconds=60)
 DELIVER_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=2), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=2)
 )
+TOLD_WITHIN = timedelta(minutes=2)  # so long a run that is all message waits for what comes of it
 RECONCILE_TIMEOUT = timedelta(minutes=5)
 RECONCILE_HEARTBEAT = timedelta(seconds=30)
 PRUNE_TIMEOUT = timedelta(hours=2)

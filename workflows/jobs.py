@@ -74,10 +74,19 @@ class JobWorkflow:
             return closing.status
 
     async def _told(self, run_id: str, end: RunEnd, kind: str) -> str:
-        """Sees the deliveries on their way; a run that is all message ends as they do."""
+        """Sees the deliveries on their way; a run that is all message ends as they do, if they end soon.
+
+        A receiver may be away for a day, and the schedule's next runs must not wait for it: what comes of it then is noted in the
+        result of the run.
+        """
         child = await start_delivery(DeliveryInput(run_id=run_id), f"{kind} of run {run_id}")
         if child is None or end.status != RunStatus.RUNNING:
             return end.status
+        try:
+            await workflow.wait_condition(child.done, timeout=interface.TOLD_WITHIN)
+        except TimeoutError:
+            await self._close(CloseRun(run_id, RunStatus.COMPLETED, "", {}))
+            return RunStatus.COMPLETED
         outcome = await child
         why = "; ".join(f"{channel}: {error}" for channel, error in outcome.errors.items())
         status = RunStatus.FAILED if why else RunStatus.COMPLETED

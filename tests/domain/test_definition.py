@@ -51,7 +51,7 @@ def test_every_fault_is_told_at_once_with_its_path() -> None:
         {
             "symbol": "SP Y", "timeframe": "7m", "rule": {"and": ["close > 1", {"left": "rsx(3)", "op": ">>", "right": 1}]},
             "rearm": {"type": "hysteresis"}, "cron": "60 * * * * *", "timezone": "Mars", "foo": 1,
-            "options": {"lookback": 3, "market_hours_only": 3}, "notification_channels": ["pigeon"],
+            "options": {"lookback": 3, "market_hours_only": 3}, "notification_channels": ["Pigeon!"],
         }
     )  # fmt: skip
     assert set(found) == {

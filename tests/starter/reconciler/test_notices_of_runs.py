@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -41,7 +42,7 @@ async def trigger(home: Installation, job_type: str, params: str) -> Any:
 
 async def test_a_notification_is_not_repeated_to_a_channel_that_has_it(home: Installation) -> None:
     well, engaged = Phone(), Phone(fails=2)
-    home.services.notifier.channels.update(log=well, webhook=engaged)
+    home.services.notifier.directory.channels.update(log=well, webhook=engaged)
     run = await trigger(home, "notification", '{"message": "lunch", "notification_channels": ["log", "webhook"]}')
     assert (run.status, run.result) == (RunStatus.COMPLETED, {"deliveries": {"log": "SENT", "webhook": "SENT"}})
     assert (well.asked, engaged.asked, len(engaged.heard)) == (1, 3, 1)
@@ -54,7 +55,7 @@ async def test_a_notification_is_not_repeated_to_a_channel_that_has_it(home: Ins
 
 async def test_a_notification_that_a_channel_refuses_fails_its_run_and_is_a_dead_letter(home: Installation) -> None:
     well = Phone()
-    home.services.notifier.channels.update(log=well, webhook=Phone(fails=1, breaks=ChannelRefused))
+    home.services.notifier.directory.channels.update(log=well, webhook=Phone(fails=1, breaks=ChannelRefused))
     run = await trigger(home, "notification", '{"message": "lunch", "notification_channels": ["log", "webhook"]}')
     assert (run.status, run.error, well.asked) == (RunStatus.FAILED, "webhook: engaged", 1)
     async with home.database.transaction() as work:
@@ -64,7 +65,7 @@ async def test_a_notification_that_a_channel_refuses_fails_its_run_and_is_a_dead
 @pytest.mark.parametrize("job_type", ["report", "screener"])
 async def test_reports_and_screeners_try_theirs_again(home: Installation, job_type: str) -> None:
     engaged = Phone(fails=2)
-    home.services.notifier.channels.update(webhook=engaged)
+    home.services.notifier.directory.channels.update(webhook=engaged)
     params = '{"symbols": ["X"], "timeframe": "1m", "notification_channels": ["webhook"]}'
     run = await trigger(home, job_type, params)
     assert run.status is RunStatus.COMPLETED
@@ -78,3 +79,20 @@ async def test_reports_and_screeners_try_theirs_again(home: Installation, job_ty
 
     await home.becomes(noted, "the notice is told")
     assert (engaged.asked, len(engaged.heard)) == (3, 1)
+
+
+async def test_a_channel_that_is_away_keeps_no_run_from_its_schedule(
+    home: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("activities.interface.TOLD_WITHIN", timedelta(seconds=1))
+    engaged = Phone(fails=3)
+    home.services.notifier.directory.channels.update(webhook=engaged)
+    run = await trigger(home, "notification", '{"message": "lunch", "notification_channels": ["webhook"]}')
+    assert (run.status, engaged.heard) == (RunStatus.COMPLETED, []), "it ends before it is told"
+
+    async def noted() -> bool:
+        async with home.database.transaction() as work:
+            found = await work.runs.get(run.run_id)
+        return found is not None and found.result == {"deliveries": {"webhook": "SENT"}}
+
+    await home.becomes(noted, "what came of it is noted when it is known")
