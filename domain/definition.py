@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Literal
@@ -37,6 +37,17 @@ CHANNEL_HINT = f"expected {', '.join(CHANNELS)}, webhook:<name>, or the name of 
 
 def _derived_name(symbol: str, frame: Timeframe, rule: Node) -> str:
     return f"{symbol} {frame}: {rule}"[:200]
+
+
+def refuse_known(custom: dict[str, Any], known: Collection[str]) -> dict[str, Any]:
+    """Lets own fields pass that hide none of ours.
+
+    Raises:
+        ValueError: naming those that do.
+    """
+    if hidden := sorted(set(custom) & set(known)):
+        raise ValueError(f"{', '.join(hidden)}: a field of ours cannot stand here as well")
+    return custom
 
 
 class Options(Model):
@@ -88,6 +99,11 @@ class AlertDefinition(Model):
     tags: tuple[Line, ...] = Field(default=(), max_length=20)
     message_template: Lines = Field(default="", max_length=2000)
     custom: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("custom")
+    @classmethod
+    def _of_its_own(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return refuse_known(value, cls.model_fields)
 
     @field_validator("message_template")
     @classmethod

@@ -17,7 +17,7 @@ from domain import expression
 from domain.bounds import refuse_too_much
 from domain.cron import CronError, CronExpression
 from domain.cron import parse as parse_cron
-from domain.definition import CHANNEL, CHANNEL_HINT, faults_of, read_definition
+from domain.definition import CHANNEL, CHANNEL_HINT, faults_of, read_definition, refuse_known
 from domain.errors import Fault, InvalidInput
 from domain.job_dialects import translated_params
 from domain.job_words import CUSTOM, Operation, ReportType
@@ -285,6 +285,11 @@ class JobDefinition(Model):
     options: JobOptions = JobOptions()
     named: str = Field(default="", max_length=50)
     custom: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _own_fields_are_its_own(self) -> JobDefinition:
+        refuse_known(self.custom, {*type(self.params).model_fields, "options"})
+        return self
 
     @field_validator("timezone")
     @classmethod

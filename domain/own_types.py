@@ -37,8 +37,10 @@ class OwnTypes:
         others = [name for name, one in self.types.items() if one.runs_as == job_type and name != job_type]
         return [job_type, *others]
 
-    def spread(self, job_type: str, params: Any, known: frozenset[str]) -> Any:
+    def spread(self, job_type: str, params: Any, known: frozenset[str], there: frozenset[str] = frozenset()) -> Any:
         """Parameters with defaults filled in, and the fields that only the operator's file knows under ``custom``.
+
+        ``there`` are fields that something else than the parameters gives, so that they need no default.
 
         Raises:
             InvalidInput: ``custom`` is no object.
@@ -51,7 +53,8 @@ class OwnTypes:
             raise InvalidInput("definition", [Fault(f"$.{CUSTOM}", "expected an object", custom)])
         if own is None:
             return params
-        given = {**own.defaults, **{name: value for name, value in params.items() if name != CUSTOM}}
+        defaults = {name: value for name, value in own.defaults.items() if name not in there}
+        given = {**defaults, **{name: value for name, value in params.items() if name != CUSTOM}}
         theirs = own.fields - known
         custom = {name: given.pop(name) for name in list(given) if name in theirs} | custom
         return given | ({CUSTOM: custom} if custom else {})

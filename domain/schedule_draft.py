@@ -11,7 +11,7 @@ from domain.definition import AlertDefinition, read_definition
 from domain.dialects import NOTIFIED
 from domain.errors import Fault, InvalidInput
 from domain.job import PARAMS, JobDefinition, JobType, read_job
-from domain.job_dialects import WORDS
+from domain.job_dialects import WORDS, translated_params
 from domain.own_types import NONE, OwnTypes
 from domain.short_forms import ALIASES
 
@@ -58,8 +58,11 @@ class ScheduleDraft:
         )  # fmt: skip
 
     def _spread(self, runs_as: str) -> Any:
+        there = frozenset[str]()
+        if isinstance(self.params, dict) and self.target and runs_as != JobType.ALERT:
+            there = frozenset(translated_params(runs_as, self.params, self.target).data)
         try:
-            return self.own.spread(self.job_type, self.params, KNOWN.get(runs_as, frozenset()))
+            return self.own.spread(self.job_type, self.params, KNOWN.get(runs_as, frozenset()), there)
         except InvalidInput as error:
             raise InvalidInput("schedule", [one.at("$.task_params" + one.path[1:]) for one in error.faults]) from None
 

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Identity, Table, UniqueConstraint, inspect, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from domain.errors import ErrorKind, ExpectedError
@@ -199,7 +200,7 @@ class _Fitting:
                     Change(
                         "runs stay when their schedule is removed",
                         f'ALTER TABLE {name} DROP CONSTRAINT "{key}", ADD CONSTRAINT "{key}" FOREIGN KEY ("{column}") '
-                        f"REFERENCES {SCHEDULES} (id) ON DELETE SET NULL",
+                        f"REFERENCES {SCHEDULES} (id) ON DELETE SET NULL ON UPDATE CASCADE",
                     )
                 )
         for column, kept in self.columns.items():
@@ -265,6 +266,8 @@ class _Fitting:
         found = []
         for column in self.table.columns:
             value = _FILLED.get(column.name) or _default_of(column)
+            if column.name == "enabled" and column.name in self.columns:
+                value = "false"  # what the earlier service did not run is not run now
             if value is not None and not (column.nullable and column.name not in _FILLED) and column.name != "id":
                 statement = f"UPDATE {self.table.name} SET {column.name} = {value} WHERE {column.name} IS NULL"
                 found.append(Change("", statement))
@@ -353,15 +356,23 @@ def adopt(connection: Connection, zone: str, head: str) -> Sequence[Change]:
     changes = look(connection)
     for one in changes:
         statement = text(re.sub(r":(?!zone\b)", r"\\:", one.statement))
-        connection.execute(statement, {"zone": zone} if ":zone" in one.statement else {})
+        try:
+            connection.execute(statement, {"zone": zone} if ":zone" in one.statement else {})
+        except DBAPIError as error:  # of views and rules that hold on to a column, for example; nothing is changed then
+            what = one.words or one.statement
+            raise CannotAdopt(f"PostgreSQL refuses a step ({what[:200]}): {str(error.orig)[:500]}") from None
     Base.metadata.create_all(connection)
-    kinds = {one["name"]: str(one["type"]).lower() for one in inspect(connection).get_columns(RUNS)}
-    for made in triggers.postgres_create(kinds["job_id"]):
+    runs, rows = (_kinds(connection, name) for name in (RUNS, SCHEDULES))
+    for made in triggers.postgres_create(runs["job_id"], rows["id"], rows["user_id"], runs["user_id"]):
         connection.exec_driver_sql(made)
     connection.execute(text(f"INSERT INTO job_schedule_changes (schedule_id) SELECT key FROM {SCHEDULES}"))
     connection.execute(text(f"CREATE TABLE {VERSIONS} (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
     connection.execute(text(f"INSERT INTO {VERSIONS} VALUES (:head)"), {"head": head})
     return changes
+
+
+def _kinds(connection: Connection, table: str) -> dict[str, str]:
+    return {one["name"]: str(one["type"]).lower() for one in inspect(connection).get_columns(table)}
 
 
 def adopt_in(url: str, zone: str, head: str) -> Sequence[Change]:

@@ -25,6 +25,7 @@ from storage.destinations import Destinations
 from storage.events import Events
 from storage.private import private_file, private_folder
 from storage.process_reports import ProcessReports
+from storage.quiet import Quiet
 from storage.runs import Runs
 from storage.schedules import Schedules
 from storage.types import read_json
@@ -50,6 +51,7 @@ class UnitOfWork:
         self.bars = Bars(session)
         self.deliveries = Deliveries(session)
         self.destinations = Destinations(session)
+        self.quiet = Quiet(session)
         self.audit = AuditLog(session)
         self.keys = ApiKeys(session)
         self.answers = Answers(session)

@@ -16,11 +16,12 @@ from storage.upsert import insert_new
 
 
 class DeliveryStatus(StrEnum):
-    """PENDING until told, SENT once told, DEAD when it cannot be told."""
+    """PENDING until told, SENT once told, DEAD when it cannot be told, SILENCED where its user wants to hear nothing of it."""
 
     PENDING = "PENDING"
     SENT = "SENT"
     DEAD = "DEAD"
+    SILENCED = "SILENCED"
 
 
 @dataclass(frozen=True)
@@ -74,14 +75,14 @@ class Deliveries:
     def __init__(self, session: AsyncSession) -> None:
         self.session = session
 
-    async def open(self, deliveries: Sequence[NewDelivery], now: datetime) -> None:
-        """Makes the rows; a pair that has one keeps it, with its text."""
+    async def open(self, deliveries: Sequence[NewDelivery], now: datetime, silenced: str = "") -> None:
+        """Makes the rows; a pair that has one keeps it, with its text. With ``silenced``, why nobody is told."""
         rows = [
             {
                 **vars(delivery),
-                "status": DeliveryStatus.PENDING.value,
+                "status": DeliveryStatus.SILENCED.value if silenced else DeliveryStatus.PENDING.value,
                 "attempts": 0,
-                "last_error": "",
+                "last_error": silenced,
                 "created_at": now,
             }
             for delivery in deliveries

@@ -22,7 +22,7 @@ from storage.data_tables import (
     StageRow,
 )
 from storage.database import Database
-from storage.tables import AuditRow, BarRow, Base, DeliveryRow, EventRow, RunRow
+from storage.tables import AuditRow, BarRow, Base, DeliveryRow, EventRow, RunRow, SilenceRow
 
 BATCH = 5_000  # rows in one transaction: others may write in between
 FOR_EVER = 0
@@ -67,7 +67,7 @@ def _bars(frames: ColumnElement[bool]) -> Part:
 
 
 OVER = RunRow.status.not_in([one.value for one in OPEN])
-TOLD = DeliveryRow.status.in_(("SENT", "DEAD"))
+TOLD = DeliveryRow.status.in_(("SENT", "DEAD", "SILENCED"))
 RULES: tuple[Rule, ...] = (
     Rule("second_bars", 60, "bars shorter than a minute, but for backfills", (_bars(SECONDS),)),
     Rule("minute_bars", 730, "bars of 1 to 5 minutes, but for backfills", (_bars(MINUTES),)),
@@ -82,6 +82,7 @@ RULES: tuple[Rule, ...] = (
     Rule("economic_events", 400, "economic events", (Part(EconomicEventRow, EconomicEventRow.at),)),
     Rule("events", 730, "events of alerts", (Part(EventRow, EventRow.at),)),
     Rule("deliveries", 365, "deliveries that are over", (Part(DeliveryRow, DeliveryRow.created_at, TOLD),)),
+    Rule("silences", 30, "silences that have ended", (Part(SilenceRow, SilenceRow.until),)),
     Rule("runs", 90, "runs that are over", (Part(RunRow, RunRow.scheduled_for, OVER),)),
     Rule("audit", 730, "the audit log", (Part(AuditRow, AuditRow.at),)),
 )

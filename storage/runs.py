@@ -94,7 +94,7 @@ class Runs:
     async def get(self, run_id: str) -> Run | None:
         """The run, if any; no text that is no UUID has one."""
         try:
-            uuid.UUID(run_id)
+            run_id = str(uuid.UUID(run_id))
         except ValueError:
             return None
         row = await self.session.scalar(
@@ -214,19 +214,20 @@ class Runs:
         return [self._run(row) for row in rows]
 
     def _run(self, row: RunRow) -> Run:
+        known = row.status in list(RunStatus)
         return Run(
             run_id=row.run_id,
             job_type=self.own.runs_as(row.job_type),
             job_id=row.job_id,
             user_id=row.user_id,
-            status=RunStatus(row.status),
+            status=RunStatus(row.status) if known else RunStatus.FAILED,
             scheduled_for=row.scheduled_for,
             enqueued_at=row.enqueued_at,
             started_at=row.started_at,
             finished_at=row.finished_at,
-            job_snapshot=row.job_snapshot,
-            result=row.result,
-            error=row.error,
+            job_snapshot=row.job_snapshot if isinstance(row.job_snapshot, dict) else {},
+            result=row.result if isinstance(row.result, dict) else None,
+            error=row.error if known else f"its status is {row.status!r}, which is none",
             worker_id=row.worker_id,
             id=row.id,
         )

@@ -27,10 +27,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.alert import Alert, AlertState, Reason, Status
-from domain.errors import Fault, InvalidInput
+from domain.errors import Fault
 from domain.job import Job, JobType
 from domain.own_types import NONE, OwnTypes
 from domain.reconcile import Row
+from storage.refusals import refusal_of
 from storage.row_mapping import as_stored, columns, written_type
 from storage.stored_schedule import INVALID, STATE, DefinitionConflict, DuplicateAlert, Filter, StoredSchedule, Use
 from storage.tables import ChangeRow, ScheduleRow
@@ -102,12 +103,7 @@ class Schedules:
             try:
                 await self.session.execute(insert(ScheduleRow), rows)
             except IntegrityError as error:
-                if "foreign key" in str(error.orig).lower():  # of the tables of an earlier service
-                    owners = ", ".join(sorted({one.user_id for one in batch}))
-                    fault = Fault("$.user_id", "its table of users has no such user", owners[:100])
-                    raise InvalidInput("database", [fault]) from None
-                # somebody was quicker between the look and the write
-                raise DuplicateAlert(", ".join(ids)[:100]) from None
+                raise refusal_of(error, batch) from None
 
     async def replace(
         self, one: Alert | Job, expected_version: int, now: datetime, *, enabled: bool | None = None
@@ -126,7 +122,10 @@ class Schedules:
             .values(values)
             .execution_options(synchronize_session=False)
         )
-        result: CursorResult[Any] = await self.session.execute(statement)  # type: ignore[assignment]
+        try:
+            result: CursorResult[Any] = await self.session.execute(statement)  # type: ignore[assignment]
+        except IntegrityError as error:
+            raise refusal_of(error, [one]) from None
         if result.rowcount == 0:
             raise DefinitionConflict(one.id, expected_version, await self.version(one.id))
 
@@ -223,7 +222,10 @@ class Schedules:
         statement = delete(ScheduleRow).where(ScheduleRow.id == schedule_id)
         if expected_version is not None:
             statement = statement.where(ScheduleRow.version == expected_version)
-        result: CursorResult[Any] = await self.session.execute(statement)  # type: ignore[assignment]
+        try:
+            result: CursorResult[Any] = await self.session.execute(statement)  # type: ignore[assignment]
+        except IntegrityError as error:
+            raise refusal_of(error, ()) from None
         if result.rowcount == 0 and expected_version is not None:
             raise DefinitionConflict(schedule_id, expected_version, await self.version(schedule_id))
         return result.rowcount > 0

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from storage.types import ForeignInteger, ForeignText, Json, Jsonb, RunId, UtcDateTime
+from storage.types import ForeignInteger, ForeignText, Json, Jsonb, Number, RunId, UtcDateTime
 
 SERIAL = BigInteger().with_variant(Integer, "sqlite")
 
@@ -52,8 +52,8 @@ class ScheduleRow(Base):
         Index("ix_job_schedules_status", "status", "created_at", "key"),
     )
 
-    number: Mapped[int] = mapped_column("id", BigInteger, Identity(), nullable=False)
-    user_number: Mapped[int | None] = mapped_column("user_id", BigInteger)
+    number: Mapped[int] = mapped_column("id", Number, Identity(), nullable=False)
+    user_number: Mapped[int | None] = mapped_column("user_id", Number)
 
     id: Mapped[str] = mapped_column("key", ForeignText(64), primary_key=True, server_default="")
     user_id: Mapped[str] = mapped_column("owner", ForeignText(64), server_default="")
@@ -112,16 +112,16 @@ class RunRow(Base):
     )
 
     id: Mapped[int] = mapped_column(SERIAL, primary_key=True, autoincrement=True)
-    job_number: Mapped[int | None] = mapped_column("job_id", BigInteger)
-    user_number: Mapped[int | None] = mapped_column("user_id", BigInteger)
+    job_number: Mapped[int | None] = mapped_column("job_id", Number)
+    user_number: Mapped[int | None] = mapped_column("user_id", Number)
 
     run_id: Mapped[str] = mapped_column(RunId, server_default=func.gen_random_uuid())
     job_type: Mapped[str] = mapped_column(String(50), server_default="")
     job_id: Mapped[str | None] = mapped_column("job_key", String(64))
     user_id: Mapped[str] = mapped_column("owner", String(64), server_default="")
     status: Mapped[str] = mapped_column(String(20), server_default="PENDING")
-    scheduled_for: Mapped[datetime] = mapped_column(server_default=func.current_timestamp())
-    enqueued_at: Mapped[datetime | None] = mapped_column(server_default=func.current_timestamp())
+    scheduled_for: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    enqueued_at: Mapped[datetime | None] = mapped_column(server_default=func.clock_timestamp())
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     job_snapshot: Mapped[dict[str, Any]] = mapped_column(Jsonb, server_default=text("'{}'"))
@@ -274,3 +274,28 @@ class DestinationRow(Base):
     updated_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
     problem: Mapped[str] = mapped_column(Text, default="", server_default="")
+
+
+class QuietRow(Base):
+    """``quiet_hours``: when a user is not told what can wait."""
+
+    __tablename__ = "quiet_hours"
+
+    user_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    hours: Mapped[str] = mapped_column(String(16))
+    timezone: Mapped[str] = mapped_column(String(64))
+
+
+class SilenceRow(Base):
+    """``silences``: what a user wants to hear nothing of for a time."""
+
+    __tablename__ = "silences"
+    __table_args__ = (Index("ix_silences_user", "user_id", "until"),)
+
+    id: Mapped[int] = mapped_column(SERIAL, primary_key=True, autoincrement=True)
+    user_id: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(16))
+    value: Mapped[str] = mapped_column(String(255))
+    until: Mapped[datetime]
+    reason: Mapped[str] = mapped_column(String(500), default="", server_default="")
+    created_at: Mapped[datetime]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, Integer, String
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, String
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
@@ -211,6 +211,27 @@ def _storable(value: Any) -> Any:
     if isinstance(value, dict):
         return {_storable(name): _storable(one) for name, one in value.items()}
     return [_storable(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+class _Untyped(UserDefinedType[Any]):
+    """A column of SQLite that keeps what it is given: a number a number, a text a text, also one that looks like a number."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_options: Any) -> str:
+        """Without an affinity of its own."""
+        return "BLOB"
+
+
+class Number(TypeDecorator[Any]):
+    """A whole number; in SQLite whatever other programs put there."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """SQLite knows no types."""
+        return dialect.type_descriptor(_Untyped() if dialect.name == "sqlite" else BigInteger())
 
 
 class RunId(TypeDecorator[str]):

@@ -28,13 +28,16 @@ class SchemaFolder:
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
+        self._last = NONE
 
     def own(self) -> OwnTypes:
         """The types and fields that the files declare; a file that cannot be read declares none."""
-        files = self._newest()
-        return (
-            _own_types(tuple((name, path, path.stat().st_mtime_ns) for name, path in files.items())) if files else NONE
-        )
+        try:
+            files = tuple((name, path, path.stat().st_mtime_ns) for name, path in self._newest().items())
+        except OSError:  # the folder is away: what it said last holds
+            return self._last
+        self._last = _own_types(files) if files else NONE
+        return self._last
 
     def check(self, job_type: str, task_params: Mapping[str, Any], whole: Mapping[str, Any] | None = None) -> None:
         """Passes what meets the folder's newest schema of the type; of ``whole`` comes what is needed and has a default.
@@ -52,9 +55,13 @@ class SchemaFolder:
         for name in needed if isinstance(needed, list) else ():
             if name not in data and whole is not None and name in whole:
                 data[name] = whole[name]
+        try:
+            found = sorted(validator.iter_errors(data), key=lambda one: one.json_path)
+        except Exception as error:  # a reference to nowhere, a pattern that is none: the schema's fault
+            raise InvalidInput(str(path), [_unusable(path, error)]) from None
         faults = [
-            Fault("$.task_params" + error.json_path[1:], f"{error.message} ({path.name})"[:300], _plain(error.instance))
-            for error in sorted(validator.iter_errors(data), key=lambda one: one.json_path)
+            Fault("$.task_params" + one.json_path[1:], f"{one.message} ({path.name})"[:300], _plain(one.instance))
+            for one in found
         ]
         if faults:
             raise InvalidInput("definition", faults)
@@ -78,9 +85,13 @@ class SchemaFolder:
         found: list[Fault] = []
         for name, path in self._newest().items():
             try:
-                schema, _ = _read(path, path.stat().st_mtime_ns)
+                schema, validator = _read(path, path.stat().st_mtime_ns)
+                list(validator.iter_errors({}))
             except InvalidInput as error:
                 found += error.faults
+                continue
+            except Exception as error:
+                found.append(_unusable(path, error))
                 continue
             if RUNS in schema and schema[RUNS] not in RUNNABLE:
                 found.append(Fault(f"{path.name}: $.{RUNS}", f"expected one of {', '.join(RUNNABLE)}", schema[RUNS]))
@@ -146,13 +157,17 @@ def _read(path: Path, _changed: int) -> tuple[dict[str, Any], Any]:
     try:
         schema = json.loads(path.read_text(encoding="utf-8"))
         Draft202012Validator.check_schema(schema)
-    except (OSError, ValueError) as error:
-        raise InvalidInput(str(path), [Fault(path.name, f"cannot be read: {error}")]) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InvalidInput(str(path), [Fault(path.name, f"cannot be read: {error}"[:300])]) from None
     except SchemaError as error:
         raise InvalidInput(str(path), [Fault(path.name, f"is no JSON Schema: {error.message}")]) from None
     if not isinstance(schema, dict):
         raise InvalidInput(str(path), [Fault(path.name, "expected an object")])
     return schema, Draft202012Validator(schema)
+
+
+def _unusable(path: Path, error: Exception) -> Fault:
+    return Fault(path.name, f"cannot be used: {type(error).__name__}: {error}"[:300])
 
 
 def _plain(value: Any) -> Any:

@@ -29,7 +29,8 @@ from activities.notifications.channel import ChannelRefused, ChannelUnavailable,
 from activities.notifications.directory import Directory
 from activities.notifications.message import render
 from activities.notifications.patience import Patience
-from activities.notifications.turns import Turns, digest
+from activities.notifications.turns import PER_LETTER, Turns, digest
+from domain.quiet import silence_of
 from storage.database import Database
 from storage.deliveries import Delivery, DeliveryStatus, NewDelivery
 
@@ -78,10 +79,14 @@ class Notifier:
             NewDelivery(given.event.id, given.alert.id, given.alert.user_id, name, message.subject, message.body)
             for name in names
         ]
+        now, alert = self.clock(), given.alert
         async with self.database.transaction() as work:
-            await work.events.record([given.event], self.clock())
-            await work.deliveries.open(rows, self.clock())
-        return names
+            silences = await work.quiet.silences(alert.user_id, now)
+            silence = silence_of(silences, alert.id, alert.definition, now)
+            why = "" if silence is None else f"silenced until {silence.until:%Y-%m-%d %H:%M:%S} UTC"
+            await work.events.record([given.event], now)
+            await work.deliveries.open(rows, now, why)
+            return await work.deliveries.waiting(given.source_id)
 
     @activity.defn(name=DELIVER)
     async def deliver(self, task: DeliveryTask) -> str:
@@ -106,6 +111,14 @@ class Notifier:
             async with self.database.transaction() as work:
                 await work.deliveries.attempt(task.event_id, task.channel, self.clock())
             return await self._tell([replace(delivery, attempts=delivery.attempts + 1)])
+        async with self.database.transaction() as work:
+            hours = await work.quiet.hours(delivery.user_id)
+            until = hours.until(self.clock()) if hours else None
+            if until is not None:
+                ahead = await work.deliveries.queued_before(delivery.user_id, delivery.channel, delivery.id)
+        if until is not None:
+            wait = until - self.clock() + pace.interval * (ahead // PER_LETTER)
+            raise ApplicationError("quiet hours", type=ErrorType.CHANNEL_UNAVAILABLE, next_retry_delay=wait)
         async with self.turns.at(delivery):
             turn = await self.turns.next(delivery, pace)
             is_in = any(one.id == delivery.id for one in turn.batch)

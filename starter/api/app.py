@@ -19,7 +19,7 @@ from starter.api import problems
 from starter.api.access import Guard
 from starter.api.heavy import Heavy
 from starter.api.problems import KINDS, MEDIA_TYPE, FieldError, Problem, ProblemError
-from starter.api.routes import alerts, channels, deliveries, health, runs, schedules
+from starter.api.routes import alerts, channels, deliveries, health, quiet, runs, schedules
 from starter.clock import now
 from starter.gateway import Gateway
 from starter.health import Examiner
@@ -91,7 +91,7 @@ def create_app(
     app.state.calendars = settings.calendars()  # a market is built once, whoever previews on it
     app.state.examiner = Examiner(database, app.state.gateway, settings.health_check_interval)
     api = APIRouter(prefix="/api")
-    for module in (alerts, schedules, runs, deliveries, channels):
+    for module in (alerts, schedules, runs, deliveries, channels, quiet):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(health.router)

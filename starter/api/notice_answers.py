@@ -43,7 +43,7 @@ class DeliveryOut(BaseModel):
     alert_id: str
     user_id: str
     channel: str
-    status: Literal["PENDING", "SENT", "DEAD"]
+    status: Literal["PENDING", "SENT", "DEAD", "SILENCED"]
     attempts: int
     last_error: str
     kind: str
@@ -112,3 +112,47 @@ class TestOut(BaseModel):
     name: str
     well: bool
     said: str
+
+
+class QuietOut(BaseModel):
+    """A user's quiet hours; ``quiet_until`` is when they end, where it is quiet now."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"hours": "22:00-07:00", "timezone": "Europe/Berlin", "quiet_until": None}]}
+    )
+
+    hours: str | None
+    timezone: str | None = None
+    quiet_until: datetime | None = None
+
+
+class SilenceOut(BaseModel):
+    """What a user wants to hear nothing of, and until when."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": 3,
+                    "user_id": "ann",
+                    "kind": "ticker",
+                    "value": "AAPL",
+                    "until": "2026-01-05T17:30:00Z",
+                    "reason": "earnings",
+                }
+            ]
+        }
+    )
+
+    id: int
+    user_id: str
+    kind: Literal["ticker", "tag", "alert"]
+    value: str
+    until: datetime
+    reason: str
+
+
+class Silences(BaseModel):
+    """All of a user's that have not ended."""
+
+    items: list[SilenceOut]

@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError
 from pydantic.config import JsonDict
 
+from domain.definition import faults_of
 from domain.errors import Fault, InvalidInput
 from domain.ids import CHOSEN
 from domain.job import JobType
@@ -115,7 +116,10 @@ class ScheduleEdit(ScheduleIn):
         if missing:
             hint = "is needed; with ALERTS_API_STRICT=false what is left out stays as it is"
             raise InvalidInput("the request", [Fault(f"$.{name}", hint) for name in missing])
-        return ScheduleIn.model_validate(given)
+        try:
+            return ScheduleIn.model_validate(given)
+        except ValidationError as error:  # of what stays, which another program wrote
+            raise InvalidInput("the request", faults_of(error)) from None
 
 
 class NewSchedule(ScheduleIn):

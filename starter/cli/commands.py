@@ -71,6 +71,8 @@ COMMANDS = {
     "schedules": Place("schedule_commands", "Schedules of any type: alerts, reports, screeners, backups …"),
     "runs": Place("job_run_commands", "What ran, and what came of it."),
     "channels": Place("channel_commands", "Where you want to be told: destinations with names."),
+    "quiet": Place("quiet_commands", "Hours in which you are not told what can wait."),
+    "silence": Place("quiet_commands", "Hear nothing of a ticker, a tag or an alert for a time."),
     "template": Place("template_commands", "Messages: what an alert's own words come to."),
     "deliveries": Place("delivery_commands", "Notices: what was told, what could not be, and telling it again."),
     "db": Place("database_commands", "The database's schema."),

@@ -11,7 +11,17 @@ from __future__ import annotations
 
 WRITTEN = ("owner", "name", "job_type", "target", "task_params", "cron", "timezone", "enabled", "version")
 _DEFINITION = ("name", "job_type", "target", "task_params", "cron", "timezone")
-_NUMBER = "'^[1-9][0-9]{0,8}$'"
+_DIGITS = {"smallint": 4, "integer": 9}  # that fit for certain; a bigint holds 18
+
+
+def _pattern(kind: str) -> str:
+    return f"'^[1-9][0-9]{{0,{_DIGITS.get(kind, 18) - 1}}}$'"
+
+
+def as_number(text: str) -> str:
+    """For SQLite: the whole number that a text is, else the text; ``007`` and ``1e3`` are none."""
+    is_number = f"{text} GLOB '[1-9]*' AND {text} NOT GLOB '*[^0-9]*' AND length({text}) <= 18"
+    return f"CASE WHEN {is_number} THEN CAST({text} AS INTEGER) ELSE {text} END"
 
 
 def _any_differs(columns: tuple[str, ...], operator: str, cast: str = "") -> str:
@@ -46,7 +56,10 @@ _LAST = (
 )
 _MADE = "(SELECT key FROM job_schedules WHERE rowid = NEW.rowid)"
 _SQLITE_LAST = _LAST.replace("greatest", "max").replace("NEW.key", _MADE)
-_NEXT = "(SELECT coalesce(max(id), 0) + 1 FROM job_schedules WHERE id < '')"  # numbers come before texts
+_NEXT = (  # numbers come before texts
+    "coalesce((SELECT id FROM job_schedules WHERE id < '' AND typeof(id) = 'integer' ORDER BY id DESC LIMIT 1), 0) + 1"
+)
+_NAMED = f"UPDATE job_schedules SET id = {as_number('key')}, user_id = {as_number('owner')}"
 SQLITE_CREATE = (
     f"""CREATE TRIGGER job_schedules_timed AFTER UPDATE OF created_at, updated_at ON job_schedules BEGIN
   {_NORMAL_TIMES};
@@ -57,19 +70,20 @@ END""",
     key = CASE WHEN NEW.key <> '' THEN NEW.key WHEN NEW.id <> 0 THEN NEW.id ELSE {_NEXT} END,
     owner = CASE WHEN NEW.owner <> '' THEN NEW.owner ELSE coalesce(NEW.user_id, 'local') END
     WHERE rowid = NEW.rowid AND (NEW.key = '' OR NEW.owner = '');
-  UPDATE job_schedules SET id = key, user_id = owner WHERE rowid = NEW.rowid;
+  {_NAMED} WHERE rowid = NEW.rowid;
   UPDATE job_schedules SET version = {_SQLITE_LAST} + 1
     WHERE rowid = NEW.rowid AND NEW.version = 1 AND {_SQLITE_LAST} > 0;
   INSERT INTO job_schedule_changes (schedule_id) SELECT key FROM job_schedules WHERE rowid = NEW.rowid;
 END""",
-    """CREATE TRIGGER job_schedules_named AFTER UPDATE OF id, user_id, key, owner ON job_schedules
-WHEN NEW.id IS NOT OLD.id OR NEW.user_id IS NOT OLD.user_id OR NEW.key IS NOT OLD.key OR NEW.owner IS NOT OLD.owner BEGIN
-  UPDATE job_schedules SET key = NEW.id
-    WHERE rowid = NEW.rowid AND NEW.id IS NOT OLD.id AND NEW.key IS OLD.key AND OLD.key <> '' AND key IS NOT NEW.id;
-  UPDATE job_schedules SET owner = coalesce(NEW.user_id, 'local')
-    WHERE rowid = NEW.rowid AND NEW.user_id IS NOT OLD.user_id AND NEW.owner IS OLD.owner AND OLD.owner <> '';
-  UPDATE job_schedules SET id = key, user_id = owner
-    WHERE rowid = NEW.rowid AND OLD.key <> '' AND OLD.owner <> '' AND (id IS NOT key OR user_id IS NOT owner);
+    f"""CREATE TRIGGER job_schedules_named AFTER UPDATE OF id, user_id, key, owner ON job_schedules
+WHEN OLD.key <> '' AND OLD.owner <> '' BEGIN
+  UPDATE job_schedules SET key = CAST(NEW.id AS TEXT)
+    WHERE rowid = NEW.rowid AND NEW.id IS NOT OLD.id AND NEW.key IS OLD.key AND CAST(NEW.id AS TEXT) IS NOT OLD.key;
+  UPDATE job_schedules SET owner = coalesce(CAST(NEW.user_id AS TEXT), 'local')
+    WHERE rowid = NEW.rowid AND NEW.user_id IS NOT OLD.user_id AND NEW.owner IS OLD.owner
+      AND CAST(NEW.user_id AS TEXT) IS NOT OLD.owner;
+  {_NAMED}
+    WHERE rowid = NEW.rowid AND (id IS NOT {as_number("key")} OR user_id IS NOT {as_number("owner")});
 END""",
     f"""CREATE TRIGGER job_schedules_updated AFTER UPDATE OF {", ".join(WRITTEN)} ON job_schedules
 WHEN OLD.owner <> '' AND ({_any_differs(WRITTEN, "IS NOT")}) BEGIN
@@ -98,7 +112,11 @@ END""",
     job_type = CASE WHEN NEW.job_type <> '' THEN NEW.job_type
       ELSE coalesce((SELECT job_type FROM job_schedules WHERE key = job_key), 'alert') END
     WHERE rowid = NEW.rowid AND (NEW.owner = '' OR NEW.job_type = '');
-  UPDATE job_schedule_runs SET job_id = job_key, user_id = owner WHERE rowid = NEW.rowid;
+  UPDATE job_schedule_runs SET job_id = {as_number("job_key")}, user_id = {as_number("owner")} WHERE rowid = NEW.rowid;
+END""",
+    """CREATE TRIGGER job_schedule_runs_spelled AFTER UPDATE OF status ON job_schedule_runs
+WHEN NEW.status <> upper(NEW.status) BEGIN
+  UPDATE job_schedule_runs SET status = upper(NEW.status) WHERE rowid = NEW.rowid;
 END""",
 )
 SQLITE_DROP = (
@@ -107,29 +125,39 @@ SQLITE_DROP = (
         for name in ("inserted", "updated", "deleted", "renamed", "timed", "named")
     ),
     "DROP TRIGGER IF EXISTS job_schedule_runs_inserted",
+    "DROP TRIGGER IF EXISTS job_schedule_runs_spelled",
 )
 
 
-def postgres_create(job_number: str = "bigint") -> tuple[str, ...]:
-    """``job_number`` is the type of ``job_schedule_runs.job_id``, which earlier services may have made a text."""
+def postgres_create(
+    job_number: str = "bigint", row: str = "bigint", user: str = "bigint", run_user: str = "bigint"
+) -> tuple[str, ...]:
+    """The types of ``job_schedule_runs.job_id``, ``job_schedules.id`` and both ``user_id``, as earlier services made them.
+
+    The functions act with the rights of whoever migrates, so that other programs need none on our tables.
+    """
     of_number = "id = NEW.job_id" if job_number in ("bigint", "integer", "smallint") else "id::text = NEW.job_id"
     return (
-        f"""CREATE FUNCTION job_schedules_numbered() RETURNS trigger LANGUAGE plpgsql AS $$
+        f"""CREATE FUNCTION job_schedules_numbered() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
   numbers text := pg_get_serial_sequence(TG_RELID::regclass::text, 'id');
 BEGIN
   IF coalesce(NEW.owner, '') = '' THEN
     NEW.owner := coalesce(NEW.user_id::text, 'local');
-  ELSIF NEW.owner ~ {_NUMBER} THEN
+  ELSIF NEW.owner ~ {_pattern(user)} THEN
     NEW.user_id := NEW.owner;
   END IF;
   IF coalesce(NEW.key, '') = '' THEN
     NEW.key := NEW.id::text;
-  ELSIF NEW.key ~ {_NUMBER} AND NEW.key <> NEW.id::text THEN
+  ELSIF NEW.key ~ {_pattern(row)} AND NEW.key <> NEW.id::text THEN
     NEW.id := NEW.key;
     IF numbers IS NOT NULL THEN
-      PERFORM setval(numbers, greatest(nextval(numbers), NEW.id));
+      UPDATE job_schedules SET id = nextval(numbers) WHERE id = NEW.id AND key <> id::text;
     END IF;
+  END IF;
+  IF numbers IS NOT NULL AND NEW.id > coalesce(pg_sequence_last_value(numbers::regclass), 0) THEN
+    PERFORM setval(numbers, NEW.id);
   END IF;
   IF NEW.version = 1 THEN
     NEW.version := {_LAST} + 1;
@@ -138,15 +166,16 @@ BEGIN
 END $$""",
         "CREATE TRIGGER job_schedules_numbered BEFORE INSERT ON job_schedules FOR EACH ROW "
         "EXECUTE FUNCTION job_schedules_numbered()",
-        f"""CREATE FUNCTION job_schedules_versioned() RETURNS trigger LANGUAGE plpgsql AS $$
+        f"""CREATE FUNCTION job_schedules_versioned() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
   IF NEW.owner IS DISTINCT FROM OLD.owner THEN
-    NEW.user_id := CASE WHEN NEW.owner ~ {_NUMBER} THEN NEW.owner END;
+    NEW.user_id := CASE WHEN NEW.owner ~ {_pattern(user)} THEN NEW.owner END;
   ELSIF NEW.user_id IS DISTINCT FROM OLD.user_id THEN
     NEW.owner := coalesce(NEW.user_id::text, 'local');
   END IF;
   IF NEW.key IS DISTINCT FROM OLD.key THEN
-    IF NEW.key ~ {_NUMBER} THEN
+    IF NEW.key ~ {_pattern(row)} THEN
       NEW.id := NEW.key;
     END IF;
   ELSIF NEW.id IS DISTINCT FROM OLD.id AND OLD.key = OLD.id::text THEN
@@ -163,7 +192,8 @@ BEGIN
   END IF;
   RETURN NEW;
 END $$""",
-        f"""CREATE FUNCTION job_schedules_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+        f"""CREATE FUNCTION job_schedules_changed() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
   IF TG_OP = 'UPDATE' THEN
     IF NEW.key IS DISTINCT FROM OLD.key THEN
@@ -183,7 +213,8 @@ END $$""",
         "EXECUTE FUNCTION job_schedules_versioned()",
         "CREATE TRIGGER job_schedules_changed AFTER INSERT OR UPDATE OR DELETE ON job_schedules FOR EACH ROW "
         "EXECUTE FUNCTION job_schedules_changed()",
-        f"""CREATE FUNCTION job_schedule_runs_numbered() RETURNS trigger LANGUAGE plpgsql AS $$
+        f"""CREATE FUNCTION job_schedule_runs_numbered() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
   IF NEW.job_key IS NULL AND NEW.job_id IS NOT NULL THEN
     NEW.job_key := coalesce((SELECT key FROM job_schedules WHERE {of_number}), NEW.job_id::text);
@@ -193,7 +224,7 @@ BEGIN
   IF coalesce(NEW.owner, '') = '' THEN
     NEW.owner := coalesce(NEW.user_id::text, (SELECT owner FROM job_schedules WHERE key = NEW.job_key), 'local');
   END IF;
-  IF NEW.user_id IS NULL AND NEW.owner ~ {_NUMBER} THEN
+  IF NEW.user_id IS NULL AND NEW.owner ~ {_pattern(run_user)} THEN
     NEW.user_id := NEW.owner;
   END IF;
   IF coalesce(NEW.job_type, '') = '' THEN
@@ -202,7 +233,7 @@ BEGIN
   NEW.status := upper(NEW.status);
   RETURN NEW;
 END $$""",
-        "CREATE TRIGGER job_schedule_runs_numbered BEFORE INSERT ON job_schedule_runs FOR EACH ROW "
+        "CREATE TRIGGER job_schedule_runs_numbered BEFORE INSERT OR UPDATE OF status ON job_schedule_runs FOR EACH ROW "
         "EXECUTE FUNCTION job_schedule_runs_numbered()",
     )
 

@@ -166,3 +166,35 @@ def test_start_and_validate_say_what_is_not_used(folder: SchemaFolder, tmp_path:
     )  # fmt: skip
     assert found.returncode == 0
     assert len(json.loads(found.stdout)["warnings"]) == 3
+
+
+def test_own_fields_hide_none_of_ours(folder: SchemaFolder) -> None:
+    for data in (
+        {"rule": "close > 1", "timeframe": "1m", "custom": {"timeframe": "1d"}},
+        {"rule": "close > 1", "custom": {"symbol": "X"}},
+    ):
+        with pytest.raises(InvalidInput, match="a field of ours cannot stand here as well"):
+            read_alert({"ticker": "A", **data}, folder.own())
+    with pytest.raises(InvalidInput, match="a field of ours"):
+        draft("screener", {"symbols": ["A"], "top_n": 500, "custom": {"top_n": 5}}, folder)
+
+
+def test_a_target_counts_more_than_a_default(folder: SchemaFolder) -> None:
+    found = ScheduleDraft(
+        "morning_scan", {"desk": "e"}, "n", "NVDA, AMD", "0 9 * * *", "UTC", folder.own()
+    ).definition()
+    assert found.params.symbols == ("NVDA", "AMD")  # type: ignore[union-attr]
+
+
+def test_a_schema_that_cannot_be_used_is_told_and_stops_nobody(folder: SchemaFolder) -> None:
+    assert folder.folder is not None
+    (folder.folder / "report.json").write_text(json.dumps({"$ref": "#/definitions/nope"}))
+    (folder.folder / "backup.json").write_text('{"not":' * 3000 + "{}" + "}" * 3000)
+    assert {fault.path for fault in folder.faults()} == {"report.json", "backup.json"}
+    with pytest.raises(InvalidInput, match=r"report\.json"):
+        draft("report", {"symbols": ["A"]}, folder)
+    before = folder.own()
+    for path in folder.folder.iterdir():
+        path.unlink()
+    folder.folder.rmdir()
+    assert folder.own() == before, "what it said last holds while it is away"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
@@ -139,3 +139,67 @@ async def test_a_result_with_what_jsonb_cannot_hold_is_kept(any_database: Databa
         assert run is not None
         assert run.result is not None
         assert "😀" in next(iter(run.result.values()))
+
+
+async def test_names_that_look_like_numbers_stay_what_they_are(any_database: Database) -> None:
+    """Another spelling of a number is another name, and another user: none is taken for the other."""
+    names = ["007", "7", "1e3", "1000", "20240101000000000001", "20240101000000000002", "0", "9876543210"]
+    async with any_database.transaction() as work:
+        for name in names:
+            await work.schedules.add(make_alert(id=name).model_copy(update={"user_id": name}), START)
+        assert {name: (await work.schedules.get(name)).user_id for name in names} == {name: name for name in names}  # type: ignore[union-attr]
+    await sql(any_database, "UPDATE job_schedules SET name = 'x', owner = '008' WHERE key = '007'")
+    assert await rows(any_database, "SELECT key, owner FROM job_schedules WHERE owner = '008'") == [("007", "008")]
+    assert await rows(any_database, "SELECT key FROM job_schedules WHERE user_id = 9876543210") == [("9876543210",)]
+    await sql(any_database, "INSERT INTO job_schedules (task_params) VALUES (:p)", p=RULE)
+    assert len(await rows(any_database, "SELECT id FROM job_schedules")) == len(names) + 1
+
+
+async def test_a_number_that_a_named_row_has_may_be_claimed(any_database: Database) -> None:
+    async with any_database.transaction() as work:
+        await work.schedules.add(make_alert(id="named"), START)
+        await work.schedules.add(make_alert(id="1"), START)
+    found = dict(await rows(any_database, "SELECT key, id FROM job_schedules"))
+    assert found["1"] == 1
+    assert found["named"] != 1
+    if is_postgres(any_database):
+        await sql(any_database, "INSERT INTO job_schedules (id, task_params) VALUES (50, :p)", p=RULE)
+    await sql(any_database, "INSERT INTO job_schedules (task_params) VALUES (:p)", p=RULE)
+    assert len(await rows(any_database, "SELECT id FROM job_schedules WHERE id > 50 OR id < 50")) >= 3
+
+
+async def test_a_status_of_another_program_hides_no_run(any_database: Database) -> None:
+    async with any_database.transaction() as work:
+        await work.runs.add([make_run(1), make_run(2), make_run(3)])
+    for slot, status in ((1, "completed"), (2, "SUCCESS")):
+        await sql(
+            any_database,
+            "UPDATE job_schedule_runs SET status = :s WHERE run_id = :r",
+            s=status,
+            r=make_run(slot).run_id,
+        )
+    async with any_database.transaction() as work:
+        found = {run.run_id: run for run in await work.runs.page(RunFilter(), None, 9)}
+    assert found[make_run(1).run_id].status is RunStatus.COMPLETED
+    odd = found[make_run(2).run_id]
+    assert (odd.status, odd.error) == (RunStatus.FAILED, "its status is 'SUCCESS', which is none")
+    assert len(found) == 3
+
+
+async def test_a_role_of_another_program_needs_no_rights_on_our_tables(any_database: Database) -> None:
+    if not is_postgres(any_database):
+        pytest.skip("SQLite has no roles")
+    role = f"trader_{uuid4().hex[:8]}"
+    await sql(any_database, f"CREATE ROLE {role}")
+    await sql(any_database, f"GRANT SELECT, INSERT, UPDATE, DELETE ON job_schedules, job_schedule_runs TO {role}")
+    await sql(any_database, f"GRANT USAGE ON SEQUENCE job_schedule_runs_id_seq TO {role}")
+    async with any_database.engine.begin() as connection:
+        await connection.execute(text(f"SET LOCAL ROLE {role}"))
+        await connection.execute(text("SET LOCAL search_path TO pg_catalog"))
+        insert = "INSERT INTO public.job_schedules (user_id, task_params) VALUES (1, :p) RETURNING id"
+        id = (await connection.execute(text(insert), {"p": RULE})).scalar()
+        await connection.execute(text("UPDATE public.job_schedules SET enabled = false WHERE id = :i"), {"i": id})
+        await connection.execute(text("INSERT INTO public.job_schedule_runs (job_id) VALUES (:i)"), {"i": id})
+        await connection.execute(text("DELETE FROM public.job_schedules WHERE id = :i"), {"i": id})
+    await sql(any_database, f"DROP OWNED BY {role}")
+    await sql(any_database, f"DROP ROLE {role}")

@@ -5,6 +5,7 @@ import sqlalchemy as sa
 
 from storage.migrations import triggers_0002 as before
 from storage.migrations import triggers_0007 as triggers
+from storage.types import Number
 
 
 revision = '0007'
@@ -16,6 +17,7 @@ UUID4 = (
     "(lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-a' || "
     "substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6))))"
 )
+NOW = "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')"
 OLD_INDEXES = {
     'user': ['user_id', 'created_at', 'id'], 'type': ['job_type', 'created_at', 'id'], 'created': ['created_at', 'id'],
     'target': ['target', 'created_at', 'id'], 'status': ['status', 'created_at', 'id'],
@@ -26,7 +28,7 @@ INDEXES = {
 }
 OLD_RUN_INDEXES = {'user': ['user_id', 'id'], 'job': ['job_id', 'id']}
 RUN_INDEXES = {'owner': ['owner', 'id'], 'user_id': ['user_id'], 'job': ['job_key', 'id'], 'job_id': ['job_id']}
-NUMBER = "'^[1-9][0-9]{0,8}$'"
+NUMBER = "'^[1-9][0-9]{0,17}$'"
 JSONB = {'job_schedules': ['task_params'], 'job_schedule_runs': ['job_snapshot', 'result']}
 
 
@@ -53,17 +55,17 @@ def upgrade() -> None:
         batch.alter_column('worker_id', existing_type=sa.String(length=200), type_=sa.String(length=255))
         batch.alter_column('job_snapshot', server_default=sa.text("'{}'"))
         for time in ('scheduled_for', 'enqueued_at'):
-            batch.alter_column(time, server_default=sa.func.current_timestamp())
+            batch.alter_column(time, server_default=sa.text(NOW) if sqlite else sa.func.clock_timestamp())
         if sqlite:
             batch.alter_column('run_id', server_default=sa.text(UUID4))
     for table, column in (('job_schedules', 'id'), ('job_schedules', 'user_id'), ('job_schedule_runs', 'job_id'),
                           ('job_schedule_runs', 'user_id')):
-        op.add_column(table, sa.Column(column, sa.BigInteger(), nullable=True))
+        op.add_column(table, sa.Column(column, Number(), nullable=True))
     for statement in SQLITE_NUMBERS if sqlite else POSTGRES_NUMBERS:
         op.execute(statement)
     with op.batch_alter_table('job_schedules', schema=None) as batch:
         if sqlite:
-            batch.alter_column('id', existing_type=sa.BigInteger(), nullable=False, server_default='0')
+            batch.alter_column('id', existing_type=Number(), nullable=False, server_default=sa.text('0'))
         batch.create_unique_constraint('uq_job_schedules_id', ['id'])
     with op.batch_alter_table('job_schedule_runs', schema=None) as batch:
         batch.create_unique_constraint('uq_job_schedule_runs_slot', ['job_key', 'scheduled_for'])
@@ -73,8 +75,8 @@ def upgrade() -> None:
 
 
 SQLITE_NUMBERS = (
-    "UPDATE job_schedules SET id = key, user_id = owner",
-    "UPDATE job_schedule_runs SET job_id = job_key, user_id = owner",
+    f"UPDATE job_schedules SET id = {triggers.as_number('key')}, user_id = {triggers.as_number('owner')}",
+    f"UPDATE job_schedule_runs SET job_id = {triggers.as_number('job_key')}, user_id = {triggers.as_number('owner')}",
 )
 POSTGRES_NUMBERS = (
     *(

@@ -1,4 +1,4 @@
-"""destinations, and deliveries that are tried again"""
+"""destinations, quiet hours, silences, and deliveries that are tried again"""
 
 from alembic import op
 import sqlalchemy as sa
@@ -11,6 +11,7 @@ down_revision = '0007'
 branch_labels = None
 depends_on = None
 
+SERIAL = sa.BigInteger().with_variant(sa.Integer(), 'sqlite')
 INDEXES = {
     'user': ['user_id', 'id'], 'waiting': ['user_id', 'channel', 'status', 'id'], 'delivered': ['user_id', 'channel', 'delivered_at'],
 }
@@ -31,10 +32,28 @@ def upgrade() -> None:
     sa.Column('problem', sa.Text(), server_default='', nullable=False),
     sa.PrimaryKeyConstraint('user_id', 'name')
     )
+    op.create_table('quiet_hours',
+    sa.Column('user_id', sa.String(length=64), nullable=False),
+    sa.Column('hours', sa.String(length=16), nullable=False),
+    sa.Column('timezone', sa.String(length=64), nullable=False),
+    sa.PrimaryKeyConstraint('user_id')
+    )
+    op.create_table('silences',
+    sa.Column('id', SERIAL, autoincrement=True, nullable=False),
+    sa.Column('user_id', sa.String(length=64), nullable=False),
+    sa.Column('kind', sa.String(length=16), nullable=False),
+    sa.Column('value', sa.String(length=255), nullable=False),
+    sa.Column('until', UtcDateTime(), nullable=False),
+    sa.Column('reason', sa.String(length=500), server_default='', nullable=False),
+    sa.Column('created_at', UtcDateTime(), nullable=False),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('ix_silences_user', 'silences', ['user_id', 'until'])
 
 
 def downgrade() -> None:
-    op.drop_table('destinations')
+    for table in ('silences', 'quiet_hours', 'destinations'):
+        op.drop_table(table)
     for name in INDEXES:
         op.drop_index(f'ix_deliveries_{name}', 'deliveries')
     op.drop_column('deliveries', 'retried_at')
