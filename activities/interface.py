@@ -281,13 +281,14 @@ def source_of(run_id: str) -> str:
 class DeliveryInput:
     """An event that its owner must hear of; or a run whose deliveries have their rows already.
 
-    ``again`` is the source of deliveries that are to be told once more: of an event, or of a run.
+    ``again`` is the source of deliveries that are to be told once more, of an event or of a run; with ``channel`` that one alone.
     """
 
     alert: Alert | None = None
     event: AlertEvent | None = None
     run_id: str = ""
     again: str = ""
+    channel: str = ""
 
     @property
     def source_id(self) -> str:

@@ -124,28 +124,35 @@ async def send_test(context: Context, user_id: str, name: str) -> Tested:
     Raises:
         NotFound: when there is neither.
     """
-    from activities.notifications.channel import ChannelRefused, ChannelUnavailable, Letter
+    from activities.notifications.channel import ChannelRefused, ChannelUnavailable, Letter, Moved
     from activities.notifications.directory import directory
 
     async with context.database.transaction() as work:
         own = await work.destinations.get(user_id, name)
         if own is None and name.partition(":")[0] not in CHANNELS:
             raise NotFound(name, "destination", "alerts channels list")
-        if own is not None and own.disabled_at is not None:
-            await work.destinations.enable(user_id, name)
     open_ = directory(context.settings, context.database, lambda: sealer_of(context))
     letter = Letter(_message(user_id, name, now()), None, "notification", "normal")
     try:
-        channel, _ = await open_.channel(user_id, name)
-        await channel.send(letter)
+        channel, there = await open_.channel(user_id, name, disabled=True)
+        try:
+            await channel.send(letter)
+        except Moved as moved:
+            if there is None:
+                return Tested(False, "the chat has another number now")
+            await open_.move(there, moved.address, now())
+            await (await open_.channel(user_id, name, disabled=True))[0].send(letter)
     except (ChannelRefused, ChannelUnavailable) as error:
-        if own is not None and (own.disabled_at is not None or getattr(error, "disable", False)):
+        if own is not None and getattr(error, "disable", False):
             await open_.disable(own, str(error), now())
         return Tested(False, str(error))
     except Exception as error:
         return Tested(False, f"failed ({type(error).__name__})")
     finally:
         await open_.close()
+    if own is not None and own.disabled_at is not None:
+        async with context.database.transaction() as work:
+            await work.destinations.enable(user_id, name)
     return Tested(True, "taken")
 
 

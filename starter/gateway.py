@@ -86,7 +86,7 @@ class Gateway:
         from starter.reconciler.notices import deliver_again
 
         async def deliver() -> None:
-            await deliver_again(await self.client(), delivery.event_id, delivery.begun_at)
+            await deliver_again(await self.client(), delivery.event_id, delivery.begun_at, delivery.channel)
 
         return await self._try(deliver(), str(delivery.id))
 

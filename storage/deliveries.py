@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CursorResult, func, select, update
+from sqlalchemy import CursorResult, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.tables import DeliveryRow
@@ -148,7 +148,7 @@ class Deliveries:
         result: CursorResult[Any] = await self.session.execute(  # type: ignore[assignment]
             update(DeliveryRow)
             .where(DeliveryRow.id == number, DeliveryRow.status == DeliveryStatus.DEAD.value)
-            .values(status=DeliveryStatus.PENDING.value, retried_at=now, attempts=0)
+            .values(status=DeliveryStatus.PENDING.value, retried_at=now, attempts=0, next_try_at=None)
             .execution_options(synchronize_session=False)
         )
         return result.rowcount > 0
@@ -164,25 +164,21 @@ class Deliveries:
         )
         return list(rows)
 
-    async def queued(self, user_id: str, channel: str, limit: int) -> Sequence[Delivery]:
-        """Those that wait for one destination, the oldest first."""
+    async def queued(self, user_id: str, channel: str, now: datetime, limit: int) -> Sequence[Delivery]:
+        """Those that wait for one destination and may be tried now, the oldest first; urgent ones wait for nobody."""
+        due = or_(DeliveryRow.next_try_at.is_(None), DeliveryRow.next_try_at <= now)
         rows = await self.session.scalars(
-            select(DeliveryRow).where(*_to(user_id, channel)).order_by(DeliveryRow.id).limit(limit)
+            select(DeliveryRow)
+            .where(*_to(user_id, channel), due, DeliveryRow.priority != "urgent")
+            .order_by(DeliveryRow.id)
+            .limit(limit)
         )
         return [_delivery(row) for row in rows]
 
     async def queued_before(self, user_id: str, channel: str, number: int) -> int:
-        """How many of them are older than one."""
+        """How many that wait there are older than one."""
         statement = select(func.count()).where(*_to(user_id, channel), DeliveryRow.id < number)
         return int(await self.session.scalar(statement) or 0)
-
-    async def last_told(self, user_id: str, channel: str, since: datetime) -> datetime | None:
-        """When that destination was last told, if that was after a moment."""
-        statement = select(func.max(DeliveryRow.delivered_at)).where(
-            DeliveryRow.user_id == user_id, DeliveryRow.channel == channel, DeliveryRow.delivered_at > since
-        )
-        found: datetime | None = await self.session.scalar(statement)
-        return found
 
     async def claim(self, these: Sequence[Delivery], now: datetime) -> list[Delivery]:
         """Counts an attempt at each, before it is made; those that somebody else has tried meanwhile are left out."""
@@ -202,17 +198,16 @@ class Deliveries:
                 found.append(replace(one, attempts=one.attempts + 1))
         return found
 
-    async def attempt(self, event_id: str, channel: str, now: datetime) -> None:
-        """Counts an attempt, before it is made."""
-        await self._set(event_id, channel, attempts=DeliveryRow.attempts + 1, attempted_at=now)
+    async def sent(self, these: Sequence[tuple[str, str]], now: datetime) -> None:
+        """They were told: pairs of event and channel."""
+        for event_id, channel in these:
+            await self._set(event_id, channel, status=DeliveryStatus.SENT.value, delivered_at=now, last_error="")
 
-    async def sent(self, event_id: str, channel: str, now: datetime) -> None:
-        """It was told."""
-        await self._set(event_id, channel, status=DeliveryStatus.SENT.value, delivered_at=now, last_error="")
-
-    async def failed(self, event_id: str, channel: str, error: str, *, dead: bool) -> None:
-        """It was not; ``dead`` puts it with the dead letters."""
-        changes: dict[str, object] = {"last_error": error[:2000]}
+    async def failed(
+        self, event_id: str, channel: str, error: str, *, dead: bool, next_try_at: datetime | None = None
+    ) -> None:
+        """It was not; ``dead`` puts it with the dead letters. One that was told meanwhile stays so."""
+        changes: dict[str, object] = {"last_error": error[:2000], "next_try_at": next_try_at}
         if dead:
             changes["status"] = DeliveryStatus.DEAD.value
         await self._set(event_id, channel, **changes)
@@ -220,8 +215,13 @@ class Deliveries:
     async def _set(self, event_id: str, channel: str, **changes: object) -> None:
         await self.session.execute(
             update(DeliveryRow)
-            .where(DeliveryRow.event_id == event_id, DeliveryRow.channel == channel)
+            .where(
+                DeliveryRow.event_id == event_id,
+                DeliveryRow.channel == channel,
+                DeliveryRow.status == DeliveryStatus.PENDING.value,
+            )
             .values(**changes)
+            .execution_options(synchronize_session=False)
         )
 
 

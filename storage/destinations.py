@@ -60,17 +60,17 @@ class Destinations:
         )
         return row is not None
 
-    async def disable(self, user_id: str, name: str, problem: str, now: datetime) -> None:
-        """It cannot be reached any more, until its owner gives another address or tests it well."""
-        await self._set(user_id, name, disabled_at=now, problem=problem[:500])
+    async def disable(self, one: Destination, problem: str, now: datetime) -> None:
+        """It cannot be reached any more, until its owner gives another address or tests it well; one that has another stays."""
+        await self._set(one.user_id, one.name, one.updated_at, disabled_at=now, problem=problem[:500])
 
     async def enable(self, user_id: str, name: str) -> None:
         """It can be reached."""
         await self._set(user_id, name, disabled_at=None, problem="")
 
-    async def move(self, user_id: str, name: str, secret: str, now: datetime) -> None:
-        """Another address, as the other side said."""
-        await self._set(user_id, name, secret=secret, updated_at=now)
+    async def move(self, one: Destination, secret: str, now: datetime) -> None:
+        """Another address, as the other side said; one that its owner has changed meanwhile stays."""
+        await self._set(one.user_id, one.name, one.updated_at, secret=secret, updated_at=now)
 
     async def seal_again(self, seal: Callable[[str], str]) -> int:
         """Every address sealed anew; how many."""
@@ -79,13 +79,11 @@ class Destinations:
             await self._set(one.user_id, one.name, secret=seal(one.secret))
         return len(found)
 
-    async def _set(self, user_id: str, name: str, **values: object) -> None:
-        await self.session.execute(
-            update(DestinationRow)
-            .where(DestinationRow.user_id == user_id, DestinationRow.name == name)
-            .values(**values)
-            .execution_options(synchronize_session=False)
-        )
+    async def _set(self, user_id: str, name: str, as_of: datetime | None = None, **values: object) -> None:
+        statement = update(DestinationRow).where(DestinationRow.user_id == user_id, DestinationRow.name == name)
+        if as_of is not None:
+            statement = statement.where(DestinationRow.updated_at == as_of)
+        await self.session.execute(statement.values(**values).execution_options(synchronize_session=False))
 
 
 def _destination(row: DestinationRow) -> Destination:

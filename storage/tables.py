@@ -259,6 +259,7 @@ class DeliveryRow(Base):
     attempted_at: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]
     retried_at: Mapped[datetime | None]
+    next_try_at: Mapped[datetime | None]
 
 
 class DestinationRow(Base):
@@ -299,3 +300,15 @@ class SilenceRow(Base):
     until: Mapped[datetime]
     reason: Mapped[str] = mapped_column(String(500), default="", server_default="")
     created_at: Mapped[datetime]
+
+
+class TurnRow(Base):
+    """``notice_turns``: destinations that take one letter at a time: who sends now, and when the next may go."""
+
+    __tablename__ = "notice_turns"
+
+    user_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    channel: Mapped[str] = mapped_column(String(80), primary_key=True)
+    busy_until: Mapped[datetime]
+    opens_at: Mapped[datetime]
+    failures: Mapped[int] = mapped_column(default=0, server_default="0")

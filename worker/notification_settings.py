@@ -22,7 +22,7 @@ class NotificationSettings(_OfChannels):
 
     alerts_secret_key: SecretStr = SecretStr("")
     notification_enabled: bool = True
-    notification_timeout: float = Field(default=10.0, gt=0, le=60)
+    notification_timeout: float = Field(default=10.0, gt=0, le=30)
     notification_retries: int = Field(default=5, ge=0, le=20)
     notification_charts: Literal["light", "dark", "off"] = "light"
     notification_hours: float = Field(default=24.0, gt=0, le=168)

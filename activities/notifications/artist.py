@@ -19,7 +19,7 @@ from storage.stored_schedule import StoredSchedule
 
 BARS = 400  # 80 are shown; the others warm indicators up
 FEWEST = 20
-LONGEST = 15.0  # seconds, the first one's start included
+LONGEST = 10.0  # seconds, the first one's start included
 REST = timedelta(minutes=5)  # after it could not be done
 log = structlog.get_logger(__name__)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,18 +24,31 @@ from activities.interface import (
     ErrorType,
 )
 from activities.notifications.artist import Artist
-from activities.notifications.channel import ChannelRefused, ChannelUnavailable, Letter, Moved, Pace
+from activities.notifications.channel import ChannelRefused, ChannelUnavailable, Letter, Pace
 from activities.notifications.directory import Directory
-from activities.notifications.message import render
+from activities.notifications.message import priority, render
 from activities.notifications.patience import Patience
-from activities.notifications.turns import PER_LETTER, Turns, digest
+from activities.notifications.sending import Sender
+from activities.notifications.turns import Turns, digest
 from domain.quiet import silence_of
 from storage.database import Database
 from storage.deliveries import Delivery, DeliveryStatus, NewDelivery
 
 SOON = timedelta(seconds=1)
 MOST_TOLD = 10_000
+STUBBORN = 4  # tries
 log = structlog.get_logger(__name__)
+
+
+def _refused(why: str) -> ApplicationError:
+    return ApplicationError(why, type=ErrorType.CHANNEL_REFUSED, non_retryable=True)
+
+
+def _unavailable(why: str, pause: timedelta | None) -> ApplicationError:
+    """To be tried again after a pause; never, without one."""
+    return ApplicationError(
+        why, type=ErrorType.CHANNEL_UNAVAILABLE, next_retry_delay=pause, non_retryable=pause is None
+    )
 
 
 class Notifier:
@@ -56,8 +68,9 @@ class Notifier:
         self.database = database
         self.directory = directory
         self.clock = clock
-        self.turns = Turns(database, clock)
-        self._told: LRUCache[DeliveryTask, bool] = LRUCache(MOST_TOLD)
+        self.turns = Turns(database, clock, self.patience)
+        self.sender = Sender(directory, artist, clock)
+        self._told: LRUCache[tuple[str, str], bool] = LRUCache(MOST_TOLD)
 
     @property
     def activities(self) -> list[Callable[..., Coroutine[Any, Any, Any]]]:
@@ -72,13 +85,17 @@ class Notifier:
         """
         if given.alert is None or given.event is None:
             async with self.database.transaction() as work:
-                return await work.deliveries.waiting(given.source_id)
+                waiting = await work.deliveries.waiting(given.source_id)
+            return [name for name in waiting if given.channel in ("", name)]
         message = render(given.alert, given.event, self.link.replace("{id}", given.alert.id))
         names = await self.directory.names(given.alert.user_id, given.alert.definition.notification_channels)
         rows = [
-            NewDelivery(given.event.id, given.alert.id, given.alert.user_id, name, message.subject, message.body)
+            NewDelivery(
+                given.event.id, given.alert.id, given.alert.user_id, name, message.subject, message.body,
+                priority=priority(given.event.kind),
+            )
             for name in names
-        ]
+        ]  # fmt: skip
         now, alert = self.clock(), given.alert
         async with self.database.transaction() as work:
             silences = await work.quiet.silences(alert.user_id, now)
@@ -101,35 +118,15 @@ class Notifier:
             delivery = await work.deliveries.get(task.event_id, task.channel)
             if delivery is None:
                 raise ApplicationError("the delivery has no row", type=ErrorType.CHANNEL_REFUSED, non_retryable=True)
-            if delivery.status is DeliveryStatus.SENT:
-                return delivery.status.value
+        if delivery.status is DeliveryStatus.SENT:
+            return delivery.status.value
+        if delivery.status is not DeliveryStatus.PENDING:
+            raise _refused(delivery.last_error or f"the delivery is {delivery.status}")
         structlog.contextvars.bind_contextvars(job_id=delivery.alert_id, user_id=delivery.user_id)
-        if task in self._told:
+        if (delivery.event_id, delivery.channel) in self._told:
             return await self._written([delivery])
         pace = await self._pace(delivery)
-        if pace is None:
-            async with self.database.transaction() as work:
-                await work.deliveries.attempt(task.event_id, task.channel, self.clock())
-            return await self._tell([replace(delivery, attempts=delivery.attempts + 1)])
-        async with self.database.transaction() as work:
-            hours = await work.quiet.hours(delivery.user_id)
-            until = hours.until(self.clock()) if hours else None
-            if until is not None:
-                ahead = await work.deliveries.queued_before(delivery.user_id, delivery.channel, delivery.id)
-        if until is not None:
-            wait = until - self.clock() + pace.interval * (ahead // PER_LETTER)
-            raise ApplicationError("quiet hours", type=ErrorType.CHANNEL_UNAVAILABLE, next_retry_delay=wait)
-        async with self.turns.at(delivery):
-            turn = await self.turns.next(delivery, pace)
-            is_in = any(one.id == delivery.id for one in turn.batch)
-            try:
-                told = await self._tell(turn.batch) if turn.batch else ""
-            except ApplicationError:
-                if is_in:
-                    raise
-        if is_in:
-            return told
-        raise ApplicationError("waits its turn", type=ErrorType.CHANNEL_UNAVAILABLE, next_retry_delay=turn.wait or SOON)
+        return await (self._by_itself(delivery) if pace is None else self._in_turn(delivery, pace))
 
     async def _pace(self, delivery: Delivery) -> Pace | None:
         """Of its destination; None where letters need not wait, or where none will arrive."""
@@ -142,87 +139,92 @@ class Notifier:
         pace: Pace | None = getattr(channel, "pace", None)
         return pace
 
-    async def _tell(self, batch: Sequence[Delivery]) -> str:
-        """One letter for the batch, whose attempt is counted already.
-
-        Raises:
-            ApplicationError: as ``deliver``.
-        """
-        first = batch[0]
-        if len(batch) == 1:
-            async with self.database.transaction() as work:
-                event = await work.events.get(first.event_id)
-            letter = Letter(first, event, first.kind, first.priority)
-        else:
-            letter = digest(batch)
+    async def _by_itself(self, delivery: Delivery) -> str:
+        async with self.database.transaction() as work:
+            claimed = await work.deliveries.claim([delivery], self.clock())
+        if not claimed:
+            raise self._later(delivery, SOON, "another process is at it")
+        (one,) = claimed
         try:
-            await self._send(letter)
+            await self.sender.send(await self._letter(one))
         except ChannelRefused as error:
-            await self._failed(batch, str(error))
-            if len(batch) > 1:
-                self.turns.separate(batch)
-            raise ApplicationError(str(error), type=ErrorType.CHANNEL_REFUSED, non_retryable=len(batch) == 1) from None
-        except Exception as error:
-            known = isinstance(error, ChannelUnavailable)
-            text = str(error) if known else f"failed ({type(error).__name__})"
-            asked = error.retry_after if isinstance(error, ChannelUnavailable) else None
-            if asked is not None:
-                self.turns.shut(first, asked)
-            again = self.patience.next_try(first.attempts, first.begun_at, self.clock(), asked)
-            await self._failed(batch, text)
-            raise ApplicationError(
-                text, type=ErrorType.CHANNEL_UNAVAILABLE, next_retry_delay=again, non_retryable=again is None
-            ) from None
-        return await self._written(batch)
+            await self._failed([one], str(error))
+            raise _refused(str(error)) from None
+        except ChannelUnavailable as error:
+            pause = self.patience.next_try(one.attempts, one.begun_at, self.clock(), error.retry_after)
+            await self._failed([one], str(error), pause)
+            raise _unavailable(str(error), pause) from None
+        return await self._written(claimed)
+
+    async def _in_turn(self, delivery: Delivery, pace: Pace) -> str:
+        """The oldest that wait, of which this may be one; if it is not, it comes again."""
+        turn = await self.turns.take(delivery, pace, self._told)
+        if not turn.batch:
+            raise self._later(delivery, turn.wait or SOON, delivery.last_error or "waits its turn")
+        is_in, several = any(one.id == delivery.id for one in turn.batch), len(turn.batch) > 1
+        try:
+            await self.sender.send(digest(turn.batch) if several else await self._letter(turn.batch[0]))
+        except ChannelRefused as error:
+            await self.turns.refused(turn.batch, pace)
+            await self._failed(turn.batch, str(error), dead=not several)
+            if is_in and not several:
+                raise _refused(str(error)) from None
+            raise self._later(delivery, pace.interval, str(error)) from None
+        except ChannelUnavailable as error:
+            pause = await self.turns.failed(turn.batch, turn, error.retry_after)
+            await self._failed(turn.batch, str(error), pause)
+            raise self._later(delivery, pause, str(error)) from None
+        told = await self._written(turn.batch)
+        await self.turns.gone(turn.batch, pace)
+        if is_in:
+            return told
+        raise self._later(delivery, pace.interval, "waits its turn")
+
+    async def _letter(self, one: Delivery) -> Letter:
+        async with self.database.transaction() as work:
+            event = await work.events.get(one.event_id)
+        return Letter(one, event, one.kind, one.priority)
+
+    def _later(self, delivery: Delivery, wait: timedelta, why: str) -> ApplicationError:
+        """To come again, by its own patience: what others have waited is not its own."""
+        too_late = self.clock() + wait > delivery.begun_at + self.patience.lasting
+        return _unavailable(why, None if too_late else wait)
 
     async def _written(self, batch: Sequence[Delivery]) -> str:
         """They were told, and must not be told again while this process lives, whatever the database does."""
-        tasks = [DeliveryTask(one.event_id, one.channel) for one in batch]
-        self._told.update(dict.fromkeys(tasks, True))
+        pairs = [(one.event_id, one.channel) for one in batch]
+        self._told.update(dict.fromkeys(pairs, True))
         try:
             async with self.database.transaction() as work:
-                for task in tasks:
-                    await work.deliveries.sent(task.event_id, task.channel, self.clock())
+                await work.deliveries.sent(pairs, self.clock())
         except Exception as error:  # each driver has its own
-            log.warning("sent, not written", action="deliver", event_id=tasks[0].event_id, error=type(error).__name__)
+            log.warning("sent, not written", action="deliver", event_id=pairs[0][0], error=type(error).__name__)
             return UNSAVED
-        for task in tasks:
-            self._told.pop(task, None)
+        for one, pair in zip(batch, pairs, strict=True):
+            self._told.pop(pair, None)
+            self.turns.alone.discard(one.id)
         return DeliveryStatus.SENT.value
-
-    async def _send(self, letter: Letter) -> None:
-        """To where it belongs; a destination that has moved is followed at once, one that is gone is disabled."""
-        delivery = letter.delivery
-        for _ in range(2):
-            channel, own = await self.directory.channel(delivery.user_id, delivery.channel)
-            if self.artist is not None and getattr(channel, "takes_pictures", False) and letter.picture is None:
-                letter = replace(letter, picture=await self.artist.picture(letter.event, delivery.alert_id))
-            try:
-                await channel.send(letter)
-            except ChannelRefused as error:
-                if error.disable and own is not None:
-                    await self.directory.disable(own, str(error), self.clock())
-                raise
-            except Moved as moved:
-                if own is None:
-                    raise ChannelRefused(f"the chat has another number now: {moved.address}") from None
-                await self.directory.move(own, moved.address, self.clock())
-            else:
-                return
-        raise ChannelRefused("the chat moves on and on")
 
     @activity.defn(name=MARK_SENT)
     async def mark_sent(self, task: DeliveryTask) -> None:
         """It was told."""
         async with self.database.transaction() as work:
-            await work.deliveries.sent(task.event_id, task.channel, self.clock())
+            await work.deliveries.sent([(task.event_id, task.channel)], self.clock())
 
-    async def _failed(self, batch: Sequence[Delivery], error: str) -> None:
-        """For onlookers; what the channel said counts, whether or not it can be written."""
+    async def _failed(
+        self, batch: Sequence[Delivery], error: str, pause: timedelta | None = None, *, dead: bool = False
+    ) -> None:
+        """For onlookers, and for others who look for what is due; what the channel said counts though it cannot be written."""
+        now = self.clock()
         try:
             async with self.database.transaction() as work:
                 for one in batch:
-                    await work.deliveries.failed(one.event_id, one.channel, error, dead=False)
+                    own = None if pause is None else now + max(pause, self.patience.delay(one.attempts))
+                    if (
+                        own is not None and one.attempts >= STUBBORN
+                    ):  # others may go first: perhaps it is this one's fault
+                        own = now + 2 * (own - now)
+                    await work.deliveries.failed(one.event_id, one.channel, error, dead=dead, next_try_at=own)
         except Exception as trouble:
             log.warning(
                 "failure not written", action="deliver", event_id=batch[0].event_id, error=type(trouble).__name__

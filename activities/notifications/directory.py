@@ -43,8 +43,8 @@ class Directory:
         first: dict[str, str] = {group.partition(JOIN)[0]: group for group in shared}
         return [name if name in own else first[name] for name in wanted if name in own or name in first]
 
-    async def channel(self, user_id: str, name: str) -> tuple[Channel, Destination | None]:
-        """The channel, and the destination where it is one.
+    async def channel(self, user_id: str, name: str, *, disabled: bool = False) -> tuple[Channel, Destination | None]:
+        """The channel, and the destination where it is one; with ``disabled`` also one that is.
 
         Raises:
             ChannelRefused: a destination that is disabled, or whose address cannot be read or used any more.
@@ -53,7 +53,7 @@ class Directory:
             own = await work.destinations.get(user_id, name)
         if own is None:
             return self.channels.get(name.partition(JOIN)[0], self.fallback), None
-        if own.disabled_at is not None:
+        if own.disabled_at is not None and not disabled:
             raise ChannelRefused(f"destination '{name}' is disabled: {own.problem}")
         key = (user_id, name, own.updated_at)
         if key not in self._open:
@@ -71,16 +71,14 @@ class Directory:
     async def disable(self, own: Destination, why: str, now: datetime) -> None:
         """No other notice will arrive there either."""
         async with self.database.transaction() as work:
-            await work.destinations.disable(own.user_id, own.name, why, now)
+            await work.destinations.disable(own, why, now)
 
     async def move(self, own: Destination, address: str, now: datetime) -> None:
         """Keeps the address that the other side gave, within the same kind."""
         assert self.sealer is not None
         old = self.sealer().open(own.secret)
         async with self.database.transaction() as work:
-            await work.destinations.move(
-                own.user_id, own.name, self.sealer().seal(f"{old.partition('://')[0]}://{address}"), now
-            )
+            await work.destinations.move(own, self.sealer().seal(f"{old.partition('://')[0]}://{address}"), now)
 
     async def close(self) -> None:
         """Closes every channel."""

@@ -48,7 +48,7 @@ async def post(out: Outgoing, url: str, body: bytes, headers: dict[str, str], *,
     if 400 <= answer.status_code < 500:
         why = _reason(answer.text) if reason else ""
         raise ChannelRefused(f"{status}: {why}" if why else status)
-    raise ChannelUnavailable(status)
+    raise ChannelUnavailable(status, retry_after(answer.headers.get("Retry-After"), utc_now()))
 
 
 def _reason(text: str) -> str:

@@ -2,74 +2,91 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from weakref import WeakValueDictionary
-
-from cachetools import LRUCache
 
 from activities.notifications.channel import Letter, Pace
+from activities.notifications.patience import Patience
 from storage.database import Database
 from storage.deliveries import Delivery
 
 FEW = 3  # so many come one by one
 MOST = 500
-MOST_KEPT = 10_000
 LINE = 300
 PER_LETTER = 40  # what a letter holds, to guess how long the queue is
 EMPTY = 120  # characters of a letter that are not lines
+HELD = timedelta(seconds=60)  # longer than any send may take: who took the turn and died gives it back by then
 
 
 @dataclass(frozen=True)
 class Turn:
-    """What is to be told now, claimed; or for how long to wait."""
+    """What is to be told now; or for how long to wait. ``failures`` are the destination's, in a row."""
 
     batch: Sequence[Delivery] = ()
     wait: timedelta = timedelta()
+    failures: int = 0
 
 
 class Turns:
-    """One letter at a time for each destination of this process; the table says when the last one went, whoever sent it."""
+    """One letter at a time for each destination, whichever process sends it: the table says who does, and when the next may."""
 
-    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
-        self.database, self.clock = database, clock
-        self._shut: LRUCache[tuple[str, str], datetime] = LRUCache(MOST_KEPT)
-        self._alone: LRUCache[int, bool] = LRUCache(MOST_KEPT)
-        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+    def __init__(self, database: Database, clock: Callable[[], datetime], patience: Patience) -> None:
+        self.database, self.clock, self.patience = database, clock, patience
+        self.alone: set[int] = set()
 
-    @asynccontextmanager
-    async def at(self, delivery: Delivery) -> AsyncIterator[None]:
-        """While nobody else of this process sends there."""
-        lock = self._locks.setdefault((delivery.user_id, delivery.channel), asyncio.Lock())
-        async with lock:
-            yield
+    async def take(self, delivery: Delivery, pace: Pace, told: Collection[tuple[str, str]]) -> Turn:
+        """The oldest that wait, in their order; or the pause until it may be this one's turn. Nobody is waited for.
 
-    async def next(self, delivery: Delivery, pace: Pace) -> Turn:
-        """The oldest that wait, in their order; or the pause until it is this one's turn."""
+        ``told`` are those that were told and could not be written down.
+        """
         now, to = self.clock(), (delivery.user_id, delivery.channel)
         async with self.database.transaction() as work:
-            last = await work.deliveries.last_told(*to, now - pace.interval)
-            opens = max(last + pace.interval if last else now, self._shut.get(to, now))
-            if opens > now:
+            hours = await work.quiet.hours(delivery.user_id)
+            quiet = hours.until(now) if hours else None
+            door = await work.turns.door(*to, now)
+            opens = max(door.opens_at, quiet or now)
+            if opens > now or not await work.turns.take(*to, now, now + HELD):
                 ahead = await work.deliveries.queued_before(*to, delivery.id)
-                return Turn(wait=opens - now + pace.interval * (ahead // PER_LETTER))
-            if delivery.id in self._alone:
-                return Turn(await work.deliveries.claim([delivery], now))
-            waiting = [one for one in await work.deliveries.queued(*to, MOST) if one.id not in self._alone]
-            chosen = waiting[:1] if len(waiting) <= FEW else fitting(waiting, pace.most)
-            return Turn(await work.deliveries.claim(chosen, now), pace.interval)
+                wait = max(opens - now, pace.interval) + pace.interval * (ahead // PER_LETTER)
+                return Turn(wait=wait)
+            queued = await work.deliveries.queued(*to, now, MOST)
+            waiting = [one for one in queued if (one.event_id, one.channel) not in told]
+            chosen = self._chosen(delivery, waiting, pace)
+            batch = await work.deliveries.claim(chosen, now)
+            if not batch:
+                await work.turns.give_back(*to, now, now, door.failures)
+            return Turn(batch, pace.interval, door.failures)
 
-    def shut(self, delivery: Delivery, pause: timedelta) -> None:
-        """The other side wants to be left alone for so long, with whatever letter."""
-        self._shut[delivery.user_id, delivery.channel] = self.clock() + pause
+    def _chosen(self, delivery: Delivery, waiting: Sequence[Delivery], pace: Pace) -> Sequence[Delivery]:
+        single = [one for one in waiting if one.id in self.alone]
+        if delivery.id in self.alone:
+            return [one for one in single if one.id == delivery.id]
+        together = [one for one in waiting if one.id not in self.alone]
+        if len(together) <= FEW:
+            return together[:1] or single[:1]
+        return fitting(together, pace.most)
 
-    def separate(self, batch: Sequence[Delivery]) -> None:
-        """Their letter was refused for good: which of them it was is seen when each comes alone."""
-        for one in batch:
-            self._alone[one.id] = True
+    async def gone(self, batch: Sequence[Delivery], pace: Pace) -> None:
+        """It went well: the next may go when the pace says."""
+        await self._give_back(batch[0], pace.interval, 0)
+
+    async def refused(self, batch: Sequence[Delivery], pace: Pace) -> None:
+        """It will never go; of several it is seen which one, when each comes alone."""
+        if len(batch) > 1:
+            self.alone |= {one.id for one in batch}
+        await self._give_back(batch[0], pace.interval, 0)
+
+    async def failed(self, batch: Sequence[Delivery], turn: Turn, asked: timedelta | None) -> timedelta:
+        """It may go later: nobody else tries before that. The pause."""
+        pause = max(asked or timedelta(), self.patience.delay(turn.failures + 1))
+        await self._give_back(batch[0], pause, turn.failures + 1)
+        return pause
+
+    async def _give_back(self, one: Delivery, pause: timedelta, failures: int) -> None:
+        now = self.clock()
+        async with self.database.transaction() as work:
+            await work.turns.give_back(one.user_id, one.channel, now, now + pause, failures)
 
 
 def fitting(waiting: Sequence[Delivery], most: int) -> Sequence[Delivery]:

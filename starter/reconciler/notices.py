@@ -19,13 +19,13 @@ PATIENCE = 2 * LONGEST  # longer than any pause between two tries that nobody as
 log = structlog.get_logger(__name__)
 
 
-async def deliver_again(client: Client, source_id: str, at: datetime) -> None:
-    """Starts what tells the waiting deliveries of a source; a repeat at the same time starts no second."""
+async def deliver_again(client: Client, source_id: str, at: datetime, channel: str = "") -> None:
+    """Starts what tells a source's waiting deliveries, or the one of a channel; a repeat at the same time starts no second."""
     try:
         await client.start_workflow(
             DeliveryWorkflow.run,
-            DeliveryInput(again=source_id),
-            id=f"delivery-{source_id}-{at:%Y%m%dT%H%M%S}",
+            DeliveryInput(again=source_id, channel=channel),
+            id=f"delivery-{source_id}-{at:%Y%m%dT%H%M%S}" + (f"-{channel}" if channel else ""),
             task_queue=TaskQueue.NOTIFICATIONS,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             static_summary="told again",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import warnings
 from collections.abc import Mapping
 from datetime import timedelta
@@ -47,6 +48,7 @@ def _service(url: str) -> Any:
             import apprise
         except ImportError:
             raise InvalidInput("address", [Fault("address", MISSING)]) from None
+        logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # it writes down whole addresses
         made = apprise.Apprise.instantiate(url, suppress_exceptions=True)
     if made is None:
         raise InvalidInput("address", [Fault("address", "is no URL that Apprise or this program knows")])

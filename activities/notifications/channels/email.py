@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -20,6 +21,7 @@ from domain.errors import Fault, InvalidInput
 _ADDRESS = re.compile(r"[^@\s<>,;\"]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 SUBMISSION, IMPLICIT_TLS = 587, 465
 CHART = "chart@market-alerts"
+LONGEST = 30.0  # seconds
 
 
 class Email:
@@ -32,31 +34,45 @@ class Email:
         self.settings, self.to = settings, to
 
     async def send(self, letter: Letter) -> None:
-        """One message of plain text."""
-        settings = self.settings
-        implicit = settings.smtp_port == IMPLICIT_TLS
+        """One message: plain text, and the same with its picture where there is one."""
         try:
-            await aiosmtplib.send(
-                self.message(letter),
-                hostname=settings.smtp_host,
-                port=settings.smtp_port,
-                username=settings.smtp_user or None,
-                password=settings.smtp_password.get_secret_value() or None,
-                use_tls=implicit,
-                start_tls=settings.smtp_starttls and not implicit,
-                tls_context=tls(),
-                timeout=settings.notification_timeout,
-            )
+            async with asyncio.timeout(min(3 * self.settings.notification_timeout, LONGEST)):  # of all of its steps
+                await self._send(self.message(letter))
+        except TimeoutError:
+            raise ChannelUnavailable("the mail server took too long") from None
         except aiosmtplib.SMTPRecipientsRefused as error:
             refusal = error.recipients[0]
-            raise _sorted(refusal.code, refusal.message) from None
+            raise self._sorted(refusal.code, refusal.message) from None
         except aiosmtplib.SMTPResponseException as error:
-            raise _sorted(error.code, error.message) from None
+            raise self._sorted(error.code, error.message) from None
         except (aiosmtplib.SMTPException, OSError) as error:
             if "AUTH" in str(error) or isinstance(error, aiosmtplib.SMTPNotSupported):
                 hint = "the mail server offers no login, or no encryption, on this connection; see SMTP_STARTTLS and SMTP_PORT"
                 raise ChannelRefused(hint) from None
             raise ChannelUnavailable(f"the mail server could not be reached ({type(error).__name__})") from None
+
+    async def _send(self, message: EmailMessage) -> None:
+        settings = self.settings
+        implicit = settings.smtp_port == IMPLICIT_TLS
+        await aiosmtplib.send(
+            message,
+            hostname=settings.smtp_host,
+            port=settings.smtp_port,
+            username=settings.smtp_user or None,
+            password=settings.smtp_password.get_secret_value() or None,
+            use_tls=implicit,
+            start_tls=settings.smtp_starttls and not implicit,
+            tls_context=tls(),
+            timeout=settings.notification_timeout,
+        )
+
+    def _sorted(self, code: int, message: str) -> Exception:
+        """The server's words without the names that it repeats."""
+        said = " ".join(message.split())
+        for secret in (self.to, self.to.partition("@")[0], self.settings.smtp_user):
+            said = re.sub(re.escape(secret), "…", said, flags=re.I) if len(secret) > 2 else said
+        text = f"SMTP {code} {said}"[:300]
+        return ChannelUnavailable(text) if 400 <= code < 500 else ChannelRefused(text)
 
     def message(self, letter: Letter) -> EmailMessage:
         """As it is sent."""
@@ -85,11 +101,6 @@ def _illustrate(message: EmailMessage, body: str, picture: bytes) -> None:
     message.add_alternative(f"<html><body>{words}{image}</body></html>", subtype="html")
     html = message.get_payload()[1]  # type: ignore[index]
     html.add_related(picture, "image", "png", cid=f"<{CHART}>", filename="chart.png", disposition="inline")  # type: ignore[union-attr]
-
-
-def _sorted(code: int, message: str) -> Exception:
-    text = f"SMTP {code} {' '.join(message.split())}"[:300]
-    return ChannelUnavailable(text) if 400 <= code < 500 else ChannelRefused(text)
 
 
 def _at(settings: Any, address: str) -> Channel:

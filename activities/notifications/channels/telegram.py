@@ -101,9 +101,10 @@ class Telegram:
         if answer.status_code == 429:
             wait = parameters.get("retry_after")
             raise ChannelUnavailable(why, timedelta(seconds=wait) if isinstance(wait, int | float) else None)
-        if answer.status_code in (401, 404):
+        if answer.status_code in (401, 404) and told.get("ok") is False:
             raise ChannelRefused(f"{why}: TELEGRAM_BOT_TOKEN is not that of a bot")
-        if answer.status_code == 403 or any(words in why for words in BLOCKED):
+        is_telegrams = told.get("ok") is False  # and not a proxy's between us
+        if is_telegrams and (answer.status_code == 403 or any(words in why for words in BLOCKED)):
             raise ChannelRefused(why, disable=True)
         if 400 <= answer.status_code < 500:
             raise ChannelRefused(why)

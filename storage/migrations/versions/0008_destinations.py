@@ -12,13 +12,23 @@ branch_labels = None
 depends_on = None
 
 SERIAL = sa.BigInteger().with_variant(sa.Integer(), 'sqlite')
+TIMES = ('retried_at', 'next_try_at')
 INDEXES = {
     'user': ['user_id', 'id'], 'waiting': ['user_id', 'channel', 'status', 'id'], 'delivered': ['user_id', 'channel', 'delivered_at'],
 }
 
 
 def upgrade() -> None:
-    op.add_column('deliveries', sa.Column('retried_at', UtcDateTime(), nullable=True))
+    for column in TIMES:
+        op.add_column('deliveries', sa.Column(column, UtcDateTime(), nullable=True))
+    op.create_table('notice_turns',
+    sa.Column('user_id', sa.String(length=64), nullable=False),
+    sa.Column('channel', sa.String(length=80), nullable=False),
+    sa.Column('busy_until', UtcDateTime(), nullable=False),
+    sa.Column('opens_at', UtcDateTime(), nullable=False),
+    sa.Column('failures', sa.Integer(), server_default='0', nullable=False),
+    sa.PrimaryKeyConstraint('user_id', 'channel')
+    )
     for name, columns in INDEXES.items():
         op.create_index(f'ix_deliveries_{name}', 'deliveries', columns)
     op.create_table('destinations',
@@ -52,8 +62,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ('silences', 'quiet_hours', 'destinations'):
+    for table in ('notice_turns', 'silences', 'quiet_hours', 'destinations'):
         op.drop_table(table)
     for name in INDEXES:
         op.drop_index(f'ix_deliveries_{name}', 'deliveries')
-    op.drop_column('deliveries', 'retried_at')
+    for column in TIMES:
+        op.drop_column('deliveries', column)

@@ -7,20 +7,26 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from activities import outgoing
 from activities.notifications.channel import Channel, ChannelRefused, ChannelUnavailable, Letter, Moved
 from activities.notifications.channels.telegram import MOST_TEXT, shortened
+from activities.notifications.directory import Directory
 from activities.notifications.registry import channel_at
+from activities.notifications.sending import Sender
 from domain.errors import InvalidInput
 from storage.deliveries import Delivery, DeliveryStatus
 from tests.conftest import START
 from tests.stand_ins.bot_api import TOKEN, BotApi, bot_api
 from tests.stand_ins.mail import PASSWORD, USER, Mail, mail_server
 from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from activities.notifications.artist import Artist
+    from storage.database import Database
 
 QUICK = 0.3  # a time-out that is waited for must be short; what is well answers at once
 
@@ -140,6 +146,50 @@ async def test_pictures_go_with_the_words(world: World) -> None:
     assert f"cid:{image['Content-ID'].strip('<>')}" in html
 
 
+async def test_a_chat_that_takes_no_pictures_gets_the_words(world: World) -> None:
+    """As a group does whose administrator allows texts alone."""
+    directory = Directory(cast("Database", None), {"telegram": world.channel("telegram://5")}, None)
+
+    async def found(_user: str, _name: str) -> tuple[Channel, None]:
+        return directory.channels["telegram"], None
+
+    directory.channel = found  # type: ignore[method-assign,assignment]
+
+    class Painter:
+        async def picture(self, *_given: object) -> bytes:
+            return b"no picture that Telegram reads"
+
+    await Sender(directory, cast("Artist", Painter()), lambda: START).send(letter())
+    (sent,) = world.api.messages
+    assert "photo" not in sent
+    assert world.api.asked == 2
+    await directory.channels["telegram"].close()
+
+
+async def test_a_proxys_403_disables_nobody(world: World) -> None:
+    from pytest_httpserver import HTTPServer
+
+    with HTTPServer() as server:
+        server.expect_request(f"/bot{TOKEN}/sendMessage").respond_with_data("<html>Forbidden by proxy</html>", 403)
+        async with opened(world.channel("telegram://5", telegram_api_url=server.url_for("").rstrip("/"))) as chat:
+            with pytest.raises(ChannelRefused) as caught:
+                await chat.send(letter())
+    assert not caught.value.disable
+
+
+async def test_a_servers_words_are_told_without_the_mailbox(world: World) -> None:
+    box = world.channel("mailto:ann.private@example.com")
+    said = str(box._sorted(550, "5.1.1 <Ann.Private@example.com>: Recipient rejected for ann.private"))  # type: ignore[attr-defined]
+    assert said == "SMTP 550 5.1.1 <…>: Recipient rejected for …"
+
+
+def test_apprise_writes_no_address_down(caplog: pytest.LogCaptureFixture) -> None:
+    for address in ("tgram://SECRETBOT/abc", "slack://SECRETTOKEN/bad"):
+        with pytest.raises(InvalidInput):
+            channel_at(Settings(), address)
+    assert "SECRET" not in caplog.text
+
+
 async def test_telegram_groups_move(world: World) -> None:
     world.api.fault = "moved"
     async with opened(world.channel("telegram://-5")) as chat:
@@ -178,12 +228,12 @@ async def test_email_is_encrypted_and_a_repeat_can_be_told(world: World) -> None
         ("unknown", ChannelRefused, "SMTP 550 5.1.1 no such mailbox"),
         ("later", ChannelUnavailable, "SMTP 451"),
         ("hangs_up", ChannelUnavailable, "could not be reached"),
-        ("slow", ChannelUnavailable, "could not be reached"),
+        ("slow", ChannelUnavailable, "took too long"),
     ],
 )  # fmt: skip
 async def test_email_faults(world: World, fault: str, error: type[Exception], said: str) -> None:
     world.mail.fault = fault
-    timeout = {"notification_timeout": 3.0} if fault == "slow" else {}
+    timeout = {"notification_timeout": 1.0} if fault == "slow" else {}
     async with opened(world.channel("mailto:ann@example.com", **timeout)) as box:
         with pytest.raises(error, match=said) as caught:
             await box.send(letter())

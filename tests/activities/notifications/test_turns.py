@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from activities.notifications.channel import ChannelRefused, ChannelUnavailable,
 from activities.notifications.delivery import Notifier
 from activities.notifications.directory import Directory
 from activities.notifications.patience import Patience
+from domain.quiet import read_hours
 from storage.database import Database
 from storage.deliveries import DeliveryFilter, DeliveryStatus, NewDelivery
 
@@ -160,6 +162,147 @@ async def test_urgent_ones_wait_for_nobody(desk: Desk) -> None:
     assert await desk.notifier.deliver(DeliveryTask("urgent", "telegram")) == "SENT"
     assert desk.chat.letters[-1][1] == "FIRE\nnow"
     assert quiet
+
+
+async def test_two_workers_tell_nothing_twice(desk: Desk) -> None:
+    """One sends while the other looks: the turn is the first's, as the table says."""
+    ids = await desk.put(6)
+    sending, go_on = asyncio.Event(), asyncio.Event()
+    first, tell = desk.notifier, desk.chat.send
+
+    async def slowly(letter: Letter) -> None:
+        sending.set()
+        await go_on.wait()
+        await tell(letter)
+
+    desk.chat.send = slowly  # type: ignore[method-assign]
+    one = asyncio.create_task(first.deliver(DeliveryTask(ids[0], "telegram")))
+    await sending.wait()
+    desk.start()
+    with pytest.raises(ApplicationError, match="waits its turn"):
+        await desk.notifier.deliver(DeliveryTask(ids[1], "telegram"))
+    go_on.set()
+    assert await one == "SENT"
+    desk.chat.send = tell  # type: ignore[method-assign]
+    await desk.run()
+    assert desk.told() == ids
+
+
+async def test_a_worker_that_died_with_the_turn_gives_it_back(desk: Desk) -> None:
+    ids = await desk.put(2)
+
+    class Killed(BaseException):
+        pass
+
+    async def dies(_letter: Letter) -> None:
+        raise Killed
+
+    tell, desk.chat.send = desk.chat.send, dies  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        await desk.notifier.deliver(DeliveryTask(ids[0], "telegram"))
+    desk.chat.send = tell  # type: ignore[method-assign]
+    desk.start()
+    await desk.run()
+    assert desk.told() == ids
+    assert desk.clock.at - BEGIN < timedelta(minutes=2)
+
+
+async def test_an_outage_is_met_with_patience_whoever_waits(desk: Desk) -> None:
+    ids = await desk.put(20)
+    desk.chat.away_until = BEGIN + timedelta(minutes=10)
+    posts = 0
+    tell = desk.chat.send
+
+    async def counted(letter: Letter) -> None:
+        nonlocal posts
+        posts += 1
+        if desk.clock.at < desk.chat.away_until:
+            raise ChannelUnavailable("HTTP 502")
+        await tell(letter)
+
+    desk.chat.send = counted  # type: ignore[method-assign]
+    await desk.run()
+    assert sorted(desk.told()) == ids
+    assert posts < 20, "2, 4, 8 … seconds, then minutes, for the destination and not for each notice"
+    assert desk.clock.at - desk.chat.away_until < timedelta(minutes=15)
+    assert desk.dead == []
+
+
+async def test_a_young_notice_is_not_buried_with_an_old_one(desk: Desk) -> None:
+    old = await desk.put(1)
+    desk.clock.at += timedelta(hours=23, minutes=59, seconds=59)
+    young = [f"etelegramyoung{number}" for number in range(5)]
+    async with desk.database.transaction() as work:
+        await work.deliveries.open([NewDelivery(id, "a", "ann", "telegram", id, "b") for id in young], desk.clock.at)
+    desk.chat.away_until = desk.clock.at + timedelta(minutes=1)
+    with pytest.raises(ApplicationError) as caught:
+        await desk.notifier.deliver(DeliveryTask(young[2], "telegram"))
+    assert not caught.value.non_retryable
+    with pytest.raises(ApplicationError) as caught:
+        await desk.notifier.deliver(DeliveryTask(old[0], "telegram"))
+    assert caught.value.non_retryable
+
+
+async def test_one_that_always_fails_lets_the_others_by(desk: Desk) -> None:
+    ids = await desk.put(3)
+    tell = desk.chat.send
+
+    async def picky(letter: Letter) -> None:
+        if ids[0] in letter.delivery.subject:
+            raise ChannelUnavailable("HTTP 500")
+        await tell(letter)
+
+    desk.chat.send = picky  # type: ignore[method-assign]
+    await desk.run(until=200)
+    assert desk.told()[:2] == ids[1:]
+    assert desk.chat.letters[1][0] - BEGIN < timedelta(minutes=2)
+
+
+async def test_what_is_over_stays_so(desk: Desk) -> None:
+    dead, sent = await desk.put(2)
+    await desk.notifier.bury(DeliveryTask(dead, "telegram", "gone"))
+    with pytest.raises(ApplicationError, match="gone") as caught:
+        await desk.notifier.deliver(DeliveryTask(dead, "telegram"))
+    assert caught.value.non_retryable
+    assert await desk.notifier.deliver(DeliveryTask(sent, "telegram")) == "SENT"
+    await desk.notifier.bury(DeliveryTask(sent, "telegram", "cancelled"))
+    async with desk.database.transaction() as work:
+        row = await work.deliveries.get(sent, "telegram")
+    assert row is not None
+    assert row.status is DeliveryStatus.SENT, "what was told is not dead"
+
+
+async def test_what_was_told_and_could_not_be_written_is_in_no_later_letter(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = await desk.put(2)
+    with monkeypatch.context() as patch:
+        patch.setattr("storage.deliveries.Deliveries.sent", None)
+        assert await desk.notifier.deliver(DeliveryTask(ids[0], "telegram")) == "UNSAVED"
+    desk.clock.at += timedelta(seconds=2)
+    assert await desk.notifier.deliver(DeliveryTask(ids[1], "telegram")) == "SENT"
+    assert desk.told() == ids
+    assert await desk.notifier.deliver(DeliveryTask(ids[0], "telegram")) == "SENT"
+    assert desk.told() == ids
+
+
+async def test_a_digest_of_fires_is_heard(desk: Desk) -> None:
+    from activities.notifications.turns import digest
+
+    await desk.put(5, priority="high")
+    async with desk.database.transaction() as work:
+        queued = await work.deliveries.queued("ann", "telegram", desk.clock.at, 9)
+    assert (digest(queued).priority, digest([*queued][:1]).priority) == ("high", "high")
+
+
+async def test_quiet_hours_hold_what_can_wait_and_tell_it_together(desk: Desk) -> None:
+    async with desk.database.transaction() as work:
+        await work.quiet.set_hours("ann", read_hours("09:00-10:00", "America/New_York"))  # 14:00 to 15:00 UTC
+    ids = await desk.put(30)
+    await desk.run()
+    assert desk.told() == ids
+    assert desk.chat.letters[0][0] >= datetime(2026, 1, 5, 15, tzinfo=UTC)
+    assert len(desk.chat.letters) == 1
 
 
 async def test_destinations_do_not_wait_for_each_other(desk: Desk) -> None:

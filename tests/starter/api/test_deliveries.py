@@ -19,7 +19,9 @@ async def put(database: Database, *users: str, dead: bool = True) -> list[int]:
     async with database.transaction() as work:
         await work.deliveries.open(rows, START)
         for row in rows:
-            await work.deliveries.attempt(row.event_id, "webhook", START)
+            one = await work.deliveries.get(row.event_id, "webhook")
+            assert one is not None
+            await work.deliveries.claim([one], START)
             await work.deliveries.failed(row.event_id, "webhook", "HTTP 503", dead=dead)
         found = await work.deliveries.page(DeliveryFilter(), None, 99)
     return [one.id for one in reversed(found)]
@@ -53,6 +55,6 @@ async def test_a_key_that_may_only_read_tells_nothing_again(api: Api) -> None:
 async def test_what_waits_and_is_forgotten_is_found(any_database: Database) -> None:
     await put(any_database, "ann", "bob", dead=False)
     async with any_database.transaction() as work:
-        await work.deliveries.sent("e1-bob", "webhook", START)
+        await work.deliveries.sent([("e1-bob", "webhook")], START)
         assert await work.deliveries.forgotten(START + HOUR) == ["e0-ann"]
         assert await work.deliveries.forgotten(START) == []
