@@ -32,6 +32,7 @@ SCHEMA_VERSION = 1
 MOST_TAG_BYTES = 1900
 CHANNELS = ("log", "notify", "telegram", "email", "webhook")  # declared by activities/notifications/channels
 CHANNEL = re.compile(r"[a-z][a-z0-9_-]{0,62}|webhook:[a-z0-9][a-z0-9_-]{0,62}")
+Priority = Literal["normal", "high", "urgent"]
 CHANNEL_HINT = f"expected {', '.join(CHANNELS)}, webhook:<name>, or the name of a destination"
 
 
@@ -98,6 +99,7 @@ class AlertDefinition(Model):
     notification_channels: tuple[str, ...] = Field(default=("log",), max_length=10)
     tags: tuple[Line, ...] = Field(default=(), max_length=20)
     message_template: Lines = Field(default="", max_length=2000)
+    priority: Priority = "high"
     custom: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("custom")

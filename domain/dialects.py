@@ -21,7 +21,8 @@ OPERATORS = {
 LEAF = ("indicator", "operator", "op", "value", "params", "output", "offset", "timeframe", "source", "bars", "compare")
 OPERAND = ("indicator", "params", "output", "offset", "timeframe", "source")
 NOTIFY = {"channels": "notification_channels", "message_template": "message_template"}
-NOTIFIED = ("notify", *NOTIFY.values())  # what says who is told, in either dialect
+NOTIFY_ALERT = {**NOTIFY, "priority": "priority"}
+NOTIFIED = ("notify", *NOTIFY_ALERT.values())  # what says who is told, in either dialect
 PRICE = "price"  # means the close, wherever it is written
 
 
@@ -44,7 +45,7 @@ def translated(data: Mapping[str, Any]) -> Translation:
     found = Translation(dict(data))
     if found.data.get("rearm", False) is None:
         del found.data["rearm"]
-    spread(found, "notify", NOTIFY)
+    spread(found, "notify", NOTIFY_ALERT)
     if isinstance(found.data.get("rule"), dict):
         found.data["rule"] = _node(found.data["rule"], "$.rule", "$.rule", found)
     return found

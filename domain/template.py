@@ -10,8 +10,9 @@ from typing import Any
 PLACEHOLDERS = (
     "ticker", "symbol", "timeframe", "name", "price", "open", "high", "low", "close", "volume", "rule", "values", "status",
     "reason", "time", "bar_time", "count", "trigger_count", "user_id", "alert_id", "tags", "detail", "source", "link",
+    "last_price", "last_time", "change",
 )  # fmt: skip
-FORMAT = re.compile(r"[<>^]?\d{0,3},?(\.\d{1,2})?[feg%]?")  # widths and places of a number
+FORMAT = re.compile(r"[<>^]?\+?\d{0,3},?(\.\d{1,2})?[feg%]?")  # sign, width and places of a number
 
 
 def template_faults(text: str) -> list[str]:

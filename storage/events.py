@@ -47,6 +47,16 @@ class Events:
             statement = statement.where(EventRow.kind.in_(kinds))
         return [_event(row) for row in await self.session.scalars(statement)]
 
+    async def fire_before(self, alert_id: str, at: datetime) -> AlertEvent | None:
+        """The last fire of that alert before a moment, if any."""
+        row = await self.session.scalar(
+            select(EventRow)
+            .where(EventRow.alert_id == alert_id, EventRow.kind == EventKind.TRIGGERED.value, EventRow.at < at)
+            .order_by(EventRow.at.desc())
+            .limit(1)
+        )
+        return _event(row) if row else None
+
     async def page(
         self,
         alert_id: str,

@@ -30,6 +30,7 @@ from activities.notifications.message import priority, render
 from activities.notifications.patience import Patience
 from activities.notifications.sending import Sender
 from activities.notifications.turns import Turns, digest
+from domain.alert import AlertEvent, EventKind
 from domain.quiet import silence_of
 from storage.database import Database
 from storage.deliveries import Delivery, DeliveryStatus, NewDelivery
@@ -87,12 +88,13 @@ class Notifier:
             async with self.database.transaction() as work:
                 waiting = await work.deliveries.waiting(given.source_id)
             return [name for name in waiting if given.channel in ("", name)]
-        message = render(given.alert, given.event, self.link.replace("{id}", given.alert.id))
+        last = await self._fire_before(given.event)
+        message = render(given.alert, given.event, self.link.replace("{id}", given.alert.id), last)
         names = await self.directory.names(given.alert.user_id, given.alert.definition.notification_channels)
         rows = [
             NewDelivery(
                 given.event.id, given.alert.id, given.alert.user_id, name, message.subject, message.body,
-                priority=priority(given.event.kind),
+                priority=priority(given.alert, given.event.kind),
             )
             for name in names
         ]  # fmt: skip
@@ -104,6 +106,13 @@ class Notifier:
             await work.events.record([given.event], now)
             await work.deliveries.open(rows, now, why)
             return await work.deliveries.waiting(given.source_id)
+
+    async def _fire_before(self, event: AlertEvent) -> AlertEvent | None:
+        """Where this is not the first fire since the alert was armed afresh."""
+        if event.kind is not EventKind.TRIGGERED or event.trigger_count < 2:
+            return None
+        async with self.database.transaction() as work:
+            return await work.events.fire_before(event.alert_id, event.at)
 
     @activity.defn(name=DELIVER)
     async def deliver(self, task: DeliveryTask) -> str:

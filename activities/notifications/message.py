@@ -21,7 +21,8 @@ TITLES = {
     EventKind.ERROR: "cannot be evaluated",
     EventKind.REARMED: "is armed again",
 }
-PRIORITIES = {EventKind.TRIGGERED: "high", EventKind.DATA_STALE: "high", EventKind.ERROR: "high"}
+IMPORTANT = (EventKind.TRIGGERED, EventKind.LATE, EventKind.DATA_STALE, EventKind.ERROR)  # as the alert says, if urgent
+HIGH = (EventKind.TRIGGERED, EventKind.DATA_STALE, EventKind.ERROR)
 OWN_WORDS = (EventKind.TRIGGERED, EventKind.LATE)  # what an owner's template speaks of
 SIGNS = {True: "✓", False: "✗", None: "·"}  # of a crossing the notice knows one side only
 CROSSING = " crosses"
@@ -37,9 +38,9 @@ class Message:
     body: str
 
 
-def render(alert: Alert, event: AlertEvent, link: str = "") -> Message:
-    """What the owner reads. ``link`` leads to the alert, where there is such a place."""
-    values = context(alert, event, link)
+def render(alert: Alert, event: AlertEvent, link: str = "", last: AlertEvent | None = None) -> Message:
+    """What the owner reads. ``link`` leads to the alert, where there is such a place; ``last`` is the fire before."""
+    values = context(alert, event, link, last)
     template = alert.definition.message_template
     if template and event.kind in OWN_WORDS:
         subject, _, rest = filled(template, values).strip().partition("\n")
@@ -52,8 +53,11 @@ def render(alert: Alert, event: AlertEvent, link: str = "") -> Message:
     return Message(subject[:MOST_SUBJECT], "\n".join(lines))
 
 
-def context(alert: Alert, event: AlertEvent, link: str = "") -> dict[str, Any]:
-    """What a template may name, by name. Times are in the alert's own zone; None is what is missing."""
+def context(alert: Alert, event: AlertEvent, link: str = "", last: AlertEvent | None = None) -> dict[str, Any]:
+    """What a template may name, by name. Times are in the alert's own zone; None is what is missing.
+
+    ``change`` is in percent of the price at the fire before.
+    """
     definition, zone = alert.definition, ZoneInfo(alert.definition.timezone)
     found: dict[str, Any] = dict.fromkeys(PLACEHOLDERS)
     found |= {name: event.values.get(name) for name in FIELDS}
@@ -77,7 +81,14 @@ def context(alert: Alert, event: AlertEvent, link: str = "") -> dict[str, Any]:
         "detail": event.detail,
         "source": event.source,
         "link": link or None,
+        **(_since(event, last, zone) if last is not None else {}),
     }
+
+
+def _since(event: AlertEvent, last: AlertEvent, zone: ZoneInfo) -> dict[str, Any]:
+    before, price = last.values.get("close"), event.values.get("close")
+    change = None if not before or price is None else (price - before) / abs(before) * 100
+    return {"last_price": before, "last_time": _local(last.bar_close or last.at, zone), "change": change}
 
 
 def _subject(alert: Alert, event: AlertEvent, values: dict[str, Any]) -> str:
@@ -110,6 +121,10 @@ def _lines(alert: Alert, event: AlertEvent, values: dict[str, Any]) -> list[str]
         lines.append(
             f"Fired {event.trigger_count} time{'s' if event.trigger_count > 1 else ''}; now {event.status.value}"
         )
+    if values["change"] is not None:
+        lines.append(
+            f"{values['change']:+.2f} % since it fired at {number(values['last_price'])}, {values['last_time']}"
+        )
     if alert.definition.tags:
         lines.append(f"Tags: {values['tags']}")
     return lines
@@ -132,9 +147,10 @@ def _local(at: datetime, zone: ZoneInfo) -> str:
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S} {zone.key}"
 
 
-def priority(kind: EventKind) -> str:
-    """``normal``, ``high`` or ``urgent`` as the notification service knows them."""
-    return PRIORITIES.get(kind, "normal")
+def priority(alert: Alert, kind: EventKind) -> str:
+    """``normal``, ``high`` or ``urgent``: as the alert says for its fires and for what keeps it from firing, else normal."""
+    own = alert.definition.priority
+    return own if kind in (IMPORTANT if own == "urgent" else HIGH) else "normal"
 
 
 def number(value: float | None) -> str:

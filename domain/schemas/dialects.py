@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from domain.dialects import LEAF, NOTIFY, PRICE
+from domain.dialects import LEAF, NOTIFY, NOTIFY_ALERT, PRICE
 from domain.job import JobType
 from domain.job_dialects import KINDS
 from domain.job_words import OPERATIONS
@@ -13,23 +14,22 @@ Schema = dict[str, Any]
 TEXT: Schema = {"type": "string", "minLength": 1}
 RULE: Schema = {"$ref": "#/$defs/Rule"}
 OPERAND: Schema = {"$ref": "#/$defs/Operand"}
-NOTIFIED: Schema = {
-    "anyOf": [
-        {"type": "null"},
-        {
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {name: {} for name in NOTIFY},
-        },
-    ],
-    "description": "Who is told, and with which words: notification_channels and message_template in one object.",
-}
 CHANNELS: Schema = {
     "type": "array",
     "items": {"type": "string"},
     "description": "Another name of notification_channels.",
 }
 NUMBER_OR_TEXT: Schema = {"type": ["integer", "string"]}
+
+
+def _notify(fields: Mapping[str, str]) -> Schema:
+    return {
+        "anyOf": [
+            {"type": "null"},
+            {"type": "object", "additionalProperties": False, "properties": {name: {} for name in fields}},
+        ],
+        "description": f"Who is told, and how: {', '.join(fields.values())} in one object.",
+    }
 
 
 def widened(schema: Schema, job_type: str) -> Schema:
@@ -50,7 +50,7 @@ def _alert(schema: Schema) -> Schema:
         "expression": TEXT | {"description": "Another name of rule, as a text."},
         "condition": TEXT | {"description": "price_above and the like with threshold, or a rule as a text."},
         "threshold": {"type": ["number", "null"]},
-        "notify": NOTIFIED,
+        "notify": _notify(NOTIFY_ALERT),
         "channels": CHANNELS,
         "user_id": NUMBER_OR_TEXT,
     }
@@ -109,7 +109,7 @@ def _job(schema: Schema, job_type: str) -> Schema:
     if "symbols" in own:
         own["symbols"] = {"anyOf": [own["symbols"], TEXT | {"description": "Tickers with commas or spaces between."}]}
     if "notification_channels" in own:
-        own |= {"notify": NOTIFIED, "channels": CHANNELS}
+        own |= {"notify": _notify(NOTIFY), "channels": CHANNELS}
     if job_type == JobType.REPORT:
         inner = {name: value for name, value in own.items() if name not in ("options", "notify", "channels")}
         own["parameters"] = {"type": "object", "additionalProperties": False, "properties": inner}

@@ -152,9 +152,10 @@ class AlertFields(In):
     notification_channels: Annotated[list[str], BeforeValidator(_few(10))] | None = Field(default=None, max_length=10)
     tags: Annotated[list[str], BeforeValidator(_few(20))] | None = Field(default=None, max_length=20)
     message_template: str | None = Field(default=None, max_length=2000, description="Words with {ticker} and the like.")
+    priority: str | None = Field(default=None, max_length=16, description="normal, high or urgent.")
     custom: Params | None = Field(default=None, description="Fields that the operator's own schema declares.")
     notify: Params | None = Field(
-        default=None, description="channels and message_template, as the older services had them."
+        default=None, description="channels, message_template and priority, as the older services had them."
     )
 
     def given(self) -> dict[str, Any]:

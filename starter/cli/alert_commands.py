@@ -44,6 +44,10 @@ Persistence = Annotated[int | None, typer.Option(help="Bars in a row that must b
 Channel = Annotated[list[str] | None, typer.Option(help="log, webhook, webhook:NAME, notify … (repeat).")]
 LONGEST_SNOOZE = 366 * 86_400
 Tag = Annotated[list[str] | None, typer.Option(help="A tag (repeat).")]
+Urgency = Annotated[
+    str | None,
+    typer.Option("--priority", help="normal, high or urgent, which is told in quiet hours, too; default: high."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -69,13 +73,14 @@ def add(
     persistence: Persistence = None,
     channel: Channel = None,
     tag: Tag = None,
+    priority: Urgency = None,
     as_json: Json = False,
 ) -> None:
     """Define an alert and start it.
 
     Example: alerts add "AAPL > 150 and rsi(14) > 70" --timeframe 1h --channel log
     """
-    overrides = _fields(symbol, timeframe, name, cron, timezone, rearm, cooldown, persistence, channel, tag)
+    overrides = _fields(symbol, timeframe, name, cron, timezone, rearm, cooldown, persistence, channel, tag, priority)
     from_file = inputs.is_file(what)
     settings = load_settings()
     own = SchemaFolder(settings.alert_schema_dir).own()
@@ -169,13 +174,14 @@ def update(
     persistence: Persistence = None,
     channel: Channel = None,
     tag: Tag = None,
+    priority: Urgency = None,
     as_json: Json = False,
 ) -> None:
     """Change some fields of an alert; a new rule, ticker, timeframe or rearm arms it afresh.
 
     Example: alerts update aapl-3f9c2a "AAPL > 160" --cooldown 3600
     """
-    changes = _fields(symbol, timeframe, name, cron, timezone, rearm, cooldown, persistence, channel, tag)
+    changes = _fields(symbol, timeframe, name, cron, timezone, rearm, cooldown, persistence, channel, tag, priority)
     if what is not None:
         changes = inputs.merged(inputs.one_definition(what), changes)
     if not changes:
@@ -226,6 +232,7 @@ def _fields(
     persistence: int | None,
     channels: list[str] | None,
     tags: list[str] | None,
+    priority: str | None,
 ) -> dict[str, Any]:
     """The definition's fields that options name."""
     given = {
@@ -236,6 +243,7 @@ def _fields(
         "timezone": timezone,
         "notification_channels": channels or None,
         "tags": tags or None,
+        "priority": priority,
     }
     found: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     policy = {"type": rearm, "cooldown": cooldown, "persistence": persistence}

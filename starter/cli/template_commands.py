@@ -41,9 +41,13 @@ def preview(
         raise InvalidInput("options", [Fault("--text", one) for one in faults])
 
     async def work(opened: Context) -> Any:
-        return await opened.alert(id), opened.settings.link
+        stored = await opened.alert(id)
+        async with opened.database.transaction() as work:
+            has_last = stored.trigger_count and kind == EventKind.TRIGGERED
+            last = await work.events.fire_before(id, now()) if has_last else None
+        return stored, opened.settings.link, last
 
-    stored, link = run_command(work)
+    stored, link, last = run_command(work)
     alert = stored.alert
     if text:
         definition = alert.definition.model_copy(update={"message_template": text})
@@ -54,9 +58,9 @@ def preview(
         status=Status.TRIGGERED, reason="preview", bar_close=stored.last_bar_close,
         values=stored.last_values if isinstance(stored.last_values, dict) else {}, trigger_count=int(stored.trigger_count) + 1,
     )  # fmt: skip
-    message = render(alert, event, link.replace("{id}", id))
+    message = render(alert, event, link.replace("{id}", id), last)
     if as_json:
-        print_json({"subject": message.subject, "body": message.body, "values": context(alert, event, link)})
+        print_json({"subject": message.subject, "body": message.body, "values": context(alert, event, link, last)})
         return
     if not event.values:
         say("note: no bar has been judged yet, so the values are missing")

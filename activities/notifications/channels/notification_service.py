@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 
 from activities.notifications.channel import JOIN, Channel, Declaration, Letter
-from activities.notifications.message import priority
 from activities.notifications.posting import post
 from activities.outgoing import Outgoing, an_address
 from domain.errors import Fault, InvalidInput
@@ -34,7 +33,7 @@ class NotificationService:
         body: dict[str, Any] = {
             "user_id": self._user(self.user or delivery.user_id),
             "message": f"{delivery.subject}\n{delivery.body}",
-            "priority": priority(letter.event.kind) if letter.event else letter.priority,
+            "priority": letter.priority,
             "notification_type": letter.kind,
         }
         named = [] if self.user else [name for name in delivery.channel.split(JOIN) if name != OWN]

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.notifications.message import context, render
+from activities.notifications.message import context, priority, render
 from domain.alert import Alert, AlertEvent, EventKind, Status
 from domain.definition import read_definition
+from domain.errors import InvalidInput
 from domain.template import PLACEHOLDERS, filled, template_faults
 
 CLOSED = datetime(2026, 1, 5, 15, 30, tzinfo=UTC)
@@ -109,3 +110,35 @@ def test_nothing_else_can_be_reached(text: str) -> None:
 def test_any_text_is_filled_or_stays(text: str, values: dict[str, object]) -> None:
     assert isinstance(filled(text, values), str)
     assert filled(text.replace("{", "").replace("}", ""), values) == text.replace("{", "").replace("}", "")
+
+
+def test_the_change_since_the_fire_before() -> None:
+    last = event(bar_close=datetime(2026, 1, 2, 15, 30, tzinfo=UTC), values={"close": 144.0})
+    body = render(alert(), event(), last=last).body.splitlines()
+    assert body[4] == "+5.00 % since it fired at 144, 2026-01-02 10:30:00 America/New_York"
+    own = render(alert("{change:+.1f} % from {last_price:.2f} at {last_time}"), event(), last=last)
+    assert own.subject == "+5.0 % from 144.00 at 2026-01-02 10:30:00 America/New_York"
+    for nothing in ({"close": None}, {"close": 0.0}, {}):
+        found = render(alert("{change:+.1f}"), event(), last=event(values=nothing))
+        assert found.subject == "missing"
+        assert "since" not in render(alert(), event(), last=event(values=nothing)).body
+    below = render(alert("{change:+.1f}"), event(values={"close": 3.0}), last=event(values={"close": -2.0}))
+    assert below.subject == "+250.0", "prices below zero exist"
+
+
+@pytest.mark.parametrize(
+    ("own", "kind", "said"),
+    [
+        ("high", EventKind.TRIGGERED, "high"), ("normal", EventKind.TRIGGERED, "normal"), ("urgent", EventKind.TRIGGERED, "urgent"),
+        ("urgent", EventKind.LATE, "urgent"), ("urgent", EventKind.DATA_STALE, "urgent"), ("urgent", EventKind.REARMED, "normal"),
+        ("high", EventKind.LATE, "normal"), ("high", EventKind.ERROR, "high"),
+    ],
+)  # fmt: skip
+def test_an_alert_says_how_important_it_is(own: str, kind: EventKind, said: str) -> None:
+    assert priority(alert(priority=own), kind) == said
+    assert priority(alert(notify={"priority": own}), kind) == said, "in the older dialect, too"
+
+
+def test_a_priority_that_nobody_knows() -> None:
+    with pytest.raises(InvalidInput, match=r"\$\.notify\.priority.*'normal', 'high' or 'urgent'"):
+        alert(notify={"priority": "loud"})

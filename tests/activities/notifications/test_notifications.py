@@ -23,7 +23,7 @@ from activities.notifications.delivery import Notifier
 from activities.notifications.directory import Directory
 from activities.notifications.message import render
 from activities.notifications.registry import build_channels, declarations
-from domain.alert import Alert, AlertEvent, AlertState
+from domain.alert import Alert, AlertEvent, AlertState, EventKind
 from domain.definition import CHANNELS
 from domain.rearm import step
 from storage.database import Database
@@ -201,3 +201,22 @@ def test_names_that_definitions_may_use_are_those_that_channels_declare() -> Non
     for one in declarations():
         assert one.needs_no_service or one.advice or not one.names, "whoever has not set it up must be told how"
         assert set(one.settings) <= set(Settings.model_fields)
+
+
+async def test_a_second_fire_says_what_has_changed_since(database: Database) -> None:
+    first, second, other = closes(100.5, 99.0, 110.55), list[AlertEvent](), notifier(database, log=LogChannel())
+    alert = make_alert(
+        {"symbol": "AAPL", "rule": "close > 100", "notification_channels": ["log"], "priority": "urgent"}
+    )
+    state = AlertState()
+    for snapshot in first:
+        state, events = step(alert, state, snapshot)
+        second += [event for event in events if event.kind is EventKind.TRIGGERED]
+    for event in second:
+        await other.open(DeliveryInput(alert, event))
+    rows = [await delivery(database, event, "log") for event in second]
+    assert ["% since it fired at 100.5" in row.body for row in rows] == [False, True]
+    assert "+10.00 %" in rows[1].body
+    assert {row.priority for row in rows} == {"urgent"}
+    await other.open(DeliveryInput(alert, second[1]))
+    assert (await delivery(database, second[1], "log")).body == rows[1].body, "nor is it its own fire before"

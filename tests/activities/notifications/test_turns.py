@@ -305,6 +305,16 @@ async def test_quiet_hours_hold_what_can_wait_and_tell_it_together(desk: Desk) -
     assert len(desk.chat.letters) == 1
 
 
+async def test_urgent_ones_are_told_in_quiet_hours(desk: Desk) -> None:
+    async with desk.database.transaction() as work:
+        await work.quiet.set_hours("ann", read_hours("09:00-10:00", "America/New_York"))
+        await work.deliveries.open(
+            [NewDelivery("urgent", "a", "ann", "telegram", "FIRE", "now", priority="urgent")], desk.clock.at
+        )
+    assert await desk.notifier.deliver(DeliveryTask("urgent", "telegram")) == "SENT"
+    assert desk.chat.letters == [(BEGIN, "FIRE\nnow")]
+
+
 async def test_destinations_do_not_wait_for_each_other(desk: Desk) -> None:
     await desk.put(50)
     await desk.put(1, "other")
