@@ -307,7 +307,7 @@ class DeliveryTask:
 
 @dataclass(frozen=True)
 class DeliveryOutcome:
-    """What came of each channel: ``SENT`` or ``DEAD``, and why the dead ones are."""
+    """What came of each channel: ``SENT``, ``SPARED`` or ``DEAD``, and why the dead ones are."""
 
     channels: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)

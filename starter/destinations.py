@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from domain.definition import CHANNELS
@@ -22,6 +22,7 @@ from storage.sealing import Sealer, sealer
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 MOST_ADDRESS = 2000
 MOST = 100  # of one user
+SOONEST, LATEST = timedelta(minutes=1), timedelta(hours=12)
 WEBHOOK = "webhook"
 SHARED = (
     "telegram",
@@ -71,8 +72,8 @@ async def add(
         faults.append(Fault("$.address", f"expected at most {MOST_ADDRESS:,} characters"))
     if faults:
         raise InvalidInput("destination", faults)
-    own = await work.destinations.list(user_id)
-    if len(own) >= MOST and name not in {one.name for one in own}:
+    own = {one.name: one for one in await work.destinations.list(user_id)}
+    if len(own) >= MOST and name not in own:
         raise InvalidInput("destination", [Fault("$.name", f"there are {MOST} destinations already; remove one")])
     try:
         kind, channel = channel_at(context.settings, address)
@@ -88,7 +89,8 @@ async def add(
         secret = "whsec_" + secrets.token_urlsafe(24)
         address = f"{secret} {address}"
     at = now()
-    one = Destination(user_id, name, kind, sealer_of(context).seal(address), at, at)
+    falls_back = own[name].fallback_after if name in own else None
+    one = Destination(user_id, name, kind, sealer_of(context).seal(address), at, at, fallback_after=falls_back)
     await work.destinations.put(one)
     await work.schedules.read_again(user_id)
     await _audit(work, context, "added", one, at)
@@ -116,6 +118,24 @@ async def remove(work: UnitOfWork, context: Context, user_id: str, name: str) ->
     one = await find(work, user_id, name)
     await work.destinations.remove(user_id, name)
     await _audit(work, context, "removed", one, now())
+
+
+async def fall_back(
+    work: UnitOfWork, context: Context, user_id: str, name: str, after: timedelta | None
+) -> Destination:
+    """Tells it what is urgent and did not arrive elsewhere within a time; None does so no more.
+
+    Raises:
+        NotFound: when the user has none of that name.
+        InvalidInput: the time is too short or too long.
+    """
+    if after is not None and not SOONEST <= after <= LATEST:
+        raise InvalidInput("fallback", [Fault("$.after", "expected from a minute to 12 hours", str(after))])
+    await find(work, user_id, name)
+    await work.destinations.fall_back(user_id, name, None if after is None else int(after.total_seconds()))
+    one = await find(work, user_id, name)
+    await _audit(work, context, "falls back" if after else "falls back no more", one, now())
+    return one
 
 
 async def send_test(context: Context, user_id: str, name: str) -> Tested:

@@ -16,12 +16,16 @@ from storage.upsert import insert_new
 
 
 class DeliveryStatus(StrEnum):
-    """PENDING until told, SENT once told, DEAD when it cannot be told, SILENCED where its user wants to hear nothing of it."""
+    """PENDING until told, SENT once told, DEAD when it cannot be told, SILENCED where its user wants to hear nothing of it.
+
+    SPARED is a fallback whose notice arrived elsewhere.
+    """
 
     PENDING = "PENDING"
     SENT = "SENT"
     DEAD = "DEAD"
     SILENCED = "SILENCED"
+    SPARED = "SPARED"
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class NewDelivery:
     """What one channel is to say of one event, or of one run: ``event_id`` and ``alert_id`` are its and its schedule's then.
 
     ``kind`` is ``alert``, ``report``, ``screener`` or ``notification``; ``priority`` is ``normal``, ``high`` or ``urgent``.
+    ``held_until`` is of a fallback: until then the others may tell it.
     """
 
     event_id: str
@@ -39,6 +44,7 @@ class NewDelivery:
     body: str
     kind: str = field(default="alert", kw_only=True)
     priority: str = field(default="normal", kw_only=True)
+    held_until: datetime | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -203,6 +209,10 @@ class Deliveries:
         for event_id, channel in these:
             await self._set(event_id, channel, status=DeliveryStatus.SENT.value, delivered_at=now, last_error="")
 
+    async def spared(self, event_id: str, channel: str) -> None:
+        """It need not be told."""
+        await self._set(event_id, channel, status=DeliveryStatus.SPARED.value, last_error="")
+
     async def failed(
         self, event_id: str, channel: str, error: str, *, dead: bool, next_try_at: datetime | None = None
     ) -> None:
@@ -247,6 +257,7 @@ def _delivery(row: DeliveryRow) -> Delivery:
         delivered_at=row.delivered_at,
         kind=row.kind,
         priority=row.priority,
+        held_until=row.held_until,
         retried_at=row.retried_at,
         id=row.id,
     )

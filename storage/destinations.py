@@ -15,7 +15,10 @@ from storage.upsert import upsert
 
 @dataclass(frozen=True)
 class Destination:
-    """One of a user's. ``kind`` is the channel, ``secret`` the sealed address; ``problem`` says why it is ``disabled_at``."""
+    """One of a user's. ``kind`` is the channel, ``secret`` the sealed address; ``problem`` says why it is ``disabled_at``.
+
+    After ``fallback_after`` seconds it is told what is urgent and did not arrive elsewhere; None, what names it alone.
+    """
 
     user_id: str
     name: str
@@ -25,6 +28,7 @@ class Destination:
     updated_at: datetime
     disabled_at: datetime | None = None
     problem: str = ""
+    fallback_after: int | None = None
 
 
 class Destinations:
@@ -51,6 +55,23 @@ class Destinations:
         if names is not None:
             statement = statement.where(DestinationRow.name.in_(names))
         return [_destination(row) for row in await self.session.scalars(statement)]
+
+    async def fallbacks(self, user_id: str) -> Sequence[Destination]:
+        """Those that are told what did not arrive elsewhere, the first of them first."""
+        statement = (
+            select(DestinationRow)
+            .where(
+                DestinationRow.user_id == user_id,
+                DestinationRow.fallback_after.is_not(None),
+                DestinationRow.disabled_at.is_(None),
+            )
+            .order_by(DestinationRow.fallback_after, DestinationRow.name)
+        )
+        return [_destination(row) for row in await self.session.scalars(statement)]
+
+    async def fall_back(self, user_id: str, name: str, after: int | None) -> None:
+        """Makes it one of them, after so many seconds; None makes it none."""
+        await self._set(user_id, name, fallback_after=after)
 
     async def remove(self, user_id: str, name: str) -> bool:
         """Whether there was one."""
@@ -88,5 +109,6 @@ class Destinations:
 
 def _destination(row: DestinationRow) -> Destination:
     return Destination(
-        row.user_id, row.name, row.kind, row.secret, row.created_at, row.updated_at, row.disabled_at, row.problem
-    )
+        row.user_id, row.name, row.kind, row.secret, row.created_at, row.updated_at, row.disabled_at, row.problem,
+        row.fallback_after,
+    )  # fmt: skip

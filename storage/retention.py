@@ -67,7 +67,7 @@ def _bars(frames: ColumnElement[bool]) -> Part:
 
 
 OVER = RunRow.status.not_in([one.value for one in OPEN])
-TOLD = DeliveryRow.status.in_(("SENT", "DEAD", "SILENCED"))
+TOLD = DeliveryRow.status.in_(("SENT", "DEAD", "SILENCED", "SPARED"))
 RULES: tuple[Rule, ...] = (
     Rule("second_bars", 60, "bars shorter than a minute, but for backfills", (_bars(SECONDS),)),
     Rule("minute_bars", 730, "bars of 1 to 5 minutes, but for backfills", (_bars(MINUTES),)),

@@ -260,6 +260,7 @@ class DeliveryRow(Base):
     delivered_at: Mapped[datetime | None]
     retried_at: Mapped[datetime | None]
     next_try_at: Mapped[datetime | None]
+    held_until: Mapped[datetime | None]
 
 
 class DestinationRow(Base):
@@ -275,6 +276,7 @@ class DestinationRow(Base):
     updated_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
     problem: Mapped[str] = mapped_column(Text, default="", server_default="")
+    fallback_after: Mapped[int | None]
 
 
 class QuietRow(Base):

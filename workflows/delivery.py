@@ -30,6 +30,9 @@ CANCELLED = "cancelled"
 class DeliveryWorkflow:
     """Sees to the delivery rows, then one activity per channel; a dead channel harms no other."""
 
+    def __init__(self) -> None:
+        self.errors: dict[str, str] = {}
+
     @workflow.run
     async def run(self, given: DeliveryInput) -> DeliveryOutcome:
         """Ends when each channel was told or buried."""
@@ -45,18 +48,15 @@ class DeliveryWorkflow:
             retry_policy=interface.STORE_RETRY,
             summary=f"record {event.kind.value}" if event is not None else "deliveries of the run",
         )
-        errors = await asyncio.gather(*(self._tell(given.source_id, channel) for channel in channels))
-        outcome = DeliveryOutcome(
-            {channel: SENT if error is None else DEAD for channel, error in zip(channels, errors, strict=True)},
-            {channel: error for channel, error in zip(channels, errors, strict=True) if error is not None},
-        )
+        ends = await asyncio.gather(*(self._tell(given.source_id, channel) for channel in channels))
+        outcome = DeliveryOutcome(dict(zip(channels, ends, strict=True)), self.errors)
         if given.run_id and channels:
             noted = DeliveriesOfRun(given.run_id, outcome.channels)
             await self._store(interface.NOTE_DELIVERIES, noted, "outcome")
         return outcome
 
-    async def _tell(self, source_id: str, channel: str) -> str | None:
-        """None when it was told, else why not."""
+    async def _tell(self, source_id: str, channel: str) -> str:
+        """What came of it; why it could not be told is kept beside it."""
         task = DeliveryTask(source_id, channel)
         try:
             outcome: str = await workflow.execute_activity(
@@ -75,10 +75,11 @@ class DeliveryWorkflow:
             await asyncio.shield(asyncio.ensure_future(buried))
             if cancelled:
                 raise
-            return text
+            self.errors[channel] = text
+            return DEAD
         if outcome == UNSAVED:  # it was told, and must not be told again whatever the database does
             await self._store(interface.MARK_SENT, task, f"sent by {channel}")
-        return None
+        return SENT if outcome == UNSAVED else outcome
 
     def _store(self, name: str, argument: Any, summary: str) -> Coroutine[Any, Any, None]:
         """Waits for as long as the database is away."""

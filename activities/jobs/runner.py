@@ -31,6 +31,7 @@ from activities.interface import (
 )
 from activities.jobs.executor import Done, Executor, JobFailed, JobRefused, StepExecutor, Task
 from activities.jobs.notice import deliveries
+from activities.notifications.fallback import with_fallbacks
 from domain.cron import next_fire, slot_of
 from domain.errors import InvalidInput
 from domain.job import JobType, read_job
@@ -193,9 +194,10 @@ class JobRunner:
     async def _finish(self, task: Task, done: Done) -> RunEnd:
         names = await self.names(task.user_id, tuple(done.notice.channels)) if done.notice else []
         rows, result = deliveries(task, done.notice, names), done.result
-        if rows:
-            result = {**result, "deliveries": {row.channel: DeliveryStatus.PENDING.value for row in rows}}
         async with self.database.transaction() as work:
+            rows = with_fallbacks(rows, await work.destinations.fallbacks(task.user_id), self.clock())
+            if rows:
+                result = {**result, "deliveries": {row.channel: DeliveryStatus.PENDING.value for row in rows}}
             if done.is_all:
                 run = await work.runs.get(task.run_id)
                 is_open = run is not None and run.status in OPEN

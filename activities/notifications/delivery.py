@@ -26,6 +26,7 @@ from activities.interface import (
 from activities.notifications.artist import Artist
 from activities.notifications.channel import ChannelRefused, ChannelUnavailable, Letter, Pace
 from activities.notifications.directory import Directory
+from activities.notifications.fallback import URGENT, is_spared, wait_of, with_fallbacks
 from activities.notifications.message import priority, render
 from activities.notifications.patience import Patience
 from activities.notifications.sending import Sender
@@ -104,7 +105,8 @@ class Notifier:
             silence = silence_of(silences, alert.id, alert.definition, now)
             why = "" if silence is None else f"silenced until {silence.until:%Y-%m-%d %H:%M:%S} UTC"
             await work.events.record([given.event], now)
-            await work.deliveries.open(rows, now, why)
+            fallbacks = await work.destinations.fallbacks(alert.user_id)
+            await work.deliveries.open(with_fallbacks(rows, fallbacks, now), now, why)
             return await work.deliveries.waiting(given.source_id)
 
     async def _fire_before(self, event: AlertEvent) -> AlertEvent | None:
@@ -127,19 +129,32 @@ class Notifier:
             delivery = await work.deliveries.get(task.event_id, task.channel)
             if delivery is None:
                 raise ApplicationError("the delivery has no row", type=ErrorType.CHANNEL_REFUSED, non_retryable=True)
-        if delivery.status is DeliveryStatus.SENT:
+        if delivery.status in (DeliveryStatus.SENT, DeliveryStatus.SPARED):
             return delivery.status.value
         if delivery.status is not DeliveryStatus.PENDING:
             raise _refused(delivery.last_error or f"the delivery is {delivery.status}")
         structlog.contextvars.bind_contextvars(job_id=delivery.alert_id, user_id=delivery.user_id)
         if (delivery.event_id, delivery.channel) in self._told:
             return await self._written([delivery])
+        if delivery.held_until is not None and delivery.retried_at is None and await self._is_spared(delivery):
+            return DeliveryStatus.SPARED.value
         pace = await self._pace(delivery)
         return await (self._by_itself(delivery) if pace is None else self._in_turn(delivery, pace))
 
+    async def _is_spared(self, held: Delivery) -> bool:
+        """Whether the others have told it; waits while they may."""
+        async with self.database.transaction() as work:
+            found = await work.deliveries.of_events([held.event_id])
+            others = [one for one in found[held.event_id] if one.id != held.id]
+            if spared := is_spared(others):
+                await work.deliveries.spared(held.event_id, held.channel)
+        if not spared and (wait := wait_of(held, others, self.clock())):
+            raise self._later(held, wait, "waits for the others")
+        return spared
+
     async def _pace(self, delivery: Delivery) -> Pace | None:
         """Of its destination; None where letters need not wait, or where none will arrive."""
-        if delivery.priority == "urgent":
+        if delivery.priority == URGENT:
             return None
         try:
             channel, _ = await self.directory.channel(delivery.user_id, delivery.channel)

@@ -43,7 +43,7 @@ class DeliveryOut(BaseModel):
     alert_id: str
     user_id: str
     channel: str
-    status: Literal["PENDING", "SENT", "DEAD", "SILENCED"]
+    status: Literal["PENDING", "SENT", "DEAD", "SILENCED", "SPARED"]
     attempts: int
     last_error: str
     kind: str
@@ -82,6 +82,7 @@ class DestinationOut(BaseModel):
                     "updated_at": "2026-01-05T15:30:00Z",
                     "disabled_at": None,
                     "problem": "",
+                    "fallback_after": 600,
                     "signing_secret": None,
                 }
             ]
@@ -95,6 +96,7 @@ class DestinationOut(BaseModel):
     updated_at: datetime
     disabled_at: datetime | None
     problem: str
+    fallback_after: int | None
     signing_secret: str | None = None
 
 

@@ -8,12 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from domain.definition import CHANNELS
+from domain.errors import Fault, InvalidInput
 from starter import destinations
 from starter.cli import inputs
 from starter.cli.options import Json
 from starter.cli.output import FAILED, Failure, print_json, print_lines, print_table, say, short
 from starter.cli.session import run_command
 from starter.context import Context
+from starter.quiet import span_of
+from storage.destinations import Destination
 from storage.sealing import new_key
 
 User = Annotated[str, typer.Option(help="Whose; default: ALERTS_USER_ID.")]
@@ -24,7 +27,8 @@ def register(app: typer.Typer) -> None:
     """Adds these commands."""
     own = typer.Typer(help="Where you want to be told: destinations with names.", no_args_is_help=True)
     for name, command in (
-        ("list", list_channels), ("add", add), ("test", send_test), ("remove", remove), ("rotate", rotate), ("key", key),
+        ("list", list_channels), ("add", add), ("test", send_test), ("remove", remove),
+        ("fallback", fall_back), ("rotate", rotate), ("key", key),
     ):  # fmt: skip
         own.command(name)(command)
     app.add_typer(own, name="channels")
@@ -32,6 +36,12 @@ def register(app: typer.Typer) -> None:
 
 def _owner(context: Context, user: str) -> str:
     return inputs.user(user or context.settings.alerts_user_id)
+
+
+def _state(one: Destination) -> str:
+    if one.disabled_at:
+        return f"disabled: {one.problem}"
+    return "ok" if one.fallback_after is None else f"ok, fallback after {one.fallback_after // 60} min"
 
 
 def list_channels(user: User = "", as_json: Json = False) -> None:
@@ -54,10 +64,7 @@ def list_channels(user: User = "", as_json: Json = False) -> None:
     if as_json:
         print_json({"destinations": destinations.shown(found), "channels": words})
         return
-    rows = [
-        [one.name, one.kind, f"disabled: {one.problem}" if one.disabled_at else "ok", short(one.updated_at)]
-        for one in found
-    ]
+    rows = [[one.name, one.kind, _state(one), short(one.updated_at)] for one in found]
     rows += [[name, "for all", advice or "ok", ""] for name, advice in words.items() if name in CHANNELS or not advice]
     print_table(["name", "kind", "state", "since"], rows)
 
@@ -113,6 +120,34 @@ def send_test(name: Name, user: User = "", as_json: Json = False) -> None:
     if not found.well:
         raise Failure(f"{name}: {found.said}", FAILED)
     say(f"{name}: the message was taken")
+
+
+def fall_back(
+    name: Name,
+    after: Annotated[str, typer.Option(help="After how long: 10m, 1h.")] = "",
+    off: Annotated[bool, typer.Option("--off", help="Never any more.")] = False,
+    user: User = "",
+    as_json: Json = False,
+) -> None:
+    """Tell a destination what is urgent and did not arrive elsewhere within a time.
+
+    Example: alerts channels fallback oncall --after 10m
+    """
+    if bool(after) == off:
+        raise InvalidInput("options", [Fault("--after, --off", "give one of them")])
+    span = None if off else span_of(after)
+
+    async def work(context: Context) -> Any:
+        async with context.database.transaction() as unit:
+            return await destinations.fall_back(unit, context, _owner(context, user), name, span)
+
+    one = run_command(work)
+    if as_json:
+        print_json(destinations.shown([one])[0])
+    elif off:
+        say(f"{name} is told what names it, and nothing else")
+    else:
+        say(f"{name} is told what is urgent and did not arrive elsewhere within {after}")
 
 
 def remove(name: Name, user: User = "", as_json: Json = False) -> None:

@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 def list_deliveries(
     dead: Annotated[bool, typer.Option("--dead", help="Only those that could not be told.")] = False,
     alert: Annotated[str, typer.Option("--alert", help="Only of this alert or schedule.")] = "",
-    status: Annotated[str, typer.Option(help="Only PENDING, SENT or DEAD.")] = "",
+    status: Annotated[str, typer.Option(help="Only PENDING, SENT, DEAD, SILENCED or SPARED.")] = "",
     user: Annotated[str, typer.Option(help="Only this user's.")] = "",
     limit: Limit = 50,
     as_json: Json = False,

@@ -116,6 +116,16 @@ async def _tell_all(home: Home, api: BotApi, mail: Mail, httpserver: HTTPServer,
 
     await eventually(told, 60, "each channel is told")
     api.fault, mail.fault = "blocked", "refused"
+    falls_back = await run("channels", "fallback", "hook", "--after", "10m")
+    assert falls_back.returncode == 0, falls_back.stderr
+    words[words.index("all")] = "wake-me"
+    added = await run(*words, "--channel", "chat", "--priority", "urgent")
+    assert added.returncode == 0, added.stderr
+
+    async def woken() -> bool:
+        return any(b"wake-me" in request.data for request, _ in httpserver.log)
+
+    await eventually(woken, 60, "what the blocked chat did not take is told by the fallback")
     for name in addresses:
         await run("channels", "test", name)
     await run("channels", "list")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -30,6 +31,15 @@ class DestinationIn(In):
     user_id: Owner | None = Field(default=None, description="For admin keys: whose it is.")
 
 
+class FallbackIn(In):
+    """After how long it is told what is urgent and did not arrive elsewhere."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"after": 600}]})
+
+    after: int | None = Field(ge=60, le=43_200, description="Seconds; null: never.")
+    user_id: Owner | None = Field(default=None, description="For admin keys: whose it is.")
+
+
 @router.get("/channels", response_model=Destinations, operation_id="listDestinations", dependencies=[needs(Scope.READ)])
 async def listing(request: Request, user_id: Whose = None) -> dict[str, Any]:
     """The destinations, without their addresses."""
@@ -48,6 +58,22 @@ async def put(request: Request, name: Name, body: DestinationIn) -> dict[str, An
         added = await destinations.add(work, context, owner, name, body.address, shared=context.owner is not None)
     (one,) = destinations.shown([added.destination])
     return one | {"signing_secret": added.secret or None}
+
+
+@router.put(
+    "/channels/{name}/fallback",
+    response_model=DestinationOut,
+    operation_id="putFallback",
+    dependencies=[needs(Scope.WRITE)],
+)
+async def fall_back(request: Request, name: Name, body: FallbackIn) -> dict[str, Any]:
+    """Tells it what is urgent and did not arrive elsewhere within a time."""
+    context, owner = context_of(request), owner_wanted(request, body.user_id)
+    after = None if body.after is None else timedelta(seconds=body.after)
+    async with context.database.transaction() as work:
+        found = await destinations.fall_back(work, context, owner, name, after)
+    (one,) = destinations.shown([found])
+    return one
 
 
 @router.delete(

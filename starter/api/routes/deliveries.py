@@ -20,7 +20,7 @@ from storage.deliveries import DeliveryFilter
 router = APIRouter(tags=["deliveries"])
 
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="The delivery's number.")]
-State = Literal["PENDING", "SENT", "DEAD", "SILENCED"]
+State = Literal["PENDING", "SENT", "DEAD", "SILENCED", "SPARED"]
 
 
 @router.get("/deliveries", response_model=DeliveryPage, operation_id="listDeliveries", dependencies=[needs(Scope.READ)])

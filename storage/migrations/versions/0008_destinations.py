@@ -12,7 +12,7 @@ branch_labels = None
 depends_on = None
 
 SERIAL = sa.BigInteger().with_variant(sa.Integer(), 'sqlite')
-TIMES = ('retried_at', 'next_try_at')
+TIMES = ('retried_at', 'next_try_at', 'held_until')
 INDEXES = {
     'user': ['user_id', 'id'], 'waiting': ['user_id', 'channel', 'status', 'id'], 'delivered': ['user_id', 'channel', 'delivered_at'],
 }
@@ -40,6 +40,7 @@ def upgrade() -> None:
     sa.Column('updated_at', UtcDateTime(), nullable=False),
     sa.Column('disabled_at', UtcDateTime(), nullable=True),
     sa.Column('problem', sa.Text(), server_default='', nullable=False),
+    sa.Column('fallback_after', sa.Integer(), nullable=True),
     sa.PrimaryKeyConstraint('user_id', 'name')
     )
     op.create_table('quiet_hours',

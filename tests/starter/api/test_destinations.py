@@ -193,6 +193,29 @@ async def test_over_http(any_database: Database, tmp_path: Path, api_of_telegram
         assert (await ann.get("/api/channels", params={"user_id": "bob"})).status_code == 403
 
 
+async def test_a_fallback_over_http(any_database: Database, tmp_path: Path, api_of_telegram: BotApi) -> None:
+    settings = Settings(
+        alerts_home=tmp_path, temporal_address="127.0.0.1:1", health_check_interval=0, telegram_bot_token=TOKEN,
+        telegram_api_url=api_of_telegram.url,
+    )  # fmt: skip
+    app = create_app(settings, any_database)
+    keys = [await key_of(any_database, user, Scope.READ, Scope.WRITE) for user in ("ann", "bob")]
+    async with client_of(app, keys[0]) as ann, client_of(app, keys[1]) as bob:
+        made = await ann.put("/api/channels/oncall", json={"address": "telegram://42"})
+        assert made.json()["fallback_after"] is None
+        assert (await ann.put("/api/channels/oncall/fallback", json={"after": 600})).json()["fallback_after"] == 600
+        moved = await ann.put("/api/channels/oncall", json={"address": "telegram://43"})
+        assert moved.json()["fallback_after"] == 600
+        (one,) = (await ann.get("/api/channels")).json()["items"]
+        assert one["fallback_after"] == 600, "another address keeps it"
+        refused = [
+            await ann.put("/api/channels/oncall/fallback", json=body) for body in ({"after": 5}, {}, {"after": 1e9})
+        ]
+        assert [one.status_code for one in refused] == [422] * 3
+        assert (await bob.put("/api/channels/oncall/fallback", json={"after": 600})).status_code == 404
+        assert (await ann.put("/api/channels/oncall/fallback", json={"after": None})).json()["fallback_after"] is None
+
+
 async def test_admins_see_to_others(api: Api) -> None:
     answer = await api.admin.get("/api/channels", params={"user_id": "ann"})
     assert answer.json() == {"items": []}
