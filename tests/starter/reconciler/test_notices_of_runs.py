@@ -11,6 +11,7 @@ import pytest
 from activities.notifications.channel import ChannelRefused
 from domain.run import RunStatus
 from storage.deliveries import DeliveryFilter
+from storage.destinations import Destination
 from storage.runs import RunFilter
 from tests.activities.notifications.test_deliveries_under_trouble import Phone
 from tests.starter.reconciler.support import Installation
@@ -40,6 +41,13 @@ async def trigger(home: Installation, job_type: str, params: str) -> Any:
     return await ended(home, name)
 
 
+def _by_name(home: Installation) -> Any:
+    async def channel(user_id: str, name: str, *, disabled: bool = False) -> tuple[Any, None]:
+        return home.services.notifier.directory.channels[name], None
+
+    return channel
+
+
 async def test_a_notification_is_not_repeated_to_a_channel_that_has_it(home: Installation) -> None:
     well, engaged = Phone(), Phone(fails=2)
     home.services.notifier.directory.channels.update(log=well, webhook=engaged)
@@ -60,6 +68,37 @@ async def test_a_notification_that_a_channel_refuses_fails_its_run_and_is_a_dead
     assert (run.status, run.error, well.asked) == (RunStatus.FAILED, "webhook: engaged", 1)
     async with home.database.transaction() as work:
         assert await work.deliveries.counts() == {"SENT": 1, "DEAD": 1}
+
+
+async def test_an_urgent_one_that_is_refused_is_told_by_the_fallback(
+    home: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("activities.notifications.fallback.LOOK", timedelta(milliseconds=100))
+    stood_in = Phone()
+    home.services.notifier.directory.channels.update(webhook=Phone(fails=1, breaks=ChannelRefused), oncall=stood_in)
+    at = home.services.notifier.clock()
+    async with home.database.transaction() as work:
+        await work.destinations.put(Destination("local", "oncall", "log", "", at, at, fallback_after=600))
+    home.services.notifier.directory.channel = _by_name(home)  # type: ignore[method-assign]
+    run = await trigger(
+        home, "notification", '{"message": "up!", "priority": "urgent", "notification_channels": ["webhook"]}'
+    )
+    assert (run.status, run.error, stood_in.asked) == (RunStatus.FAILED, "webhook: engaged", 1)
+    assert run.result == {"deliveries": {"webhook": "DEAD", "oncall": "SENT"}}
+
+
+async def test_an_urgent_one_that_arrives_spares_the_fallback(
+    home: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("activities.notifications.fallback.LOOK", timedelta(milliseconds=100))
+    at = home.services.notifier.clock()
+    home.services.notifier.directory.channels.update(log=Phone())
+    async with home.database.transaction() as work:
+        await work.destinations.put(Destination("local", "oncall", "log", "", at, at, fallback_after=600))
+    run = await trigger(
+        home, "notification", '{"message": "up!", "priority": "urgent", "notification_channels": ["log"]}'
+    )
+    assert (run.status, run.result) == (RunStatus.COMPLETED, {"deliveries": {"log": "SENT", "oncall": "SPARED"}})
 
 
 @pytest.mark.parametrize("job_type", ["report", "screener"])
