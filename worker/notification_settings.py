@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings
 
 from activities.notifications.registry import declarations
 
+LONGEST_TRY = 30.0  # seconds
 _declared: dict[str, Any] = {name: given for one in declarations() for name, given in one.settings.items()}
 _OfChannels: Any = create_model("_OfChannels", __base__=BaseSettings, **_declared)
 
@@ -22,7 +23,12 @@ class NotificationSettings(_OfChannels):
 
     alerts_secret_key: SecretStr = SecretStr("")
     notification_enabled: bool = True
-    notification_timeout: float = Field(default=10.0, gt=0, le=30)
+    notification_timeout: float = Field(default=10.0, gt=0, le=600)
     notification_retries: int = Field(default=5, ge=0, le=20)
     notification_charts: Literal["light", "dark", "off"] = "light"
     notification_hours: float = Field(default=24.0, gt=0, le=168)
+
+    @property
+    def send_timeout(self) -> float:
+        """Seconds of one try; a longer one would outlast the activity that makes it."""
+        return min(self.notification_timeout, LONGEST_TRY)

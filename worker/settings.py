@@ -14,7 +14,7 @@ from pydantic_settings import SettingsConfigDict
 from domain.errors import Fault, InvalidInput
 from domain.job import JOBS, JobType
 from domain.zones import zone
-from worker.notification_settings import NotificationSettings
+from worker.notification_settings import LONGEST_TRY, NotificationSettings
 from worker.provider_settings import ProviderSettings
 from worker.retention_settings import RetentionSettings
 from worker.schema_folder import SchemaFolder
@@ -139,6 +139,8 @@ def effective(settings: Settings) -> dict[str, Any]:
             shown[name.upper()] = MASK if value.get_secret_value() else ""
         elif name == "alert_default_lookback":
             shown[name.upper()] = settings.lookback
+        elif name == "notification_timeout":
+            shown[name.upper()] = settings.send_timeout
         elif name == "database_url":
             shown[name.upper()] = _masked_database(settings.database)
         elif isinstance(value, str):
@@ -187,6 +189,10 @@ def notes_on(settings: Settings) -> list[str]:
     if settings.alert_default_lookback < LEAST_BARS:
         notes.append(
             f"ALERT_DEFAULT_LOOKBACK={settings.alert_default_lookback} means {LEAST_BARS}: indicators need as many bars"
+        )
+    if settings.notification_timeout > LONGEST_TRY:
+        notes.append(
+            f"NOTIFICATION_TIMEOUT={settings.notification_timeout:g} means {LONGEST_TRY:g}: it is tried again then"
         )
     if not settings.alert_once_per_bar:
         notes.append("ALERT_ONCE_PER_BAR=false has no effect: an alert fires at most once per bar")

@@ -78,10 +78,10 @@ END""",
     f"""CREATE TRIGGER job_schedules_named AFTER UPDATE OF id, user_id, key, owner ON job_schedules
 WHEN OLD.key <> '' AND OLD.owner <> '' BEGIN
   UPDATE job_schedules SET key = CAST(NEW.id AS TEXT)
-    WHERE rowid = NEW.rowid AND NEW.id IS NOT OLD.id AND NEW.key IS OLD.key AND CAST(NEW.id AS TEXT) IS NOT OLD.key;
+    WHERE rowid = NEW.rowid AND NEW.id IS NOT OLD.id AND NEW.key IS OLD.key AND CAST(NEW.id AS TEXT) IS NOT CAST(OLD.key AS TEXT);
   UPDATE job_schedules SET owner = coalesce(CAST(NEW.user_id AS TEXT), 'local')
     WHERE rowid = NEW.rowid AND NEW.user_id IS NOT OLD.user_id AND NEW.owner IS OLD.owner
-      AND CAST(NEW.user_id AS TEXT) IS NOT OLD.owner;
+      AND CAST(NEW.user_id AS TEXT) IS NOT CAST(OLD.owner AS TEXT);
   {_NAMED}
     WHERE rowid = NEW.rowid AND (id IS NOT {as_number("key")} OR user_id IS NOT {as_number("owner")});
 END""",

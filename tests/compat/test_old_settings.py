@@ -60,6 +60,13 @@ def test_the_documented_environment(put: pytest.MonkeyPatch) -> None:
     ]
 
 
+def test_a_time_that_is_longer_than_a_try_may_take(put: pytest.MonkeyPatch) -> None:
+    put.setenv("NOTIFICATION_TIMEOUT", "120")
+    settings = load_settings()
+    assert settings.send_timeout == effective(settings)["NOTIFICATION_TIMEOUT"] == 30
+    assert notes_on(settings) == ["NOTIFICATION_TIMEOUT=120 means 30: it is tried again then"]
+
+
 @pytest.mark.parametrize(
     ("name", "note"),
     [

@@ -61,7 +61,7 @@ def _at(settings: Any, address: str) -> Channel:
     Raises:
         InvalidInput: it is none, or Apprise is not there.
     """
-    return AppriseUrl(address, settings.notification_timeout)
+    return AppriseUrl(address, settings.send_timeout)
 
 
 def _none(_settings: Any) -> Mapping[str, Channel]:

@@ -36,7 +36,7 @@ class Email:
     async def send(self, letter: Letter) -> None:
         """One message: plain text, and the same with its picture where there is one."""
         try:
-            async with asyncio.timeout(min(3 * self.settings.notification_timeout, LONGEST)):  # of all of its steps
+            async with asyncio.timeout(min(3 * self.settings.send_timeout, LONGEST)):  # of all of its steps
                 await self._send(self.message(letter))
         except TimeoutError:
             raise ChannelUnavailable("the mail server took too long") from None
@@ -63,7 +63,7 @@ class Email:
             use_tls=implicit,
             start_tls=settings.smtp_starttls and not implicit,
             tls_context=tls(),
-            timeout=settings.notification_timeout,
+            timeout=settings.send_timeout,
         )
 
     def _sorted(self, code: int, message: str) -> Exception:

@@ -53,7 +53,7 @@ class NotificationService:
 
 def _channels(settings: Any) -> Mapping[str, Channel]:
     """It knows its users' addresses, so that ``telegram`` and ``email`` go through it, too."""
-    url, timeout = settings.notification_service_url, settings.notification_timeout
+    url, timeout = settings.notification_service_url, settings.send_timeout
     if not url:
         return {}
     return dict.fromkeys(DECLARED.names, NotificationService(url, timeout, settings.alerts_user_id))
@@ -64,7 +64,7 @@ def _at(settings: Any, address: str) -> Channel:
     user = address.partition("://")[2].strip("/")
     if not user:
         raise InvalidInput("address", [Fault("address", "expected notify://USER")])
-    return NotificationService(settings.notification_service_url, settings.notification_timeout, user=user)
+    return NotificationService(settings.notification_service_url, settings.send_timeout, user=user)
 
 
 DECLARED = Declaration(

@@ -138,7 +138,7 @@ def _at(settings: Any, address: str) -> Channel:
     if not (chat.lstrip("-").isdigit() or (chat.startswith("@") and chat[1:].replace("_", "").isalnum())):
         raise InvalidInput("address", [Fault("address", "expected telegram://CHAT, a number or @name")])
     token = settings.telegram_bot_token.get_secret_value()
-    return Telegram(settings.telegram_api_url, token, chat, settings.notification_timeout)
+    return Telegram(settings.telegram_api_url, token, chat, settings.send_timeout)
 
 
 def _channels(settings: Any) -> Mapping[str, Channel]:

@@ -121,7 +121,7 @@ def _channels(settings: Any) -> Mapping[str, Channel]:
     targets = {f"webhook:{name}": target.get_secret_value() for name, target in settings.alert_webhooks.items()}
     if plain:
         targets = {"webhook": plain, **targets}
-    return {name: WebhookChannel(url, secret, settings.notification_timeout) for name, url in targets.items()}
+    return {name: WebhookChannel(url, secret, settings.send_timeout) for name, url in targets.items()}
 
 
 def _at(settings: Any, address: str) -> Channel:
@@ -137,7 +137,7 @@ def _at(settings: Any, address: str) -> Channel:
         hint = "expected https; ALERT_WEBHOOK_PRIVATE=true allows http and private addresses"
         raise InvalidInput("address", [Fault("address", hint)])
     key = secret if separator else settings.alert_webhook_secret.get_secret_value()
-    return WebhookChannel(url, key or None, settings.notification_timeout, private=settings.alert_webhook_private)
+    return WebhookChannel(url, key or None, settings.send_timeout, private=settings.alert_webhook_private)
 
 
 DECLARED = Declaration(
