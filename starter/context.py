@@ -12,8 +12,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import ErrorKind, ExpectedError
 from domain.text import cut, printable
+from starter.clock import now
 from starter.definition_writes import Who
 from starter.names import marked
+from storage.audit import AuditEntry
 from storage.database import Database, UnitOfWork
 from storage.stored_schedule import StoredSchedule
 from worker.schema_folder import SchemaFolder
@@ -100,6 +102,14 @@ class Context:
         if self.owner in (owners.get(schedule_id), owners.get(other)):
             return schedule_id if owners.get(schedule_id) == self.owner else other
         return other if schedule_id in owners else schedule_id
+
+    async def audit(
+        self, work: UnitOfWork, action: str, kind: str, object_id: str, detail: dict[str, Any] | None = None
+    ) -> None:
+        """Notes what somebody did, now, to one thing of some kind."""
+        await work.audit.add(
+            AuditEntry(now(), self.who.user_id, self.who.client, action, kind, object_id, detail=detail or {})
+        )
 
     async def _own(self, work: UnitOfWork, schedule_id: str, job_type: str | None = None) -> StoredSchedule | None:
         found = await work.schedules.get(schedule_id, job_type)

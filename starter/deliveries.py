@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from starter.clock import now
 from starter.context import Context, NotFound
 from starter.definition_writes import Refused
-from storage.audit import AuditEntry
 from storage.database import UnitOfWork
 from storage.deliveries import Delivery, DeliveryFilter, DeliveryStatus
 
@@ -50,6 +49,5 @@ async def retry_dead(work: UnitOfWork, context: Context, wanted: DeliveryFilter)
 
 
 async def _audit(work: UnitOfWork, context: Context, one: Delivery) -> None:
-    who = context.who
     detail = {"channel": one.channel, "alert": one.alert_id, "error": one.last_error[:200]}
-    await work.audit.add(AuditEntry(now(), who.user_id, who.client, "retried", "delivery", str(one.id), detail=detail))
+    await context.audit(work, "retried", "delivery", str(one.id), detail)

@@ -13,7 +13,6 @@ from domain.definition import CHANNELS
 from domain.errors import Fault, InvalidInput
 from starter.clock import now
 from starter.context import Context, NotFound
-from storage.audit import AuditEntry
 from storage.database import UnitOfWork
 from storage.deliveries import Delivery, DeliveryStatus
 from storage.destinations import Destination
@@ -93,7 +92,7 @@ async def add(
     one = Destination(user_id, name, kind, sealer_of(context).seal(address), at, at, fallback_after=falls_back)
     await work.destinations.put(one)
     await work.schedules.read_again(user_id)
-    await _audit(work, context, "added", one, at)
+    await _audit(work, context, "added", one)
     return Added(one, secret)
 
 
@@ -117,7 +116,7 @@ async def remove(work: UnitOfWork, context: Context, user_id: str, name: str) ->
     """
     one = await find(work, user_id, name)
     await work.destinations.remove(user_id, name)
-    await _audit(work, context, "removed", one, now())
+    await _audit(work, context, "removed", one)
 
 
 async def fall_back(
@@ -134,7 +133,7 @@ async def fall_back(
     await find(work, user_id, name)
     await work.destinations.fall_back(user_id, name, None if after is None else int(after.total_seconds()))
     one = await find(work, user_id, name)
-    await _audit(work, context, "falls back" if after else "falls back no more", one, now())
+    await _audit(work, context, "falls back" if after else "falls back no more", one)
     return one
 
 
@@ -144,8 +143,9 @@ async def send_test(context: Context, user_id: str, name: str) -> Tested:
     Raises:
         NotFound: when there is neither.
     """
-    from activities.notifications.channel import ChannelRefused, ChannelUnavailable, Letter, Moved
+    from activities.notifications.channel import ChannelRefused, ChannelUnavailable, Letter
     from activities.notifications.directory import directory
+    from activities.notifications.sending import Sender
 
     async with context.database.transaction() as work:
         own = await work.destinations.get(user_id, name)
@@ -154,20 +154,9 @@ async def send_test(context: Context, user_id: str, name: str) -> Tested:
     open_ = directory(context.settings, context.database, lambda: sealer_of(context))
     letter = Letter(_message(user_id, name, now()), None, "notification", "normal")
     try:
-        channel, there = await open_.channel(user_id, name, disabled=True)
-        try:
-            await channel.send(letter)
-        except Moved as moved:
-            if there is None:
-                return Tested(False, "the chat has another number now")
-            await open_.move(there, moved.address, now())
-            await (await open_.channel(user_id, name, disabled=True))[0].send(letter)
+        await Sender(open_, None, now, disabled=True).send(letter)
     except (ChannelRefused, ChannelUnavailable) as error:
-        if own is not None and getattr(error, "disable", False):
-            await open_.disable(own, str(error), now())
         return Tested(False, str(error))
-    except Exception as error:
-        return Tested(False, f"failed ({type(error).__name__})")
     finally:
         await open_.close()
     if own is not None and own.disabled_at is not None:
@@ -202,6 +191,5 @@ def shown(these: Iterable[Destination]) -> Sequence[dict[str, Any]]:
     return [{name: value for name, value in vars(one).items() if name != "secret"} for one in these]
 
 
-async def _audit(work: UnitOfWork, context: Context, action: str, one: Destination, at: datetime) -> None:
-    who, detail = context.who, {"user": one.user_id, "kind": one.kind}
-    await work.audit.add(AuditEntry(at, who.user_id, who.client, action, "destination", one.name, detail=detail))
+async def _audit(work: UnitOfWork, context: Context, action: str, one: Destination) -> None:
+    await context.audit(work, action, "destination", one.name, {"user": one.user_id, "kind": one.kind})

@@ -7,15 +7,14 @@ from datetime import datetime, timedelta
 
 from domain.errors import Fault, InvalidInput
 from domain.quiet import QuietHours, Silence, Silenced, read_hours
+from domain.timeframe import UNITS
 from starter.clock import now
 from starter.context import Context, NotFound
-from storage.audit import AuditEntry
 from storage.database import UnitOfWork
 
 LONGEST = timedelta(days=366)
 MOST = 200
 _SPAN = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*(s|m|h|d|w)?")
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, None: 1}
 
 
 def hours_of(text: str, timezone: str) -> QuietHours:
@@ -33,16 +32,16 @@ def hours_of(text: str, timezone: str) -> QuietHours:
         ) from None
 
 
-def span_of(text: str) -> timedelta:
-    """``2h``, ``30m``, ``1d``, or seconds.
+def span_of(text: str, path: str = "$.for", what: str = "silence") -> timedelta:
+    """``2h``, ``30m``, ``1d``, or seconds; ``path`` is where it was written, in what.
 
     Raises:
         InvalidInput: it is none, or longer than a year.
     """
     match = _SPAN.fullmatch(text.strip().lower())
-    span = timedelta(seconds=float(match[1]) * UNITS[match[2]]) if match else timedelta()
+    span = timedelta(seconds=float(match[1]) * UNITS[match[2] or "s"]) if match else timedelta()
     if not timedelta(0) < span <= LONGEST:
-        raise InvalidInput("silence", [Fault("$.for", "expected a time such as 30m, 2h or 1d, at most a year", text)])
+        raise InvalidInput(what, [Fault(path, "expected a time such as 30m, 2h or 1d, at most a year", text)])
     return span
 
 
@@ -50,7 +49,7 @@ async def set_hours(work: UnitOfWork, context: Context, user_id: str, hours: Qui
     """Others, or none."""
     await work.quiet.set_hours(user_id, hours)
     said = {"user": user_id, "hours": f"{hours} {hours.timezone}" if hours else "none"}
-    await _audit(work, context, "quiet", user_id, said)
+    await context.audit(work, "quiet", "quiet", user_id, said)
 
 
 async def silence(
@@ -67,7 +66,9 @@ async def silence(
         raise InvalidInput("silence", [Fault("$", f"there are {MOST} silences already")])
     one = Silence(kind, value.upper() if kind is Silenced.TICKER else value, until, user_id, reason=reason[:500])
     number = await work.quiet.add(one, now())
-    await _audit(work, context, "silenced", str(number), {"user": user_id, "kind": kind.value, "value": value[:80]})
+    await context.audit(
+        work, "silenced", "quiet", str(number), {"user": user_id, "kind": kind.value, "value": value[:80]}
+    )
     return Silence(one.kind, one.value, one.until, user_id, number, one.reason)
 
 
@@ -79,9 +80,4 @@ async def end(work: UnitOfWork, context: Context, user_id: str, number: int) -> 
     """
     if not await work.quiet.remove(user_id, number):
         raise NotFound(str(number), "silence", "alerts silence list")
-    await _audit(work, context, "unsilenced", str(number), {"user": user_id})
-
-
-async def _audit(work: UnitOfWork, context: Context, action: str, id: str, detail: dict[str, str]) -> None:
-    who = context.who
-    await work.audit.add(AuditEntry(now(), who.user_id, who.client, action, "quiet", id, detail=detail))
+    await context.audit(work, "unsilenced", "quiet", str(number), {"user": user_id})

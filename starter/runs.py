@@ -9,7 +9,6 @@ from domain.run import OPEN, Run, RunStatus
 from starter.clock import now
 from starter.context import Context, NotFound
 from starter.definition_writes import Refused
-from storage.audit import AuditEntry
 from storage.database import UnitOfWork
 from storage.runs import RETRIED_AS
 from storage.stored_schedule import StoredSchedule
@@ -70,7 +69,7 @@ async def cancel(work: UnitOfWork, context: Context, run_id: str) -> Run:
     run = await find(work, context, run_id)
     if run.status not in OPEN or not await work.runs.finish(run_id, RunStatus.CANCELLED, now(), error="cancelled"):
         raise Refused(f"the run has ended already: {run.status}")
-    await work.audit.add(AuditEntry(now(), context.who.user_id, context.who.client, "cancelled", "run", run_id))
+    await context.audit(work, "cancelled", "run", run_id)
     return await find(work, context, run_id)
 
 
@@ -91,8 +90,5 @@ async def retry(work: UnitOfWork, context: Context, run_id: str) -> Run:
     snapshot = run.job_snapshot | {"workflow_id": run_workflow_id(again), "retry_of": run_id}
     fresh = Run(again, run.job_type, run.job_id, run.user_id, RunStatus.PENDING, at, at, job_snapshot=snapshot)
     await work.runs.add([fresh])
-    detail = {"as": again}
-    await work.audit.add(
-        AuditEntry(at, context.who.user_id, context.who.client, "retried", "run", run_id, detail=detail)
-    )
+    await context.audit(work, "retried", "run", run_id, {"as": again})
     return fresh

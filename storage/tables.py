@@ -240,7 +240,6 @@ class DeliveryRow(Base):
         Index("ix_deliveries_alert", "alert_id", "id"),
         Index("ix_deliveries_user", "user_id", "id"),
         Index("ix_deliveries_waiting", "user_id", "channel", "status", "id"),
-        Index("ix_deliveries_delivered", "user_id", "channel", "delivered_at"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)

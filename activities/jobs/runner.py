@@ -195,7 +195,7 @@ class JobRunner:
         names = await self.names(task.user_id, tuple(done.notice.channels)) if done.notice else []
         rows, result = deliveries(task, done.notice, names), done.result
         async with self.database.transaction() as work:
-            rows = with_fallbacks(rows, await work.destinations.fallbacks(task.user_id), self.clock())
+            rows = await with_fallbacks(work, rows, self.clock())
             if rows:
                 result = {**result, "deliveries": {row.channel: DeliveryStatus.PENDING.value for row in rows}}
             if done.is_all:

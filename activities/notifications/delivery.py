@@ -33,7 +33,7 @@ from activities.notifications.sending import Sender
 from activities.notifications.turns import Turns, digest
 from domain.alert import AlertEvent, EventKind
 from domain.quiet import silence_of
-from storage.database import Database
+from storage.database import Database, UnitOfWork
 from storage.deliveries import Delivery, DeliveryStatus, NewDelivery
 
 SOON = timedelta(seconds=1)
@@ -51,6 +51,13 @@ def _unavailable(why: str, pause: timedelta | None) -> ApplicationError:
     return ApplicationError(
         why, type=ErrorType.CHANNEL_UNAVAILABLE, next_retry_delay=pause, non_retryable=pause is None
     )
+
+
+async def _fire_before(work: UnitOfWork, event: AlertEvent) -> AlertEvent | None:
+    """Where this is not the first fire since the alert was armed afresh."""
+    if event.kind is not EventKind.TRIGGERED or event.trigger_count < 2:
+        return None
+    return await work.events.fire_before(event.alert_id, event.at)
 
 
 class Notifier:
@@ -85,36 +92,26 @@ class Notifier:
 
         A run made its rows with its result; what is told again has its rows, too.
         """
-        if given.alert is None or given.event is None:
+        alert, event = given.alert, given.event
+        if alert is None or event is None:
             async with self.database.transaction() as work:
                 waiting = await work.deliveries.waiting(given.source_id)
             return [name for name in waiting if given.channel in ("", name)]
-        last = await self._fire_before(given.event)
-        message = render(given.alert, given.event, self.link.replace("{id}", given.alert.id), last)
-        names = await self.directory.names(given.alert.user_id, given.alert.definition.notification_channels)
-        rows = [
-            NewDelivery(
-                given.event.id, given.alert.id, given.alert.user_id, name, message.subject, message.body,
-                priority=priority(given.alert, given.event.kind),
-            )
-            for name in names
-        ]  # fmt: skip
-        now, alert = self.clock(), given.alert
+        names, now = await self.directory.names(alert.user_id, alert.definition.notification_channels), self.clock()
         async with self.database.transaction() as work:
+            message = render(alert, event, self.link.replace("{id}", alert.id), await _fire_before(work, event))
+            rows = [
+                NewDelivery(
+                    event.id, alert.id, alert.user_id, name, message.subject, message.body, priority=priority(alert, event.kind)
+                )
+                for name in names
+            ]  # fmt: skip
             silences = await work.quiet.silences(alert.user_id, now)
             silence = silence_of(silences, alert.id, alert.definition, now)
             why = "" if silence is None else f"silenced until {silence.until:%Y-%m-%d %H:%M:%S} UTC"
-            await work.events.record([given.event], now)
-            fallbacks = await work.destinations.fallbacks(alert.user_id)
-            await work.deliveries.open(with_fallbacks(rows, fallbacks, now), now, why)
+            await work.events.record([event], now)
+            await work.deliveries.open(await with_fallbacks(work, rows, now), now, why)
             return await work.deliveries.waiting(given.source_id)
-
-    async def _fire_before(self, event: AlertEvent) -> AlertEvent | None:
-        """Where this is not the first fire since the alert was armed afresh."""
-        if event.kind is not EventKind.TRIGGERED or event.trigger_count < 2:
-            return None
-        async with self.database.transaction() as work:
-            return await work.events.fire_before(event.alert_id, event.at)
 
     @activity.defn(name=DELIVER)
     async def deliver(self, task: DeliveryTask) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from cachetools import LRUCache
 
-from activities.notifications.channel import JOIN, Channel, ChannelRefused, Unconfigured
+from activities.notifications.channel import JOIN, Channel, ChannelRefused
 from activities.notifications.registry import build_channels, channel_at, joined, unknown_channel
 from domain.errors import ExpectedError
 from storage.database import Database
@@ -90,6 +90,3 @@ class Directory:
 def directory(settings: Any, database: Database, sealer: Callable[[], Sealer]) -> Directory:
     """That of an installation."""
     return Directory(database, build_channels(settings), None, lambda address: channel_at(settings, address), sealer)
-
-
-__all__ = ["Directory", "Unconfigured", "directory"]

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from storage.database import UnitOfWork
 from storage.deliveries import Delivery, DeliveryStatus, NewDelivery
-from storage.destinations import Destination
 
 URGENT = "urgent"
 LOOK = timedelta(seconds=10)
 WHY = "Told here because it could not be told elsewhere in time."
 
 
-def with_fallbacks(rows: Sequence[NewDelivery], fallbacks: Sequence[Destination], now: datetime) -> list[NewDelivery]:
-    """The rows, and one held back for each fallback that is not among them; nothing is added to what is not urgent."""
+async def with_fallbacks(work: UnitOfWork, rows: Sequence[NewDelivery], now: datetime) -> list[NewDelivery]:
+    """The rows of one notice, and one held back for each fallback not among them; nothing is added to what is not urgent."""
     if not rows or rows[0].priority != URGENT:
         return list(rows)
     first, names = rows[0], {row.channel for row in rows}
@@ -23,7 +23,7 @@ def with_fallbacks(rows: Sequence[NewDelivery], fallbacks: Sequence[Destination]
         replace(
             first, channel=one.name, body=f"{first.body}\n{WHY}", held_until=now + timedelta(seconds=one.fallback_after or 0)
         )
-        for one in fallbacks
+        for one in await work.destinations.fallbacks(first.user_id)
         if one.name not in names
     ]  # fmt: skip
     return [*rows, *held]

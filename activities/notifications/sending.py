@@ -15,10 +15,15 @@ WITHIN = 45.0  # seconds: the activity is given sixty
 
 
 class Sender:
-    """Follows a destination that has moved, disables one that is gone, and tries without a picture that is refused."""
+    """Follows a destination that has moved, disables one that is gone, and tries without a picture that is refused.
 
-    def __init__(self, directory: Directory, artist: Artist | None, clock: Callable[[], datetime]) -> None:
-        self.directory, self.artist, self.clock = directory, artist, clock
+    With ``disabled`` also one that is disabled is told.
+    """
+
+    def __init__(
+        self, directory: Directory, artist: Artist | None, clock: Callable[[], datetime], *, disabled: bool = False
+    ) -> None:
+        self.directory, self.artist, self.clock, self.disabled = directory, artist, clock, disabled
 
     async def send(self, letter: Letter) -> None:
         """Tells it.
@@ -40,7 +45,7 @@ class Sender:
     async def _send(self, letter: Letter) -> None:
         delivery = letter.delivery
         for _ in range(2):
-            channel, own = await self.directory.channel(delivery.user_id, delivery.channel)
+            channel, own = await self.directory.channel(delivery.user_id, delivery.channel, disabled=self.disabled)
             try:
                 await self._tell(channel, letter)
             except ChannelRefused as error:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
+from fastapi import Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError
 from pydantic.config import JsonDict
 
@@ -28,6 +29,7 @@ Type = Annotated[
 ]
 Id = Annotated[Annotated[str, Field(pattern=CHOSEN)], BeforeValidator(_named)]
 Owner = Annotated[Annotated[str, Field(min_length=1, max_length=64)], BeforeValidator(_named)]
+Whose = Annotated[str | None, Query(max_length=64, description="For admin keys: whose.")]
 
 
 def _whole(value: Any) -> Any:

@@ -11,7 +11,7 @@ from domain.definition import CHANNELS
 from domain.errors import Fault, InvalidInput
 from starter import destinations
 from starter.cli import inputs
-from starter.cli.options import Json
+from starter.cli.options import Json, User
 from starter.cli.output import FAILED, Failure, print_json, print_lines, print_table, say, short
 from starter.cli.session import run_command
 from starter.context import Context
@@ -19,7 +19,6 @@ from starter.quiet import span_of
 from storage.destinations import Destination
 from storage.sealing import new_key
 
-User = Annotated[str, typer.Option(help="Whose; default: ALERTS_USER_ID.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name, such as me, desk or oncall.")]
 
 
@@ -32,10 +31,6 @@ def register(app: typer.Typer) -> None:
     ):  # fmt: skip
         own.command(name)(command)
     app.add_typer(own, name="channels")
-
-
-def _owner(context: Context, user: str) -> str:
-    return inputs.user(user or context.settings.alerts_user_id)
 
 
 def _state(one: Destination) -> str:
@@ -58,7 +53,7 @@ def list_channels(user: User = "", as_json: Json = False) -> None:
         for one in built.values():
             await one.close()
         async with context.database.transaction() as unit:
-            return await unit.destinations.list(_owner(context, user)), words
+            return await unit.destinations.list(inputs.owner(context.settings, user)), words
 
     found, words = run_command(work)
     if as_json:
@@ -89,7 +84,7 @@ def add(
 
     async def work(context: Context) -> Any:
         async with context.database.transaction() as unit:
-            return await destinations.add(unit, context, _owner(context, user), name, text)
+            return await destinations.add(unit, context, inputs.owner(context.settings, user), name, text)
 
     added = run_command(work)
     if as_json:
@@ -109,7 +104,7 @@ def send_test(name: Name, user: User = "", as_json: Json = False) -> None:
     """
 
     async def work(context: Context) -> Any:
-        return await destinations.send_test(context, _owner(context, user), name)
+        return await destinations.send_test(context, inputs.owner(context.settings, user), name)
 
     found = run_command(work)
     if as_json:
@@ -135,11 +130,11 @@ def fall_back(
     """
     if bool(after) == off:
         raise InvalidInput("options", [Fault("--after, --off", "give one of them")])
-    span = None if off else span_of(after)
+    span = None if off else span_of(after, "--after", "options")
 
     async def work(context: Context) -> Any:
         async with context.database.transaction() as unit:
-            return await destinations.fall_back(unit, context, _owner(context, user), name, span)
+            return await destinations.fall_back(unit, context, inputs.owner(context.settings, user), name, span)
 
     one = run_command(work)
     if as_json:
@@ -158,7 +153,7 @@ def remove(name: Name, user: User = "", as_json: Json = False) -> None:
 
     async def work(context: Context) -> None:
         async with context.database.transaction() as unit:
-            await destinations.remove(unit, context, _owner(context, user), name)
+            await destinations.remove(unit, context, inputs.owner(context.settings, user), name)
 
     run_command(work)
     if as_json:

@@ -19,6 +19,7 @@ from domain.ids import CHOSEN_HINT, may_be_chosen
 from domain.own_types import NONE, OwnTypes
 from domain.schedule_draft import ScheduleDraft, read_alert
 from starter.cli.output import INVALID, Failure
+from worker.settings import Settings
 
 MOST_USER = 64
 ENOUGH = 1000  # faults: a file with more is another kind of file
@@ -195,6 +196,15 @@ def user(text: str) -> str:
     if not 1 <= len(text) <= MOST_USER:
         raise InvalidInput("options", [Fault("--user", f"expected 1 to {MOST_USER} characters", text)])
     return text
+
+
+def owner(settings: Settings, user_id: str) -> str:
+    """Whose something is, where somebody is named; else the user of this installation.
+
+    Raises:
+        InvalidInput: as ``user``.
+    """
+    return user(user_id or settings.alerts_user_id)
 
 
 def zone(name: str, option: str = "--timezone") -> ZoneInfo:

@@ -14,6 +14,7 @@ Json = Annotated[bool, typer.Option("--json", help="Data for programs, alone on 
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")]
 AlertId = Annotated[str, typer.Argument(metavar="ID", help="The alert's id, as 'alerts list' shows it.")]
 ScheduleId = Annotated[str, typer.Argument(metavar="ID", help="The schedule's id.")]
+User = Annotated[str, typer.Option(help="Whose; default: ALERTS_USER_ID.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
 
 

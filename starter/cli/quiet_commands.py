@@ -10,13 +10,11 @@ from domain.errors import Fault, InvalidInput
 from domain.quiet import Silenced
 from starter import quiet
 from starter.cli import inputs
-from starter.cli.options import Json
+from starter.cli.options import Json, User
 from starter.cli.output import print_json, print_table, say, short
 from starter.cli.session import run_command
 from starter.clock import now
 from starter.context import Context
-
-User = Annotated[str, typer.Option(help="Whose; default: ALERTS_USER_ID.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -33,10 +31,6 @@ def register(app: typer.Typer) -> None:
     app.add_typer(silence, name="silence")
 
 
-def _owner(context: Context, user: str) -> str:
-    return inputs.user(user or context.settings.alerts_user_id)
-
-
 def show(user: User = "", as_json: Json = False) -> None:
     """Show the quiet hours.
 
@@ -45,7 +39,7 @@ def show(user: User = "", as_json: Json = False) -> None:
 
     async def work(context: Context) -> Any:
         async with context.database.transaction() as unit:
-            return await unit.quiet.hours(_owner(context, user))
+            return await unit.quiet.hours(inputs.owner(context.settings, user))
 
     hours = run_command(work)
     until = hours.until(now()) if hours else None
@@ -73,7 +67,7 @@ def set_hours(
     async def work(context: Context) -> Any:
         wanted = quiet.hours_of(hours, timezone or context.settings.scheduler_timezone)
         async with context.database.transaction() as unit:
-            await quiet.set_hours(unit, context, _owner(context, user), wanted)
+            await quiet.set_hours(unit, context, inputs.owner(context.settings, user), wanted)
         return wanted
 
     done = run_command(work)
@@ -91,7 +85,7 @@ def off(user: User = "", as_json: Json = False) -> None:
 
     async def work(context: Context) -> None:
         async with context.database.transaction() as unit:
-            await quiet.set_hours(unit, context, _owner(context, user), None)
+            await quiet.set_hours(unit, context, inputs.owner(context.settings, user), None)
 
     run_command(work)
     if as_json:
@@ -108,7 +102,7 @@ def list_silences(user: User = "", as_json: Json = False) -> None:
 
     async def work(context: Context) -> Any:
         async with context.database.transaction() as unit:
-            return await unit.quiet.silences(_owner(context, user), now())
+            return await unit.quiet.silences(inputs.owner(context.settings, user), now())
 
     found = run_command(work)
     if as_json:
@@ -140,7 +134,7 @@ def add(
     async def work(context: Context) -> Any:
         async with context.database.transaction() as unit:
             until = now() + quiet.span_of(span)
-            return await quiet.silence(unit, context, _owner(context, user), kind, value, until, reason)
+            return await quiet.silence(unit, context, inputs.owner(context.settings, user), kind, value, until, reason)
 
     one = run_command(work)
     if as_json:
@@ -161,7 +155,7 @@ def end(
 
     async def work(context: Context) -> None:
         async with context.database.transaction() as unit:
-            await quiet.end(unit, context, _owner(context, user), number)
+            await quiet.end(unit, context, inputs.owner(context.settings, user), number)
 
     run_command(work)
     if as_json:

@@ -25,7 +25,6 @@ from starter.cli.output import (
 from starter.cli.session import run_command
 from starter.clock import now
 from starter.context import Context
-from storage.audit import AuditEntry
 from storage.database import Database
 from worker.schema_folder import SchemaFolder
 from worker.settings import effective, load_settings, notes_on
@@ -262,7 +261,7 @@ def revoke_key(
         async with context.database.transaction() as unit:
             revoked = await unit.keys.revoke(id, now())
             if revoked:
-                await unit.audit.add(AuditEntry(now(), context.who.user_id, context.who.client, "revoked", "key", id))
+                await context.audit(unit, "revoked", "key", id)
             return revoked
 
     if not run_command(work):

@@ -17,15 +17,19 @@ from tests.postgres import Cluster
 from tests.storage.test_contract import sql
 
 
+async def _empty(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database of that kind that nobody has migrated yet."""
+    if kind == "sqlite":
+        return async_url(f"sqlite:///{tmp_path / 'm.db'}")
+    cluster: Cluster = request.getfixturevalue("cluster")
+    return await cluster.new(migrated=False)
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 async def test_migrations_go_up_are_the_tables_and_go_down(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    if kind == "sqlite":
-        url = async_url(f"sqlite:///{tmp_path / 'm.db'}")
-    else:
-        cluster: Cluster = request.getfixturevalue("cluster")
-        url = await cluster.new(migrated=False)
+    url = await _empty(kind, request, tmp_path)
     engine = create_async_engine(url)
     for _ in range(2):
         await asyncio.to_thread(migrate, url, "head")
@@ -48,11 +52,7 @@ async def test_migrations_go_up_are_the_tables_and_go_down(
 async def test_alerts_of_the_first_version_survive_up_and_down(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    if kind == "sqlite":
-        url = async_url(f"sqlite:///{tmp_path / 'm.db'}")
-    else:
-        cluster: Cluster = request.getfixturevalue("cluster")
-        url = await cluster.new(migrated=False)
+    url = await _empty(kind, request, tmp_path)
     await asyncio.to_thread(migrate, url, "0001")
     database = Database(url)
     await sql(

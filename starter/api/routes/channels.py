@@ -5,19 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from pydantic import ConfigDict, Field
 
 from starter import destinations
 from starter.api.access import context_of, needs, owner_wanted
 from starter.api.notice_answers import DestinationOut, Destinations, TestOut
-from starter.api.requests import In, Owner
+from starter.api.requests import In, Owner, Whose
 from starter.context import NotFound
 from starter.keys import Scope
 
 router = APIRouter(tags=["channels"])
 Name = Annotated[str, Path(max_length=63, description="The destination's name.")]
-Whose = Annotated[str | None, Query(max_length=64, description="For admin keys: whose.")]
 
 
 class DestinationIn(In):

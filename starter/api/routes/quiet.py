@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from pydantic import ConfigDict, Field
 
 from domain.quiet import Silenced
 from starter import quiet
 from starter.api.access import context_of, needs, owner_wanted
 from starter.api.notice_answers import QuietOut, SilenceOut, Silences
-from starter.api.requests import In, Owner
+from starter.api.requests import In, Owner, Whose
 from starter.clock import now
 from starter.keys import Scope
 
 router = APIRouter(tags=["quiet"])
-Whose = Annotated[str | None, Query(max_length=64, description="For admin keys: whose.")]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="The silence's number.")]
 
 

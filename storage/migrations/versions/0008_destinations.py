@@ -13,9 +13,7 @@ depends_on = None
 
 SERIAL = sa.BigInteger().with_variant(sa.Integer(), 'sqlite')
 TIMES = ('retried_at', 'next_try_at', 'held_until')
-INDEXES = {
-    'user': ['user_id', 'id'], 'waiting': ['user_id', 'channel', 'status', 'id'], 'delivered': ['user_id', 'channel', 'delivered_at'],
-}
+INDEXES = {'user': ['user_id', 'id'], 'waiting': ['user_id', 'channel', 'status', 'id']}
 
 
 def upgrade() -> None:

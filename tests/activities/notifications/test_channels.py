@@ -150,7 +150,7 @@ async def test_a_chat_that_takes_no_pictures_gets_the_words(world: World) -> Non
     """As a group does whose administrator allows texts alone."""
     directory = Directory(cast("Database", None), {"telegram": world.channel("telegram://5")}, None)
 
-    async def found(_user: str, _name: str) -> tuple[Channel, None]:
+    async def found(_user: str, _name: str, *, disabled: bool) -> tuple[Channel, None]:
         return directory.channels["telegram"], None
 
     directory.channel = found  # type: ignore[method-assign,assignment]
