@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from starter.cli.commands import COMMANDS
+from storage.database import HEAD
 from worker.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -59,3 +60,8 @@ def test_every_setting_is_told() -> None:
     told = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     missing = [name.upper() for name in Settings.model_fields if name.upper() not in told]
     assert missing == []
+
+
+def test_the_schema_that_is_shown_is_the_newest() -> None:
+    shown = re.findall(r"schema +ok +at (\d+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert shown == [HEAD]
