@@ -46,6 +46,8 @@ class EventKind(StrEnum):
     REARMED = "rearmed"
     SUPPRESSED = "suppressed"
     LATE = "late"
+    REMINDER = "reminder"
+    ACKNOWLEDGED = "acknowledged"
     DATA_STALE = "data_stale"
     PAUSED = "paused"
     RESUMED = "resumed"
@@ -74,7 +76,7 @@ class AlertState:
 
     ``sides`` maps the number of a comparison in the rule (as text) to the side it was last seen on.
     ``unknown_count`` counts judgements without data in a row. ``before_pause`` is the status to return to,
-    ``was_already_true`` that its reason was that the rule was true from the start.
+    ``was_already_true`` that its reason was that the rule was true from the start. ``reminders`` counts those of this fire.
     """
 
     status: Status = Status.ARMED
@@ -91,6 +93,7 @@ class AlertState:
     before_pause: Status | None = None
     was_already_true: bool = False
     acknowledged: bool = False
+    reminders: int = 0
     schema_version: int = STATE_VERSION
 
     @property

@@ -18,7 +18,7 @@ from domain.cron import parse as parse_cron
 from domain.dialects import NOTIFIED, Translation, translated
 from domain.errors import MOST_FAULTS, Fault, InvalidInput, MoreFaults, more_than
 from domain.operand import Model, SeriesOperand
-from domain.rearm_policy import Rearm, misfits
+from domain.rearm_policy import YEAR, Rearm, misfits
 from domain.rule import MAX_COMPARISONS, MAX_DEPTH, Node, comparisons, depth, series
 from domain.rule_size import refuse_too_large
 from domain.short_forms import ALIASES, expand
@@ -54,7 +54,8 @@ def refuse_known(custom: dict[str, Any], known: Collection[str]) -> dict[str, An
 class Options(Model):
     """What may be set beside the rule. ``lookback`` is in bars, ``jitter`` in seconds; ``expires_at`` needs an offset.
 
-    ``lookback`` left out means as many bars as the rule's indicators need, at least 250.
+    ``lookback`` left out means as many bars as the rule's indicators need, at least 250. ``remind_every`` is in seconds: so often
+    is a fire told again while the alert stays TRIGGERED and nobody acknowledges it, at most ``remind_max`` times.
     """
 
     lookback: int | None = Field(default=None, ge=250, le=50_000)
@@ -67,6 +68,8 @@ class Options(Model):
     jitter: float | None = Field(default=None, ge=0, le=300)
     record: Literal["changes", "all"] = "changes"
     skip_if_already_true: bool = False
+    remind_every: float | None = Field(default=None, ge=60, le=YEAR)
+    remind_max: int | None = Field(default=None, ge=1, le=10_000)
 
     @field_validator("expires_at", mode="before")
     @classmethod
@@ -158,7 +161,7 @@ class AlertDefinition(Model):
 
     @model_validator(mode="after")
     def _whole(self) -> AlertDefinition:
-        faults = misfits(self.rearm, self.rule)
+        faults = misfits(self.rearm, self.rule) + self._reminder_faults()
         own = self.timeframe.length
         for operand in self.operands.values():
             if operand.timeframe and operand.timeframe.length < own:
@@ -170,6 +173,17 @@ class AlertDefinition(Model):
         if not self.name:
             object.__setattr__(self, "name", _derived_name(self.symbol, self.timeframe, self.rule))
         return self
+
+    def _reminder_faults(self) -> list[str]:
+        options, policy = self.options, self.rearm.policy
+        if options.remind_every is None:
+            return ["'remind_max' goes with 'remind_every'"] if options.remind_max is not None else []
+        if policy.always_released or policy.single_shot:
+            return [
+                f"reminders come while an alert stays TRIGGERED, which one of type {self.rearm.type} never does; "
+                "take edge, hysteresis or persistence"
+            ]
+        return []
 
     @cached_property
     def operands(self) -> dict[str, SeriesOperand]:

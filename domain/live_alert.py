@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from domain import rearm, ticks
+from domain import rearm, reminders, ticks
 from domain.alert import Alert, AlertEvent, AlertState, EventKind, Reason, new_event
 from domain.alert_memory import AlertMemory, Shown
 from domain.bar import BarSnapshot
 from domain.definition import AlertDefinition
 from domain.outbox import EvaluationRun, Projection
 
-TOLD = (EventKind.TRIGGERED, EventKind.LATE, EventKind.DATA_STALE, EventKind.EXPIRED, EventKind.ERROR)
+TOLD = (
+    EventKind.TRIGGERED, EventKind.REMINDER, EventKind.LATE, EventKind.DATA_STALE, EventKind.EXPIRED, EventKind.ERROR,
+)  # fmt: skip
 RECENT = 5
 DISCARDED = "discarded what was edited through Temporal ({}): the row had been edited since it was made"
 RENUMBERED = "numbered anew: edited on both sides"
@@ -76,6 +78,8 @@ class LiveAlert:
             memory.outbox = memory.outbox.with_events(events)
             memory.to_tell += tuple(event for event in events if event.kind in TOLD and not event.late)
             memory.recent = (*memory.recent, *events)[-RECENT:]
+            if any(event.kind is EventKind.TRIGGERED for event in events):
+                memory.schedule(reminder=None)
 
     # bars
 
@@ -207,9 +211,23 @@ class LiveAlert:
         self.memory.schedule(snoozed_until=None, look_again=None)
         self.take(rearm.resume(self.alert, self.state, now, now - self.memory.due.market_lag))
 
-    def acknowledge(self) -> None:
+    def acknowledge(self, now: datetime) -> None:
         """No more reminders of this fire."""
-        self.memory.state = replace(self.state, acknowledged=True)
+        self.take(reminders.acknowledge(self.alert, self.state, now))
+
+    def next_reminder(self, now: datetime) -> datetime | None:
+        """When this fire is told again: counted from when it was told, or the one before was. None when it is not."""
+        memory, every = self.memory, self.definition.options.remind_every
+        if every is None or not reminders.is_wanted(self.alert, self.state):
+            memory.schedule(reminder=None)
+        elif memory.due.reminder is None:
+            memory.schedule(reminder=now + timedelta(seconds=every))
+        return memory.due.reminder
+
+    def remind(self, now: datetime) -> None:
+        """Tells this fire again; after an outage once, not as often as it was missed."""
+        self.memory.schedule(reminder=None)
+        self.take(reminders.remind(self.alert, self.state, now))
 
     def enable(self, enabled: bool) -> None:
         """A pause or resume through Temporal is an edit of the row, written through like any other."""
@@ -237,7 +255,7 @@ class LiveAlert:
         self.take((state, [replace(event, detail=detail) for event in events]))
         old, new = earlier.definition, alert.definition
         if (old.cron, old.timezone, old.options) != (new.cron, new.timezone, new.options):
-            memory.schedule(tick=None, jitter=None)
+            memory.schedule(tick=None, jitter=None, reminder=None)
         if not new.keeps_state_of(old):
             memory.previous = self.state
             memory.schedule(next_close=None, look_again=now)  # the new rule is judged at once, not at the next tick

@@ -109,6 +109,7 @@ def _fire(alert: Alert, state: AlertState, snapshot: BarSnapshot) -> Transition:
         triggered_at=snapshot.bar_close,
         trigger_count=count,
         acknowledged=False,
+        reminders=0,
     )
     return fired, [new_event(alert, fired, EventKind.TRIGGERED, snapshot.bar_close, snapshot=snapshot)]
 

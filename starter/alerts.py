@@ -221,14 +221,18 @@ async def snooze(context: Context, alert_id: str, until: str, reason: str = "") 
 
 
 async def acknowledge(context: Context, alert_id: str) -> None:
-    """Stops reminders of this fire.
+    """Stops reminders of this fire, and writes down who did.
 
     Raises:
         NotFound, AlertGone, NoAnswer, TemporalUnreachable.
     """
+    from activities.interface import ALERT_PREFIX
+
     handle = await _handle(context, alert_id)
     with _reaching(alert_id):
         await answered(alert_id, handle.signal("acknowledge"))
+    async with context.database.transaction() as work:
+        await context.audit(work, "acknowledged", "schedule", handle.id.removeprefix(ALERT_PREFIX), {})
 
 
 async def query(context: Context, alert_id: str, name: str) -> dict[str, Any]:

@@ -89,6 +89,8 @@ class AlertWorkflow(AlertMessages):
             if until == memory.due.snoozed_until:
                 self.live.resume(workflow.now())
                 inbox.woken = True
+            elif until == memory.due.reminder:
+                self.live.remind(workflow.now())
             return False
         return inbox.is_asked
 
@@ -96,7 +98,8 @@ class AlertWorkflow(AlertMessages):
         """The next moment something but a tick is to be done."""
         again = workflow.now() + WRITTEN_AGAIN if self.live.is_unwritten else None
         snoozed = self.live.memory.due.snoozed_until if self.live.state.is_paused else None
-        return min((at for at in (again, snoozed) if at is not None), default=None)
+        reminder = self.live.next_reminder(workflow.now())
+        return min((at for at in (again, snoozed, reminder) if at is not None), default=None)
 
     def _continue_when_long(self) -> None:
         info = workflow.info()

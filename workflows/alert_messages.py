@@ -106,7 +106,8 @@ class AlertMessages:
     @workflow.signal(description="Stop repeating this fire's reminders. No input.")
     def acknowledge(self) -> None:
         """Holds until the next fire."""
-        self.live.acknowledge()
+        self.live.acknowledge(workflow.now())
+        self.inbox.woken = True
         show_details(self.live)
 
     @workflow.signal(

@@ -16,14 +16,15 @@ from domain.template import PLACEHOLDERS, filled
 TITLES = {
     EventKind.TRIGGERED: "",
     EventKind.LATE: "fired while we were away",
+    EventKind.REMINDER: "is still triggered",
     EventKind.DATA_STALE: "has no data",
     EventKind.EXPIRED: "has expired",
     EventKind.ERROR: "cannot be evaluated",
     EventKind.REARMED: "is armed again",
 }
-IMPORTANT = (EventKind.TRIGGERED, EventKind.LATE, EventKind.DATA_STALE, EventKind.ERROR)  # as the alert says, if urgent
-HIGH = (EventKind.TRIGGERED, EventKind.DATA_STALE, EventKind.ERROR)
-OWN_WORDS = (EventKind.TRIGGERED, EventKind.LATE)  # what an owner's template speaks of
+HIGH = (EventKind.TRIGGERED, EventKind.REMINDER, EventKind.DATA_STALE, EventKind.ERROR)
+IMPORTANT = (*HIGH, EventKind.LATE)  # as the alert says, if urgent
+OWN_WORDS = (EventKind.TRIGGERED, EventKind.REMINDER, EventKind.LATE)  # what an owner's template speaks of
 SIGNS = {True: "✓", False: "✗", None: "·"}  # of a crossing the notice knows one side only
 CROSSING = " crosses"
 MOST_SUBJECT = 300
@@ -47,6 +48,8 @@ def render(alert: Alert, event: AlertEvent, link: str = "", last: AlertEvent | N
         lines = [rest.strip()] if rest.strip() else []
         if event.kind is EventKind.LATE:
             lines.append(_late(event))
+        elif event.kind is EventKind.REMINDER:
+            subject, lines = f"{subject} {TITLES[event.kind]}", [event.detail, *lines]
     else:
         subject, lines = _subject(alert, event, values), _lines(alert, event, values)
     lines.append(f"Alert {alert.id}, event {event.id[:12]}" + (f"\n{link}" if link else ""))

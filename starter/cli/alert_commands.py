@@ -15,6 +15,23 @@ from starter import alerts
 from starter.cli import inputs
 from starter.cli.advising import advise
 from starter.cli.alert_view_commands import evaluate, explain, history, list_alerts, show
+from starter.cli.definition_options import (
+    Channel,
+    Cooldown,
+    Cron,
+    Frame,
+    Name,
+    Persistence,
+    Rearm,
+    RemindEvery,
+    RemindMax,
+    Symbol,
+    Tag,
+    Urgency,
+    Zone,
+    named_fields,
+    over,
+)
 from starter.cli.options import AlertId, Json
 from starter.cli.output import (
     FAILED,
@@ -33,28 +50,15 @@ from starter.definition_writes import new_id
 from worker.schema_folder import SchemaFolder
 from worker.settings import load_settings
 
-Symbol = Annotated[str | None, typer.Option(help="Ticker, when the rule does not name it.")]
-Frame = Annotated[str | None, typer.Option("--timeframe", "-t", help="Bar length: 1m, 5m, 1h, 1d …")]
-Name = Annotated[str | None, typer.Option(help="A name for people.")]
-Cron = Annotated[str | None, typer.Option(help="When to look; default: as each bar closes.")]
-Zone = Annotated[str | None, typer.Option("--timezone", help="IANA zone of the cron.")]
-Rearm = Annotated[str | None, typer.Option(help="edge, simple, hysteresis, cooldown, persistence, crossing or once.")]
-Cooldown = Annotated[float | None, typer.Option(help="Seconds of pause after a fire.")]
-Persistence = Annotated[int | None, typer.Option(help="Bars in a row that must be true.")]
-Channel = Annotated[list[str] | None, typer.Option(help="log, webhook, webhook:NAME, notify … (repeat).")]
 LONGEST_SNOOZE = 366 * 86_400
-Tag = Annotated[list[str] | None, typer.Option(help="A tag (repeat).")]
-Urgency = Annotated[
-    str | None,
-    typer.Option("--priority", help="normal, high or urgent, which is told in quiet hours, too; default: high."),
-]
 
 
 def register(app: typer.Typer) -> None:
     """Adds these commands."""
     for name, command in (
         ("add", add), ("list", list_alerts), ("show", show), ("explain", explain), ("pause", pause),
-        ("resume", resume), ("update", update), ("evaluate", evaluate), ("delete", delete), ("history", history),
+        ("acknowledge", acknowledge), ("resume", resume), ("update", update), ("evaluate", evaluate), ("delete", delete),
+        ("history", history),
     ):  # fmt: skip
         app.command(name)(command)
 
@@ -74,13 +78,15 @@ def add(
     channel: Channel = None,
     tag: Tag = None,
     priority: Urgency = None,
+    remind_every: RemindEvery = None,
+    remind_max: RemindMax = None,
     as_json: Json = False,
 ) -> None:
     """Define an alert and start it.
 
     Example: alerts add "AAPL > 150 and rsi(14) > 70" --timeframe 1h --channel log
     """
-    overrides = _fields(symbol, timeframe, name, cron, timezone, rearm, cooldown, persistence, channel, tag, priority)
+    overrides = named_fields(locals())
     from_file = inputs.is_file(what)
     settings = load_settings()
     own = SchemaFolder(settings.alert_schema_dir).own()
@@ -147,7 +153,7 @@ def pause(
                 "options",
                 [Fault("--until" if until else "--for", "expected a time to come", until or seconds)],
             )
-        run_command(lambda context: alerts.snooze(context, id, end.isoformat()))
+        run_command(lambda context: alerts.snooze(context, id, end.isoformat(), reason))
         _answer({"alert": id, "status": "INACTIVE", "reason": "snoozed", "until": plain(end)}, as_json)
         return
     _answer(run_command(lambda context: alerts.enable(context, id, False, reason)), as_json)
@@ -159,6 +165,18 @@ def resume(id: AlertId, as_json: Json = False) -> None:
     Example: alerts resume aapl-3f9c2a
     """
     _answer(run_command(lambda context: alerts.enable(context, id, True)), as_json)
+
+
+def acknowledge(id: AlertId, as_json: Json = False) -> None:
+    """Say that a fire was seen: no more reminders of it.
+
+    Example: alerts acknowledge aapl-3f9c2a
+    """
+    run_command(lambda context: alerts.acknowledge(context, id))
+    if as_json:
+        print_json({"alert": id, "acknowledged": True})
+    else:
+        say(f"{id}: acknowledged; no more reminders until it fires again")
 
 
 def update(
@@ -175,15 +193,19 @@ def update(
     channel: Channel = None,
     tag: Tag = None,
     priority: Urgency = None,
+    remind_every: RemindEvery = None,
+    remind_max: RemindMax = None,
     as_json: Json = False,
 ) -> None:
     """Change some fields of an alert; a new rule, ticker, timeframe or rearm arms it afresh.
 
     Example: alerts update aapl-3f9c2a "AAPL > 160" --cooldown 3600
     """
-    changes = _fields(symbol, timeframe, name, cron, timezone, rearm, cooldown, persistence, channel, tag, priority)
-    if what is not None:
-        changes = inputs.merged(inputs.one_definition(what), changes)
+    changes = named_fields(locals())
+    given = None if what is None else inputs.one_definition(what)
+    beside = "options" in changes and not (isinstance(given, dict) and "options" in given)
+    if given is not None:
+        changes = inputs.merged(given, changes)
     if not changes:
         raise Failure("nothing to change; give an expression, a file or an option", INVALID)
 
@@ -197,6 +219,9 @@ def update(
             }
             if merged["rearm"].get("type") != "persistence" and "persistence" not in changes["rearm"]:
                 merged["rearm"].pop("persistence", None)
+        if beside:
+            stored = await context.alert(id)
+            merged["options"] = over(stored.alert.definition.as_json().get("options", {}), merged["options"])
         return await alerts.update(context, id, merged)
 
     placed = run_command(work)
@@ -219,38 +244,6 @@ def delete(id: AlertId, as_json: Json = False) -> None:
         say(f"{id} deleted")
     else:
         say(f"{id} deleted; its workflow ends when Temporal can be reached")
-
-
-def _fields(
-    symbol: str | None,
-    timeframe: str | None,
-    name: str | None,
-    cron: str | None,
-    timezone: str | None,
-    rearm: str | None,
-    cooldown: float | None,
-    persistence: int | None,
-    channels: list[str] | None,
-    tags: list[str] | None,
-    priority: str | None,
-) -> dict[str, Any]:
-    """The definition's fields that options name."""
-    given = {
-        "symbol": symbol,
-        "timeframe": timeframe,
-        "name": name,
-        "cron": cron,
-        "timezone": timezone,
-        "notification_channels": channels or None,
-        "tags": tags or None,
-        "priority": priority,
-    }
-    found: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    policy = {"type": rearm, "cooldown": cooldown, "persistence": persistence}
-    policy = {key: value for key, value in policy.items() if value is not None}
-    if policy:
-        found["rearm"] = policy
-    return found
 
 
 def _answer(said: dict[str, Any], as_json: bool) -> None:

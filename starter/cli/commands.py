@@ -39,6 +39,7 @@ COMMANDS = {
     "show": Place(_ALERT, "Show one alert: its definition and, when it runs, its live state."),
     "explain": Place(_ALERT, "Say why an alert did or did not fire on its last bar."),
     "pause": Place(_ALERT, "Stop evaluating an alert, for good or for a while."),
+    "acknowledge": Place(_ALERT, "Say that a fire was seen: no more reminders of it."),
     "resume": Place(_ALERT, "Go on evaluating; bars that closed meanwhile are left out."),
     "update": Place(_ALERT, "Change some fields of an alert; a new rule, ticker, timeframe or rearm arms it afresh."),
     "evaluate": Place(_ALERT, "Evaluate an alert now, without moving its schedule, and show the result."),

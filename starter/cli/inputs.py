@@ -163,6 +163,9 @@ def merged(data: Any, overrides: dict[str, Any]) -> Any:
     rearm = overrides.get("rearm")
     if isinstance(rearm, dict) and isinstance(data.get("rearm"), dict):
         overrides = {**overrides, "rearm": {**data["rearm"], **rearm}}
+    options = overrides.get("options")
+    if isinstance(options, dict) and isinstance(data.get("options"), dict):
+        overrides = {**overrides, "options": {**data["options"], **options}}
     return {**data, **overrides}
 
 

@@ -197,6 +197,19 @@ def test_alerts_without_a_server_are_saved_and_listed(home: Home) -> None:
     assert home.run("delete", "mine").returncode == 3
 
 
+def test_reminders_are_options_beside_those_that_are_there(home: Home) -> None:
+    home.run("add", "AAPL > 150", "--id", "mine", "--remind-every", "30m", "--remind-max", "5")
+    assert home.data("show", "mine")["definition"]["options"] == {"remind_every": 1800.0, "remind_max": 5}
+    home.run("update", "mine", "--remind-every", "2h")
+    assert home.data("show", "mine")["definition"]["options"] == {"remind_every": 7200.0, "remind_max": 5}
+    home.run("update", "mine", "AAPL > 160", "--remind-every", "off")
+    assert "options" not in home.data("show", "mine")["definition"]
+    for words in (["--remind-every", "soon"], ["--remind-max", "3"], ["--remind-every", "1h", "--rearm", "once"]):
+        done = home.run("update", "mine", *words)
+        assert done.returncode == 2, words
+        assert "remind" in done.stderr, words
+
+
 def test_light_commands_load_nothing_heavy() -> None:
     code = (
         "import sys, starter.cli.main, starter.context, starter.alerts;"

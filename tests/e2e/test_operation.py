@@ -52,6 +52,14 @@ async def test_a_day_in_the_life(home: Home, tmp_path: Path) -> None:
 
         await eventually(fired, 30, "an inserted alert fires within 30 s")
         assert home.data("evaluate", "by-sql")["status"] == "TRIGGERED"
+        assert home.data("acknowledge", "by-sql")["acknowledged"] is True
+        assert (await http.post("/api/alerts/by-sql/acknowledge")).status_code == 202, "a second time does nothing"
+
+        async def acknowledged() -> bool:
+            events = (await http.get("/api/alerts/by-sql/history")).json()["items"]
+            return [one["kind"] for one in events].count("acknowledged") == 1
+
+        await eventually(acknowledged, 30, "the history says so, once")
 
         with sqlite3.connect(home.folder / "alerts.db") as raw:
             raw.execute("UPDATE job_schedules SET enabled = 0 WHERE key = 'by-sql'")

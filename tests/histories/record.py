@@ -22,8 +22,8 @@ from typing import Any
 from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 
 from activities.interface import Freshness
-from domain.alert import Alert, AlertState
-from domain.alert_memory import AlertMemory
+from domain.alert import Alert, AlertState, Status
+from domain.alert_memory import AlertMemory, DueTimes
 from tests.conftest import make_alert, start_dev_server
 from tests.histories.jobs import OFFICES, history_of, history_of_retention
 from tests.workflows.support import World, serving, start
@@ -46,6 +46,7 @@ class Scenario:
     drive: Callable[[Handle, World], Awaitable[None]]
     history_limit: int = 1000
     state: AlertState = AlertState()
+    due: DueTimes = DueTimes()
     version: str = NEWEST
 
 
@@ -198,6 +199,12 @@ async def has_an_unreadable_row(handle: Handle, world: World) -> None:
     await until(lambda: bool(world.events))
 
 
+async def is_reminded(handle: Handle, world: World) -> None:
+    await until(lambda: "reminder" in world.recorded)
+    await handle.signal("acknowledge")
+    await until(lambda: "acknowledged" in world.recorded)
+
+
 def alternating(at: Any) -> float:
     return 101.0 if at.minute % 2 else 99.0
 
@@ -241,6 +248,7 @@ def scenarios() -> list[Scenario]:
         Scenario("both-sides", yearly, World(price=high), is_edited_on_both_sides),
         Scenario("catch-up", {**second, "notification_channels": [], "cron": "0 0 1 1 *", "rearm": "simple", "options": {"record": "all"}}, World(price=high), catches_up, history_limit=40, state=AlertState(last_bar_close=now.replace(microsecond=0) - timedelta(seconds=1100))),
         Scenario("slow-clock", {**second, "cron": "0 0 1 1 *"}, World(price=high, clock_behind=timedelta(seconds=1.5)), sees_it_later, state=AlertState(last_bar_close=now.replace(microsecond=0))),
+        Scenario("reminder", {**yearly, "options": {"remind_every": 60}}, World(price=high), is_reminded, state=AlertState(Status.TRIGGERED, triggered_at=now), due=DueTimes(reminder=now + timedelta(seconds=2))),
         Scenario("unreadable-row", yearly, World(price=high), has_an_unreadable_row),
     ]  # fmt: skip
 
@@ -281,7 +289,7 @@ async def record(client: Client, scenario: Scenario) -> None:
     alert = make_alert(scenario.definition, id=scenario.name)
     scenario.world.rows[alert.id] = alert
     async with serving(client, scenario.world):
-        given = AlertInput(alert, AlertMemory(state=scenario.state), scenario.history_limit)
+        given = AlertInput(alert, AlertMemory(state=scenario.state, due=scenario.due), scenario.history_limit)
         handle = await start(client, given)
         await scenario.drive(handle, scenario.world)
         history = await client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id).fetch_history()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from temporalio.testing import WorkflowEnvironment
@@ -69,6 +70,26 @@ async def test_late_fires_are_told_once(time_skipping: WorkflowEnvironment) -> N
     assert [kind for kind, _ in world.told].count("late") == len(notices)
     in_time = [e for e in world.events.values() if e.kind is EventKind.TRIGGERED and not e.late]
     assert [kind for kind, _ in world.told].count("triggered") == len(in_time) <= 4  # the start and at most three ticks
+
+
+async def test_a_fire_is_told_again_until_somebody_has_seen_it(time_skipping: WorkflowEnvironment) -> None:
+    world = World(price=lambda at: 101.0)
+    definition = {"symbol": "X", "timeframe": "1h", "rule": "close > 100", "options": {"remind_every": 600}, **SILENT}
+    async with serving(time_skipping.client, world):
+        handle = await start(
+            time_skipping.client, AlertInput(alert=make_alert(definition, id="again"), history_limit=40)
+        )
+        while world.recorded.count("reminder") < 6:  # a long sleep may skip several, where the worker is slow
+            await time_skipping.sleep(timedelta(minutes=1))
+        await handle.signal("acknowledge")
+        await time_skipping.sleep(timedelta(hours=3))
+        report = await handle.query(AlertWorkflow.state_query)
+        await handle.cancel()
+    assert world.recorded == ["triggered", *["reminder"] * 6, "acknowledged"]
+    assert (report.state.reminders, report.state.acknowledged) == (6, True)
+    again = [event for event in world.events.values() if event.kind is EventKind.REMINDER]
+    assert len({event.id for event in again}) == 6
+    assert all(later.at - earlier.at >= timedelta(minutes=10) for earlier, later in pairwise(again))
 
 
 async def test_missing_data_is_told_at_the_third_tick(time_skipping: WorkflowEnvironment) -> None:

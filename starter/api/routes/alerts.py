@@ -49,8 +49,9 @@ STORED_BARS, TRIES = 5000, 10
 BODIES: dict[str, type[BaseModel]] = {"previewAlert": PreviewIn}
 EXAMPLES = {"previewAlert": EXAMPLE_PREVIEW}
 Kind = Literal[
-    "triggered", "rearmed", "suppressed", "late", "data_stale", "paused", "resumed", "updated", "expired", "error"
-]
+    "triggered", "reminder", "acknowledged", "rearmed", "suppressed", "late", "data_stale",
+    "paused", "resumed", "updated", "expired", "error",
+]  # fmt: skip
 
 
 @router.post(
@@ -193,6 +194,19 @@ async def resume(request: Request, id: Id, idempotency_key: IdempotencyKey = Non
     return answer
 
 
+@router.post(
+    "/{id}/acknowledge",
+    status_code=202,
+    operation_id="acknowledgeAlert",
+    dependencies=[needs(Scope.WRITE)],
+    response_class=Response,
+)
+async def acknowledge(request: Request, id: Id) -> Response:
+    """Its last fire was seen: no more reminders of it. Nothing happens where there is none to acknowledge."""
+    await alerts.acknowledge(context_of(request), id)
+    return Response(status_code=202)
+
+
 @router.post("/{id}/evaluate", response_model=Params, operation_id="evaluateAlert", dependencies=[needs(Scope.RUN)])
 async def evaluate(request: Request, id: Id) -> dict[str, Any]:
     """Evaluates now, without moving the schedule, and answers with the result."""
@@ -209,7 +223,7 @@ async def explain(request: Request, id: Id) -> dict[str, Any]:
 async def history(
     request: Request,
     id: Id,
-    kind: Annotated[list[Kind] | None, Query(max_length=10)] = None,
+    kind: Annotated[list[Kind] | None, Query(max_length=12)] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:

@@ -53,6 +53,8 @@ def test_a_fire_in_our_words() -> None:
     [
         (EventKind.LATE, {"count": 4, "detail": "10:00 to 14:00", "values": {}}, "AAPL: hot (1h) fired while we were away",
          "It fired 4 times on bars that closed earlier: 10:00 to 14:00"),
+        (EventKind.REMINDER, {"detail": "reminder 2 of 5: it fired then"}, "AAPL 151.2: hot (1h) is still triggered",
+         "reminder 2 of 5: it fired then"),
         (EventKind.DATA_STALE, {"detail": "yahoo: HTTP 503"}, "AAPL 151.2: hot (1h) has no data", "yahoo: HTTP 503"),
         (EventKind.ERROR, {"detail": "no such ticker", "values": {}}, "AAPL: hot (1h) cannot be evaluated", "no such ticker"),
         (EventKind.TRIGGERED, {"late": True}, "AAPL 151.2: hot (1h)", "Bar closed 2026-01-05 10:30:00 America/New_York (late), by yahoo"),
@@ -80,6 +82,9 @@ def test_an_owners_own_words() -> None:
     assert found.body.endswith("Alert aapl-hot, event 0123456789ab"), "a repeat can be told"
     old = render(alert("Alert triggered for {ticker}"), event())
     assert old.subject == "Alert triggered for AAPL"
+    again = render(alert(own), event(EventKind.REMINDER, detail="reminder 2"))
+    assert again.subject.endswith(" is still triggered")
+    assert again.body.startswith("reminder 2\n")
     late = render(alert(own), event(EventKind.LATE, count=2, detail="x"))
     assert "It fired 2 times on bars that closed earlier: x" in late.body
     assert "is at" not in render(alert(own), event(EventKind.ERROR)).subject, "of fires alone"

@@ -51,6 +51,7 @@ async def test_what_needs_temporal_says_so(api: Api) -> None:
     await api.ann.post("/api/alerts", json={"id": "a", "expression": "AAPL > 150"})
     for method, path, body in (
         ("POST", "evaluate", None),
+        ("POST", "acknowledge", None),
         ("GET", "explain", None),
         ("POST", "pause", {"seconds": 60}),
     ):
