@@ -58,6 +58,14 @@ class Silenced(StrEnum):
     ALERT = "alert"
 
 
+class Grouping(StrEnum):
+    """Which notices a destination wants in one letter: of a ticker, of an alert's first tag, or all of them."""
+
+    TICKER = "ticker"
+    TAG = "tag"
+    ALL = "all"
+
+
 @dataclass(frozen=True)
 class Silence:
     """Nothing is told of what it is for, until it ends; the events are kept."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from domain.definition import CHANNELS
 from domain.errors import Fault, InvalidInput
+from domain.quiet import Grouping
 from starter.clock import now
 from starter.context import Context, NotFound
 from storage.database import UnitOfWork
@@ -22,6 +23,7 @@ NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 MOST_ADDRESS = 2000
 MOST = 100  # of one user
 SOONEST, LATEST = timedelta(minutes=1), timedelta(hours=12)
+SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=5), timedelta(hours=1)
 WEBHOOK = "webhook"
 SHARED = (
     "telegram",
@@ -88,8 +90,9 @@ async def add(
         secret = "whsec_" + secrets.token_urlsafe(24)
         address = f"{secret} {address}"
     at = now()
-    falls_back = own[name].fallback_after if name in own else None
-    one = Destination(user_id, name, kind, sealer_of(context).seal(address), at, at, fallback_after=falls_back)
+    new = Destination(user_id, name, kind, sealer_of(context).seal(address), at, at)
+    kept = own.get(name, new)
+    one = replace(new, fallback_after=kept.fallback_after, group_by=kept.group_by, group_wait=kept.group_wait)
     await work.destinations.put(one)
     await work.schedules.read_again(user_id)
     await _audit(work, context, "added", one)
@@ -134,6 +137,25 @@ async def fall_back(
     await work.destinations.fall_back(user_id, name, None if after is None else int(after.total_seconds()))
     one = await find(work, user_id, name)
     await _audit(work, context, "falls back" if after else "falls back no more", one)
+    return one
+
+
+async def group(
+    work: UnitOfWork, context: Context, user_id: str, name: str, by: Grouping | None, wait: timedelta
+) -> Destination:
+    """Tells it notices that belong together in one letter, so long after the first of them; None each on its own.
+
+    Raises:
+        NotFound: when the user has none of that name.
+        InvalidInput: the time is too short or too long.
+    """
+    if by is not None and not SHORTEST_WAIT <= wait <= LONGEST_WAIT:
+        raise InvalidInput("grouping", [Fault("$.wait", "expected from 5 seconds to an hour", str(wait))])
+    await find(work, user_id, name)
+    seconds = int(wait.total_seconds()) if by else 0
+    await work.destinations.group(user_id, name, by.value if by else "", seconds)
+    one = await find(work, user_id, name)
+    await _audit(work, context, f"grouped by {by.value}" if by else "grouped no more", one)
     return one
 
 

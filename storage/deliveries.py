@@ -33,7 +33,7 @@ class NewDelivery:
     """What one channel is to say of one event, or of one run: ``event_id`` and ``alert_id`` are its and its schedule's then.
 
     ``kind`` is ``alert``, ``report``, ``screener`` or ``notification``; ``priority`` is ``normal``, ``high`` or ``urgent``.
-    ``held_until`` is of a fallback: until then the others may tell it.
+    ``held_until`` is of a fallback: until then the others may tell it. Until ``group_until`` it waits for others of its group.
     """
 
     event_id: str
@@ -45,6 +45,8 @@ class NewDelivery:
     kind: str = field(default="alert", kw_only=True)
     priority: str = field(default="normal", kw_only=True)
     held_until: datetime | None = field(default=None, kw_only=True)
+    group_key: str = field(default="", kw_only=True)
+    group_until: datetime | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,16 @@ class Deliveries:
         statement = select(func.count()).where(*_to(user_id, channel), DeliveryRow.id < number)
         return int(await self.session.scalar(statement) or 0)
 
+    async def group_begins(self, user_id: str, channel: str, key: str) -> datetime | None:
+        """Until when the first of a group that waits there waits for others."""
+        begins: datetime | None = await self.session.scalar(
+            select(DeliveryRow.group_until)
+            .where(*_to(user_id, channel), DeliveryRow.group_key == key)
+            .order_by(DeliveryRow.group_until)
+            .limit(1)
+        )
+        return begins
+
     async def claim(self, these: Sequence[Delivery], now: datetime) -> list[Delivery]:
         """Counts an attempt at each, before it is made; those that somebody else has tried meanwhile are left out."""
         found = []
@@ -258,6 +270,8 @@ def _delivery(row: DeliveryRow) -> Delivery:
         kind=row.kind,
         priority=row.priority,
         held_until=row.held_until,
+        group_key=row.group_key,
+        group_until=row.group_until,
         retried_at=row.retried_at,
         id=row.id,
     )

@@ -18,6 +18,7 @@ class Destination:
     """One of a user's. ``kind`` is the channel, ``secret`` the sealed address; ``problem`` says why it is ``disabled_at``.
 
     After ``fallback_after`` seconds it is told what is urgent and did not arrive elsewhere; None, what names it alone.
+    Notices that are the same by ``group_by`` wait ``group_wait`` seconds for each other.
     """
 
     user_id: str
@@ -29,6 +30,8 @@ class Destination:
     disabled_at: datetime | None = None
     problem: str = ""
     fallback_after: int | None = None
+    group_by: str = ""
+    group_wait: int = 0
 
 
 class Destinations:
@@ -73,6 +76,10 @@ class Destinations:
         """Makes it one of them, after so many seconds; None makes it none."""
         await self._set(user_id, name, fallback_after=after)
 
+    async def group(self, user_id: str, name: str, by: str, wait: int) -> None:
+        """Tells it what is the same in one letter; an empty ``by``, each on its own."""
+        await self._set(user_id, name, group_by=by, group_wait=wait)
+
     async def remove(self, user_id: str, name: str) -> bool:
         """Whether there was one."""
         row = await self.session.get(DestinationRow, (user_id, name))
@@ -110,5 +117,5 @@ class Destinations:
 def _destination(row: DestinationRow) -> Destination:
     return Destination(
         row.user_id, row.name, row.kind, row.secret, row.created_at, row.updated_at, row.disabled_at, row.problem,
-        row.fallback_after,
+        row.fallback_after, row.group_by, row.group_wait,
     )  # fmt: skip

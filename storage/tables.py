@@ -260,6 +260,8 @@ class DeliveryRow(Base):
     retried_at: Mapped[datetime | None]
     next_try_at: Mapped[datetime | None]
     held_until: Mapped[datetime | None]
+    group_key: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    group_until: Mapped[datetime | None]
 
 
 class DestinationRow(Base):
@@ -276,6 +278,8 @@ class DestinationRow(Base):
     disabled_at: Mapped[datetime | None]
     problem: Mapped[str] = mapped_column(Text, default="", server_default="")
     fallback_after: Mapped[int | None]
+    group_by: Mapped[str] = mapped_column(String(16), default="", server_default="")
+    group_wait: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class QuietRow(Base):

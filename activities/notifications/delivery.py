@@ -27,6 +27,7 @@ from activities.notifications.artist import Artist
 from activities.notifications.channel import ChannelRefused, ChannelUnavailable, Letter, Pace
 from activities.notifications.directory import Directory
 from activities.notifications.fallback import URGENT, is_spared, wait_of, with_fallbacks
+from activities.notifications.grouping import with_groups
 from activities.notifications.message import priority, render
 from activities.notifications.patience import Patience
 from activities.notifications.sending import Sender
@@ -110,7 +111,8 @@ class Notifier:
             silence = silence_of(silences, alert.id, alert.definition, now)
             why = "" if silence is None else f"silenced until {silence.until:%Y-%m-%d %H:%M:%S} UTC"
             await work.events.record([event], now)
-            await work.deliveries.open(await with_fallbacks(work, rows, now), now, why)
+            rows = await with_groups(work, await with_fallbacks(work, rows, now), alert.definition, now)
+            await work.deliveries.open(rows, now, why)
             return await work.deliveries.waiting(given.source_id)
 
     @activity.defn(name=DELIVER)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from activities.notifications.channel import Letter, Pace
+from activities.notifications.grouping import letters_of, name_of, ripe
 from activities.notifications.patience import Patience
 from storage.database import Database
 from storage.deliveries import Delivery
@@ -42,6 +43,10 @@ class Turns:
         """
         now, to = self.clock(), (delivery.user_id, delivery.channel)
         async with self.database.transaction() as work:
+            if delivery.group_until is not None:
+                begins = await work.deliveries.group_begins(*to, delivery.group_key)
+                if begins is not None and begins > now:
+                    return Turn(wait=begins - now)
             hours = await work.quiet.hours(delivery.user_id)
             quiet = hours.until(now) if hours else None
             door = await work.turns.door(*to, now)
@@ -51,7 +56,7 @@ class Turns:
                 wait = max(opens - now, pace.interval) + pace.interval * (ahead // PER_LETTER)
                 return Turn(wait=wait)
             queued = await work.deliveries.queued(*to, now, MOST)
-            waiting = [one for one in queued if (one.event_id, one.channel) not in told]
+            waiting = ripe([one for one in queued if (one.event_id, one.channel) not in told], now)
             chosen = self._chosen(delivery, waiting, pace)
             batch = await work.deliveries.claim(chosen, now)
             if not batch:
@@ -63,8 +68,9 @@ class Turns:
         if delivery.id in self.alone:
             return [one for one in single if one.id == delivery.id]
         together = [one for one in waiting if one.id not in self.alone]
-        if len(together) <= FEW:
-            return together[:1] or single[:1]
+        letters = letters_of(together)
+        if len(letters) <= FEW:
+            return fitting(letters[0] if letters else single[:1], pace.most)
         return fitting(together, pace.most)
 
     async def gone(self, batch: Sequence[Delivery], pace: Pace) -> None:
@@ -101,12 +107,12 @@ def fitting(waiting: Sequence[Delivery], most: int) -> Sequence[Delivery]:
 
 def digest(batch: Sequence[Delivery]) -> Letter:
     """One letter for all of them, the oldest first. Its key is made of the first and the last."""
-    first, last = batch[0], batch[-1]
+    first, last, group = batch[0], batch[-1], name_of(batch)
     priority = "high" if any(one.priority != "normal" for one in batch) else "normal"
     whole = replace(
         first,
         event_id=f"{first.event_id[:16]}-{last.event_id[:16]}",
-        subject=f"{len(batch)} notices",
+        subject=f"{group}: {len(batch)} notices" if group else f"{len(batch)} notices",
         body="\n".join(_line(one) for one in batch),
         priority=priority,
     )

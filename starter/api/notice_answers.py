@@ -83,6 +83,8 @@ class DestinationOut(BaseModel):
                     "disabled_at": None,
                     "problem": "",
                     "fallback_after": 600,
+                    "group_by": "ticker",
+                    "group_wait": 60,
                     "signing_secret": None,
                 }
             ]
@@ -97,6 +99,8 @@ class DestinationOut(BaseModel):
     disabled_at: datetime | None
     problem: str
     fallback_after: int | None
+    group_by: Literal["", "ticker", "tag", "all"]
+    group_wait: int
     signing_secret: str | None = None
 
 

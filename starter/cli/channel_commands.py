@@ -9,11 +9,12 @@ import typer
 
 from domain.definition import CHANNELS
 from domain.errors import Fault, InvalidInput
+from domain.quiet import Grouping
 from starter import destinations
 from starter.cli import inputs
 from starter.cli.options import Json, User
 from starter.cli.output import FAILED, Failure, print_json, print_lines, print_table, say, short
-from starter.cli.session import run_command
+from starter.cli.session import among, run_command
 from starter.context import Context
 from starter.quiet import span_of
 from storage.destinations import Destination
@@ -27,7 +28,7 @@ def register(app: typer.Typer) -> None:
     own = typer.Typer(help="Where you want to be told: destinations with names.", no_args_is_help=True)
     for name, command in (
         ("list", list_channels), ("add", add), ("test", send_test), ("remove", remove),
-        ("fallback", fall_back), ("rotate", rotate), ("key", key),
+        ("fallback", fall_back), ("group", group), ("rotate", rotate), ("key", key),
     ):  # fmt: skip
         own.command(name)(command)
     app.add_typer(own, name="channels")
@@ -36,7 +37,12 @@ def register(app: typer.Typer) -> None:
 def _state(one: Destination) -> str:
     if one.disabled_at:
         return f"disabled: {one.problem}"
-    return "ok" if one.fallback_after is None else f"ok, fallback after {one.fallback_after // 60} min"
+    said = ["ok"]
+    if one.fallback_after is not None:
+        said.append(f"fallback after {one.fallback_after // 60} min")
+    if one.group_by:
+        said.append(f"grouped by {one.group_by}, {one.group_wait} s")
+    return ", ".join(said)
 
 
 def list_channels(user: User = "", as_json: Json = False) -> None:
@@ -143,6 +149,41 @@ def fall_back(
         say(f"{name} is told what names it, and nothing else")
     else:
         say(f"{name} is told what is urgent and did not arrive elsewhere within {after}")
+
+
+def group(
+    name: Name,
+    by: Annotated[str, typer.Option(help="ticker, tag (an alert's first) or all.")] = "",
+    wait: Annotated[str, typer.Option(help="How long the first waits for others: 30s, 5m.")] = "30s",
+    off: Annotated[bool, typer.Option("--off", help="Each on its own again.")] = False,
+    user: User = "",
+    as_json: Json = False,
+) -> None:
+    """Tell a destination notices that belong together in one message.
+
+    Example: alerts channels group desk --by ticker --wait 1m
+    """
+    if bool(by) == off:
+        raise InvalidInput("options", [Fault("--by, --off", "give one of them")])
+    if by:
+        among(by, list(Grouping), "--by")
+    wanted = None if off else Grouping(by)
+    span = span_of(wait, "--wait", "options")
+
+    async def work(context: Context) -> Any:
+        async with context.database.transaction() as unit:
+            owner = inputs.owner(context.settings, user)
+            return await destinations.group(unit, context, owner, name, wanted, span)
+
+    one = run_command(work)
+    if as_json:
+        print_json(destinations.shown([one])[0])
+    elif off:
+        say(f"{name} is told each notice on its own")
+    else:
+        say(
+            f"{name} is told notices of {'all alerts' if by == 'all' else f'one {by}'} in one message, {wait} after the first"
+        )
 
 
 def remove(name: Name, user: User = "", as_json: Json = False) -> None:

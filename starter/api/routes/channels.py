@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import ConfigDict, Field
 
+from domain.quiet import Grouping
 from starter import destinations
 from starter.api.access import context_of, needs, owner_wanted
 from starter.api.notice_answers import DestinationOut, Destinations, TestOut
@@ -36,6 +37,16 @@ class FallbackIn(In):
     model_config = ConfigDict(json_schema_extra={"examples": [{"after": 600}]})
 
     after: int | None = Field(ge=60, le=43_200, description="Seconds; null: never.")
+    user_id: Owner | None = Field(default=None, description="For admin keys: whose it is.")
+
+
+class GroupingIn(In):
+    """Which notices go in one letter, and for how long the first of them waits for others."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"by": "ticker", "wait": 60}]})
+
+    by: Literal["ticker", "tag", "all"] | None = Field(description="null: each on its own.")
+    wait: int = Field(default=30, ge=5, le=3600, description="Seconds.")
     user_id: Owner | None = Field(default=None, description="For admin keys: whose it is.")
 
 
@@ -71,6 +82,22 @@ async def fall_back(request: Request, name: Name, body: FallbackIn) -> dict[str,
     after = None if body.after is None else timedelta(seconds=body.after)
     async with context.database.transaction() as work:
         found = await destinations.fall_back(work, context, owner, name, after)
+    (one,) = destinations.shown([found])
+    return one
+
+
+@router.put(
+    "/channels/{name}/grouping",
+    response_model=DestinationOut,
+    operation_id="putGrouping",
+    dependencies=[needs(Scope.WRITE)],
+)
+async def group(request: Request, name: Name, body: GroupingIn) -> dict[str, Any]:
+    """Tells it notices that belong together in one letter; urgent ones wait for nobody."""
+    context, owner = context_of(request), owner_wanted(request, body.user_id)
+    by, wait = body.by and Grouping(body.by), timedelta(seconds=body.wait)
+    async with context.database.transaction() as work:
+        found = await destinations.group(work, context, owner, name, by, wait)
     (one,) = destinations.shown([found])
     return one
 

@@ -12,13 +12,14 @@ branch_labels = None
 depends_on = None
 
 SERIAL = sa.BigInteger().with_variant(sa.Integer(), 'sqlite')
-TIMES = ('retried_at', 'next_try_at', 'held_until')
+TIMES = ('retried_at', 'next_try_at', 'held_until', 'group_until')
 INDEXES = {'user': ['user_id', 'id'], 'waiting': ['user_id', 'channel', 'status', 'id']}
 
 
 def upgrade() -> None:
     for column in TIMES:
         op.add_column('deliveries', sa.Column(column, UtcDateTime(), nullable=True))
+    op.add_column('deliveries', sa.Column('group_key', sa.String(length=64), server_default='', nullable=False))
     op.create_table('notice_turns',
     sa.Column('user_id', sa.String(length=64), nullable=False),
     sa.Column('channel', sa.String(length=80), nullable=False),
@@ -39,6 +40,8 @@ def upgrade() -> None:
     sa.Column('disabled_at', UtcDateTime(), nullable=True),
     sa.Column('problem', sa.Text(), server_default='', nullable=False),
     sa.Column('fallback_after', sa.Integer(), nullable=True),
+    sa.Column('group_by', sa.String(length=16), server_default='', nullable=False),
+    sa.Column('group_wait', sa.Integer(), server_default='0', nullable=False),
     sa.PrimaryKeyConstraint('user_id', 'name')
     )
     op.create_table('quiet_hours',
@@ -65,5 +68,5 @@ def downgrade() -> None:
         op.drop_table(table)
     for name in INDEXES:
         op.drop_index(f'ix_deliveries_{name}', 'deliveries')
-    for column in TIMES:
+    for column in (*TIMES, 'group_key'):
         op.drop_column('deliveries', column)

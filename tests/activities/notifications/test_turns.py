@@ -78,6 +78,13 @@ class Desk:
             heapq.heappush(self.queue, (self.clock.at, number, id, DeliveryTask(id, channel)))
         return ids
 
+    async def put_one(self, id: str, subject: str, **fields: Any) -> None:
+        async with self.database.transaction() as work:
+            row = NewDelivery(id, f"a{id}", "ann", "telegram", subject, "words", **fields)
+            await work.deliveries.open([row], self.clock.at)
+        number = len(self.queue) + 1
+        heapq.heappush(self.queue, (self.clock.at, number, id, DeliveryTask(id, "telegram")))
+
     async def run(self, until: int | None = None) -> None:
         while self.queue and (until is None or self.attempts < until):
             at, number, id, task = heapq.heappop(self.queue)

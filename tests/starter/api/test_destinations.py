@@ -216,6 +216,27 @@ async def test_a_fallback_over_http(any_database: Database, tmp_path: Path, api_
         assert (await ann.put("/api/channels/oncall/fallback", json={"after": None})).json()["fallback_after"] is None
 
 
+async def test_grouping_over_http(any_database: Database, tmp_path: Path, api_of_telegram: BotApi) -> None:
+    settings = Settings(
+        alerts_home=tmp_path, temporal_address="127.0.0.1:1", health_check_interval=0, telegram_bot_token=TOKEN,
+        telegram_api_url=api_of_telegram.url,
+    )  # fmt: skip
+    app = create_app(settings, any_database)
+    async with client_of(app, await key_of(any_database, "ann", Scope.READ, Scope.WRITE)) as ann:
+        await ann.put("/api/channels/me", json={"address": "telegram://42"})
+        answer = await ann.put("/api/channels/me/grouping", json={"by": "ticker", "wait": 60})
+        found = answer.json()
+        assert answer.status_code == 200, answer.text
+        assert (found["group_by"], found["group_wait"]) == ("ticker", 60)
+        moved = (await ann.put("/api/channels/me", json={"address": "telegram://43"})).json()
+        assert moved["group_by"] == "ticker", "another address keeps it"
+        bodies: list[dict[str, object]] = [{"by": "colour"}, {"by": "tag", "wait": 1}, {}, {"by": "all", "wait": 7200}]
+        assert [(await ann.put("/api/channels/me/grouping", json=body)).status_code for body in bodies] == [422] * 4
+        assert (await ann.put("/api/channels/you/grouping", json={"by": "all"})).status_code == 404
+        ended = (await ann.put("/api/channels/me/grouping", json={"by": None})).json()
+        assert (ended["group_by"], ended["group_wait"]) == ("", 0)
+
+
 async def test_admins_see_to_others(api: Api) -> None:
     answer = await api.admin.get("/api/channels", params={"user_id": "ann"})
     assert answer.json() == {"items": []}
