@@ -83,10 +83,11 @@ class Gateway:
 
     async def deliver(self, delivery: Delivery) -> str:
         """Tells a delivery again; empty when Temporal knows of it, else why not."""
-        from starter.reconciler.notices import deliver_again
+        from starter.clock import now
+        from starter.reconciler.notices import hand_on
 
         async def deliver() -> None:
-            await deliver_again(await self.client(), delivery.event_id, delivery.begun_at, delivery.channel)
+            await hand_on(await self.client(), self.database, delivery, now())
 
         return await self._try(deliver(), str(delivery.id))
 

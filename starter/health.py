@@ -167,7 +167,7 @@ class Examiner:
             waiting = len(await work.schedules.changes(1000))
             swept = await work.reports.get("reconciler")
             stuck = len(await work.runs.running(now - timedelta(hours=1)))
-            dead = await work.deliveries.dead_since(now - DAY)
+            dead, untold = await work.deliveries.dead_since(now - DAY), await work.deliveries.waiting_count()
             failed = await work.runs.statistics(RunFilter(status=RunStatus.FAILED, since=now - timedelta(hours=1)))
             ended = await work.audit.ended_often(now - timedelta(hours=1), OFTEN)
         enabled = sum(count for _, on, _, count in counts if on)
@@ -213,6 +213,7 @@ class Examiner:
         health.components["notifications"] = {
             "status": Level.DEGRADED if dead else Level.HEALTHY,
             "dead_last_day": dead,
+            "waiting": untold,
         }
         return enabled > 0
 

@@ -83,8 +83,13 @@ class Deliveries:
     def __init__(self, session: AsyncSession) -> None:
         self.session = session
 
-    async def open(self, deliveries: Sequence[NewDelivery], now: datetime, silenced: str = "") -> None:
-        """Makes the rows; a pair that has one keeps it, with its text. With ``silenced``, why nobody is told."""
+    async def open(
+        self, deliveries: Sequence[NewDelivery], now: datetime, silenced: str = "", *, handed: bool = True
+    ) -> None:
+        """Makes the rows; a pair that has one keeps it, with its text. With ``silenced``, why nobody is told.
+
+        Not ``handed`` are those of which Temporal does not know yet.
+        """
         rows = [
             {
                 **vars(delivery),
@@ -92,6 +97,7 @@ class Deliveries:
                 "attempts": 0,
                 "last_error": silenced,
                 "created_at": now,
+                "handed_at": now if handed else None,
             }
             for delivery in deliveries
         ]
@@ -129,6 +135,11 @@ class Deliveries:
             statement = statement.where(DeliveryRow.user_id == user_id)
         return {row[0]: row[1] for row in await self.session.execute(statement)}
 
+    async def waiting_count(self) -> int:
+        """How many wait to be told."""
+        waits = DeliveryRow.status == DeliveryStatus.PENDING.value
+        return int(await self.session.scalar(select(func.count()).where(waits)) or 0)
+
     async def dead_since(self, since: datetime) -> int:
         """How many that were opened since a moment could not be made."""
         found = await self.session.scalar(
@@ -156,7 +167,7 @@ class Deliveries:
         result: CursorResult[Any] = await self.session.execute(  # type: ignore[assignment]
             update(DeliveryRow)
             .where(DeliveryRow.id == number, DeliveryRow.status == DeliveryStatus.DEAD.value)
-            .values(status=DeliveryStatus.PENDING.value, retried_at=now, attempts=0, next_try_at=None)
+            .values(status=DeliveryStatus.PENDING.value, retried_at=now, attempts=0, next_try_at=None, handed_at=None)
             .execution_options(synchronize_session=False)
         )
         return result.rowcount > 0
@@ -171,6 +182,29 @@ class Deliveries:
             .limit(limit)
         )
         return list(rows)
+
+    async def unhanded(self, before: datetime, limit: int = 200) -> Sequence[Delivery]:
+        """Those that wait since before a moment, and of which Temporal was not told; the oldest first."""
+        rows = await self.session.scalars(
+            select(DeliveryRow)
+            .where(
+                DeliveryRow.status == DeliveryStatus.PENDING.value,
+                DeliveryRow.handed_at.is_(None),
+                func.coalesce(DeliveryRow.retried_at, DeliveryRow.created_at) < before,
+            )
+            .order_by(DeliveryRow.id)
+            .limit(limit)
+        )
+        return [_delivery(row) for row in rows]
+
+    async def handed(self, number: int, now: datetime) -> None:
+        """Temporal knows of it."""
+        await self.session.execute(
+            update(DeliveryRow)
+            .where(DeliveryRow.id == number)
+            .values(handed_at=now)
+            .execution_options(synchronize_session=False)
+        )
 
     async def queued(self, user_id: str, channel: str, now: datetime, limit: int) -> Sequence[Delivery]:
         """Those that wait for one destination and may be tried now, the oldest first; urgent ones wait for nobody."""

@@ -262,6 +262,7 @@ class DeliveryRow(Base):
     held_until: Mapped[datetime | None]
     group_key: Mapped[str] = mapped_column(String(64), default="", server_default="")
     group_until: Mapped[datetime | None]
+    handed_at: Mapped[datetime | None]
 
 
 class DestinationRow(Base):

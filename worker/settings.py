@@ -42,6 +42,7 @@ class Settings(NotificationSettings, RetentionSettings, ProviderSettings):
     alerts_temporal_port: Port = 7233
     alerts_ui_port: Port = 8233
     alerts_api_port: Port = 8002
+    alerts_notifier_port: Port = 8003
     alerts_api_strict: bool = True
     temporal_address: str = ""
     temporal_namespace: str = "default"

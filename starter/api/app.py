@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
@@ -19,7 +19,7 @@ from starter.api import problems
 from starter.api.access import Guard
 from starter.api.heavy import Heavy
 from starter.api.problems import KINDS, MEDIA_TYPE, FieldError, Problem, ProblemError
-from starter.api.routes import alerts, channels, deliveries, health, quiet, runs, schedules
+from starter.api.routes import alerts, channels, deliveries, health, notify, quiet, runs, schedules
 from starter.clock import now
 from starter.gateway import Gateway
 from starter.health import Examiner
@@ -72,12 +72,21 @@ LINKS: dict[str, dict[str, dict[str, dict[str, str]]]] = {
 }
 
 
+ROUTERS = tuple(module.router for module in (alerts, schedules, runs, deliveries, channels, quiet, notify))
+
+
 def create_app(
-    settings: Settings, database: Database, gateway: Gateway | None = None, clock: Callable[[], datetime] = now
+    settings: Settings,
+    database: Database,
+    gateway: Gateway | None = None,
+    clock: Callable[[], datetime] = now,
+    *,
+    routers: Sequence[APIRouter] = ROUTERS,
+    title: str = "Market alerts",
 ) -> FastAPI:
-    """The API on a migrated database."""
+    """The API on a migrated database, or that part of it that ``routers`` are."""
     app = FastAPI(
-        title="Market alerts",
+        title=title,
         version=version("market-alerts"),
         description=DESCRIPTION,
         docs_url=None,
@@ -91,8 +100,8 @@ def create_app(
     app.state.calendars = settings.calendars()  # a market is built once, whoever previews on it
     app.state.examiner = Examiner(database, app.state.gateway, settings.health_check_interval)
     api = APIRouter(prefix="/api")
-    for module in (alerts, schedules, runs, deliveries, channels, quiet):
-        api.include_router(module.router)
+    for router in routers:
+        api.include_router(router)
     app.include_router(api)
     app.include_router(health.router)
     problems.install(app)

@@ -68,6 +68,24 @@ class DeliveryPage(BaseModel):
     next_cursor: str | None
 
 
+class QueuedOut(BaseModel):
+    """One delivery that waits to be told."""
+
+    id: int
+    channel: str
+
+
+class NoticeOut(BaseModel):
+    """What a notice came to: a delivery for each destination."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"status": "queued", "deliveries": [{"id": 17, "channel": "me"}]}]}
+    )
+
+    status: Literal["queued"]
+    deliveries: list[QueuedOut]
+
+
 class DestinationOut(BaseModel):
     """Where a user wants to be told; its address is shown to nobody."""
 

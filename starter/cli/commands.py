@@ -30,6 +30,9 @@ COMMANDS = {
     "start": Place(_RUN, "", hidden=True),
     "worker": Place(_RUN, "Run a worker against the Temporal server at TEMPORAL_ADDRESS; SIGTERM drains it."),
     "api": Place(_RUN, "Serve the REST API on ALERTS_API_PORT; workers run elsewhere."),
+    "notifier": Place(
+        _RUN, "Serve POST /api/notify on ALERTS_NOTIFIER_PORT: other programs' messages, told by the workers."
+    ),
     "web-ui": Place(
         _RUN,
         "Serve Temporal's Web UI on ALERTS_UI_PORT to people at this machine, refusing what pages of other sites ask of it.",

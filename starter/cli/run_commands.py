@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +31,7 @@ def register(app: typer.Typer) -> None:
     app.command("start", hidden=True)(up)
     app.command("worker")(worker)
     app.command("api")(api)
+    app.command("notifier")(notifier)
     app.command("web-ui")(web_ui)
 
 
@@ -146,6 +148,14 @@ def api(config: ConfigFile = None, env: Environment = "") -> None:
     _serve(_api(_settings()))
 
 
+def notifier(config: ConfigFile = None, env: Environment = "") -> None:
+    """Serve POST /api/notify on ALERTS_NOTIFIER_PORT: other programs' messages, told by the workers. SIGTERM ends it.
+
+    Example: DATABASE_URL=postgresql://user@host/alerts TEMPORAL_ADDRESS=host:7233 alerts notifier
+    """
+    _serve(_notifier(_settings()))
+
+
 def _settings() -> Settings:
     """Those in force, with what was set in vain said at once."""
     settings = load_settings()
@@ -181,6 +191,22 @@ async def _web_ui(settings: Settings, inside: str, host: str) -> None:
 
 async def _api(settings: Settings) -> None:
     from starter.api.app import create_app
+
+    port = ("ALERTS_API_PORT", settings.alerts_api_port)
+    await _application(settings, create_app, port, lambda address: f"API: {address}/docs")
+
+
+async def _notifier(settings: Settings) -> None:
+    from starter.notifier.app import create_notifier
+
+    port = ("ALERTS_NOTIFIER_PORT", settings.alerts_notifier_port)
+    await _application(settings, create_notifier, port, lambda address: f"POST {address}/api/notify")
+
+
+async def _application(
+    settings: Settings, create: Callable[[Settings, Any], Any], port: tuple[str, int], told: Callable[[str], str]
+) -> None:
+    """One application on a port of its own, named by its variable, until the process is told to stop."""
     from worker.http_server import bounds_of, serving
     from worker.runner import stop_on_signal, unless_stopped
     from worker.wiring import build_database
@@ -191,9 +217,9 @@ async def _api(settings: Settings) -> None:
     try:
         with stop_on_signal() as stop:
             await unless_stopped(stop, database.upgrade())
-            app, bounds = create_app(settings, database), bounds_of(settings)
-            async with serving(app, settings.api_host, settings.alerts_api_port, bounds) as address:
-                say(f"API: {address}/docs; Ctrl-C stops")
+            app, (variable, number) = create(settings, database), port
+            async with serving(app, settings.api_host, number, bounds_of(settings), variable) as address:
+                say(f"{told(address)}; Ctrl-C stops")
                 await stop.wait()
     finally:
         await database.close()

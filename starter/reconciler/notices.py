@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 import structlog
@@ -13,9 +13,11 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from activities.interface import DeliveryInput, TaskQueue
 from activities.notifications.patience import LONGEST
 from storage.database import Database
+from storage.deliveries import Delivery
 from workflows.delivery import DeliveryWorkflow
 
 PATIENCE = 2 * LONGEST  # longer than any pause between two tries that nobody asked for
+UNHANDED = timedelta(seconds=10)  # who wrote it tells Temporal within this, or not at all
 log = structlog.get_logger(__name__)
 
 
@@ -34,11 +36,25 @@ async def deliver_again(client: Client, source_id: str, at: datetime, channel: s
         return
 
 
+async def hand_on(client: Client, database: Database, one: Delivery, now: datetime) -> None:
+    """Tells Temporal of a delivery that was written elsewhere than in a workflow, and notes that."""
+    await deliver_again(client, one.event_id, one.begun_at, one.channel)
+    async with database.transaction() as work:
+        await work.deliveries.handed(one.id, now)
+
+
 class NoticeSupervisor:
     """One look at the deliveries that wait."""
 
     def __init__(self, client: Client, database: Database, clock: Callable[[], datetime]) -> None:
         self.client, self.database, self.clock = client, database, clock
+
+    async def hand_on(self) -> int:
+        """Tells Temporal of those that were written while it was away; how many."""
+        now = self.clock()
+        async with self.database.transaction() as work:
+            waiting = await work.deliveries.unhanded(now - UNHANDED)
+        return sum([await self._helped(one.event_id, hand_on(self.client, self.database, one, now)) for one in waiting])
 
     async def deliver(self, patience: timedelta = PATIENCE) -> int:
         """Starts those that no workflow tells; how many."""
@@ -46,12 +62,21 @@ class NoticeSupervisor:
         async with self.database.transaction() as work:
             sources = await work.deliveries.forgotten(now - patience)
         for source in sources:
-            running = f"WorkflowId STARTS_WITH 'delivery-{source}' AND ExecutionStatus = 'Running'"
-            try:
-                if (await self.client.count_workflows(running)).count == 0:
-                    await deliver_again(self.client, source, now)
-                    started += 1
-            except Exception as error:  # one that cannot be helped keeps none of the others from it
-                text = f"{type(error).__name__}: {error}"[:300]
-                log.warning("delivery not looked after", action="deliver", source_id=source, error=text)
+            started += await self._helped(source, self._unless_told(source, now))
         return started
+
+    async def _unless_told(self, source: str, now: datetime) -> bool:
+        running = f"WorkflowId STARTS_WITH 'delivery-{source}' AND ExecutionStatus = 'Running'"
+        if (await self.client.count_workflows(running)).count:
+            return False
+        await deliver_again(self.client, source, now)
+        return True
+
+    async def _helped(self, source: str, work: Awaitable[bool | None]) -> bool:
+        """Whether something was begun; one that cannot be helped keeps none of the others from it."""
+        try:
+            return await work is not False
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"[:300]
+            log.warning("delivery not looked after", action="deliver", source_id=source, error=text)
+            return False

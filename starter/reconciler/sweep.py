@@ -120,6 +120,7 @@ class Reconciler:
             failed = await self.apply(planned)
             await self.runs.deliver()
             await self.next_runs.move()
+            await self.notices.hand_on()
             if full:
                 await self.runs.close_stuck()
                 await self.runs.write_missed()

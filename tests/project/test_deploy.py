@@ -43,7 +43,7 @@ def test_the_compose_file_meets_the_specification() -> None:
 
 
 def test_everything_that_is_wanted_is_there() -> None:
-    assert set(PRODUCT) == {"alerts-migrate", "worker", "api", "web-ui"}
+    assert set(PRODUCT) == {"alerts-migrate", "worker", "api", "notifier", "web-ui"}
     assert {"temporal", "temporal-db", "temporal-schema", "temporal-namespace", "temporal-ui", "alerts-db"} <= set(
         SERVICES
     )
@@ -125,6 +125,10 @@ def test_ports_and_health_checks_name_what_the_product_has() -> None:
     path = re.search(r"http://127\.0\.0\.1:8002(/\w+)", api["healthcheck"]["test"][-1])
     assert path
     assert path[1] in document()["paths"]
+    notifier = PRODUCT["notifier"]
+    assert notifier["ports"] == [
+        f"127.0.0.1:{Settings().alerts_notifier_port}:{notifier['environment']['ALERTS_NOTIFIER_PORT']}"
+    ]
     door = PRODUCT["web-ui"]
     assert door["ports"] == [f"127.0.0.1:{Settings().alerts_ui_port}:{door['environment']['ALERTS_UI_PORT']}"]
     assert door["command"][1] == f"http://temporal-ui:{SERVICES['temporal-ui']['environment']['TEMPORAL_UI_PORT']}"

@@ -85,7 +85,7 @@ class Email:
         found["Auto-Submitted"] = "auto-generated"
         if letter.priority != "normal":
             found["Importance"] = "high"
-        found.set_content(delivery.body)
+        found.set_content(delivery.body or delivery.subject)
         if letter.picture is not None:
             _illustrate(found, delivery.body, letter.picture)
         return found

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, SecretStr
 
 from activities.notifications.channel import JOIN, Channel, Declaration, Letter
 from activities.notifications.posting import post
@@ -22,7 +22,10 @@ class NotificationService:
 
     tells_several = True
 
-    def __init__(self, base_url: str, timeout: float = 10.0, local_user: str = LOCAL, user: str = "") -> None:
+    def __init__(
+        self, base_url: str, timeout: float = 10.0, local_user: str = LOCAL, user: str = "", key: str = ""
+    ) -> None:
+        self.headers = {"Authorization": f"Bearer {key}"} if key else {}
         self.url = base_url.rstrip("/") + "/api/notify"
         self.local_user, self.user = local_user, user
         self.out = Outgoing(timeout=timeout, most_bytes=0)
@@ -39,7 +42,8 @@ class NotificationService:
         named = [] if self.user else [name for name in delivery.channel.split(JOIN) if name != OWN]
         if named:
             body["channels"] = named
-        await post(self.out, self.url, json.dumps(body).encode(), {"Idempotency-Key": letter.key}, reason=True)
+        headers = {**self.headers, "Idempotency-Key": letter.key}
+        await post(self.out, self.url, json.dumps(body).encode(), headers, reason=True)
 
     def _user(self, user_id: str) -> int | str:
         """The number that it is."""
@@ -56,7 +60,13 @@ def _channels(settings: Any) -> Mapping[str, Channel]:
     url, timeout = settings.notification_service_url, settings.send_timeout
     if not url:
         return {}
-    return dict.fromkeys(DECLARED.names, NotificationService(url, timeout, settings.alerts_user_id))
+    service = NotificationService(url, timeout, settings.alerts_user_id, key=_key(settings))
+    return dict.fromkeys(DECLARED.names, service)
+
+
+def _key(settings: Any) -> str:
+    key: str = settings.notification_service_key.get_secret_value()
+    return key
 
 
 def _at(settings: Any, address: str) -> Channel:
@@ -64,12 +74,15 @@ def _at(settings: Any, address: str) -> Channel:
     user = address.partition("://")[2].strip("/")
     if not user:
         raise InvalidInput("address", [Fault("address", "expected notify://USER")])
-    return NotificationService(settings.notification_service_url, settings.send_timeout, user=user)
+    return NotificationService(settings.notification_service_url, settings.send_timeout, user=user, key=_key(settings))
 
 
 DECLARED = Declaration(
     names=(OWN, "telegram", "email"),
-    settings={"notification_service_url": (Annotated[str, AfterValidator(an_address)], "")},
+    settings={
+        "notification_service_url": (Annotated[str, AfterValidator(an_address)], ""),
+        "notification_service_key": (SecretStr, SecretStr("")),
+    },
     build=_channels,
     advice="set NOTIFICATION_SERVICE_URL",
     stands_in=True,

@@ -44,9 +44,9 @@ class Telegram:
     async def send(self, letter: Letter) -> None:
         """One message: the subject bold, the text below; where the markup is refused, the same without."""
         subject, body = letter.delivery.subject, letter.delivery.body
-        plain = shortened(f"{subject}\n{body}", MOST_TEXT)
+        plain = shortened(f"{subject}\n{body}".strip(), MOST_TEXT)
         title, _, rest = plain.partition("\n")
-        marked = f"<b>{escape(title, quote=False)}</b>\n{escape(rest, quote=False)}"
+        marked = f"<b>{escape(title, quote=False)}</b>\n{escape(rest, quote=False)}".rstrip()
         fields: dict[str, Any] = {"chat_id": self.chat}
         if letter.priority == "normal" and letter.event is None:
             fields["disable_notification"] = True

@@ -55,7 +55,7 @@ class HealthOut(BaseModel):
                             "invalid_rows": 1,
                         },
                         "runs": {"status": "healthy", "failed_last_hour": 0, "stuck": 0},
-                        "notifications": {"status": "healthy", "dead_last_day": 0},
+                        "notifications": {"status": "healthy", "dead_last_day": 0, "waiting": 0},
                         "workers": {
                             "status": "healthy",
                             "pollers": {"alerts": 2, "market-data": 2, "notifications": 2, "jobs": 2},

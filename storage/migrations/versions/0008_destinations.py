@@ -12,13 +12,14 @@ branch_labels = None
 depends_on = None
 
 SERIAL = sa.BigInteger().with_variant(sa.Integer(), 'sqlite')
-TIMES = ('retried_at', 'next_try_at', 'held_until', 'group_until')
+TIMES = ('retried_at', 'next_try_at', 'held_until', 'group_until', 'handed_at')
 INDEXES = {'user': ['user_id', 'id'], 'waiting': ['user_id', 'channel', 'status', 'id']}
 
 
 def upgrade() -> None:
     for column in TIMES:
         op.add_column('deliveries', sa.Column(column, UtcDateTime(), nullable=True))
+    op.execute('UPDATE deliveries SET handed_at = created_at')
     op.add_column('deliveries', sa.Column('group_key', sa.String(length=64), server_default='', nullable=False))
     op.create_table('notice_turns',
     sa.Column('user_id', sa.String(length=64), nullable=False),
