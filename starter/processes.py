@@ -106,6 +106,12 @@ class Stack:
         serves = serving(app, settings.api_host, settings.alerts_api_port, bounds_of(settings))
         return await self.exits.enter_async_context(serves)
 
+    async def answer_telegram(self) -> str:
+        """The bot in this process; returns its name."""
+        from starter.telegram.intake import telegram_bot
+
+        return await self.exits.enter_async_context(telegram_bot(self.settings, self.services.database))
+
 
 async def resume_alerts(stack: Stack) -> int:
     """Brings every row to Temporal, now and from now on; returns how many alerts run."""

@@ -28,6 +28,7 @@ from storage.process_reports import ProcessReports
 from storage.quiet import Quiet
 from storage.runs import Runs
 from storage.schedules import Schedules
+from storage.telegram import TelegramChats
 from storage.turns import NoticeTurns
 from storage.types import read_json
 from storage.vendor_data import Records
@@ -54,6 +55,7 @@ class UnitOfWork:
         self.destinations = Destinations(session)
         self.quiet = Quiet(session)
         self.turns = NoticeTurns(session)
+        self.chats = TelegramChats(session)
         self.audit = AuditLog(session)
         self.keys = ApiKeys(session)
         self.answers = Answers(session)

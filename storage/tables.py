@@ -308,6 +308,29 @@ class SilenceRow(Base):
     created_at: Mapped[datetime]
 
 
+class ChatRow(Base):
+    """``telegram_chats``: chats that may steer a user's alerts, and who in them."""
+
+    __tablename__ = "telegram_chats"
+
+    chat_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    sender_id: Mapped[int] = mapped_column(BigInteger)
+    user_id: Mapped[str] = mapped_column(String(64))
+    title: Mapped[str] = mapped_column(String(255), default="", server_default="")
+    destination: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+
+
+class CodeRow(Base):
+    """``telegram_codes``: what makes a chat a user's, once; hashes alone."""
+
+    __tablename__ = "telegram_codes"
+
+    code_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[str] = mapped_column(String(64))
+    expires_at: Mapped[datetime]
+
+
 class TurnRow(Base):
     """``notice_turns``: destinations that take one letter at a time: who sends now, and when the next may go."""
 

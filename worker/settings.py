@@ -43,6 +43,9 @@ class Settings(NotificationSettings, RetentionSettings, ProviderSettings):
     alerts_ui_port: Port = 8233
     alerts_api_port: Port = 8002
     alerts_notifier_port: Port = 8003
+    alerts_telegram_port: Port = 8004
+    telegram_allowed_chats: str = ""
+    telegram_webhook_url: str = ""
     alerts_api_strict: bool = True
     temporal_address: str = ""
     temporal_namespace: str = "default"
@@ -95,6 +98,25 @@ class Settings(NotificationSettings, RetentionSettings, ProviderSettings):
         if value and not re.match(r"(sqlite|postgres(ql)?)(\+[a-z0-9]+)?://", value):
             raise ValueError("expected a URL such as sqlite:///alerts.db or postgresql://host/name")
         return value
+
+    @field_validator("telegram_allowed_chats")
+    @classmethod
+    def _numbers_of_chats(cls, value: str) -> str:
+        if not re.fullmatch(r"\s*(-?\d{1,18}\s*(,\s*-?\d{1,18}\s*)*)?", value):
+            raise ValueError("expected numbers of chats such as 123456789,-1001234567890")
+        return value
+
+    @field_validator("telegram_webhook_url")
+    @classmethod
+    def _https(cls, value: str) -> str:
+        if value and not re.match(r"https://[^/\s]+", value):
+            raise ValueError("expected an https address that Telegram can reach")
+        return value
+
+    @property
+    def allowed_chats(self) -> frozenset[int]:
+        """Chats that alone may steer the bot; none means any that has a code."""
+        return frozenset(int(one) for one in self.telegram_allowed_chats.split(",") if one.strip())
 
     @property
     def database(self) -> str:

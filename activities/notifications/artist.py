@@ -9,7 +9,7 @@ import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -32,6 +32,14 @@ class Artist:
         self._pool: ProcessPoolExecutor | None = None
         self._rests_until = 0.0
 
+    async def chart(self, alert_id: str) -> bytes | None:
+        """A PNG of an alert's newest bars, as far as the database has some.
+
+        Raises:
+            Exception: whatever kept it from being drawn in time.
+        """
+        return await asyncio.wait_for(self._drawn(None, alert_id), LONGEST)
+
     async def picture(self, event: AlertEvent | None, alert_id: str) -> bytes | None:
         """A PNG of a fire on bars that the database has; None of anything else, or where it cannot be drawn in time."""
         if event is None or event.kind is not EventKind.TRIGGERED or event.bar_close is None or self.theme == "off":
@@ -39,7 +47,7 @@ class Artist:
         if time.monotonic() < self._rests_until:
             return None
         try:
-            return await asyncio.wait_for(self._drawn(event, alert_id), LONGEST)
+            return await asyncio.wait_for(self._drawn(event.bar_close, alert_id), LONGEST)
         except Exception as error:  # no notice waits for its picture
             log.warning("no picture", action="draw", alert_id=alert_id, error=f"{type(error).__name__}: {error}"[:200])
             self._rests_until = time.monotonic() + REST.total_seconds()
@@ -47,21 +55,22 @@ class Artist:
                 self._pool = None
             return None
 
-    async def _drawn(self, event: AlertEvent, alert_id: str) -> bytes | None:
-        assert event.bar_close is not None
+    async def _drawn(self, fired: datetime | None, alert_id: str) -> bytes | None:
         async with self.database.transaction() as work:
             stored: StoredSchedule | None = await work.schedules.get(alert_id, "alert")
             if stored is None or stored.schedule is None:
                 return None
             definition = stored.alert.definition
-            bars = await work.bars.newest_of_any(definition.symbol, definition.timeframe, BARS, event.bar_close)
-        if len(bars) < FEWEST or bars[-1].close_time != event.bar_close:
+            bars = await work.bars.newest_of_any(
+                definition.symbol, definition.timeframe, BARS, fired or datetime.now(UTC)
+            )
+        if len(bars) < FEWEST or (fired is not None and bars[-1].close_time != fired):
             return None
         if self._pool is None:
             spawned = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(1, spawned, initializer=_end_with, initargs=(os.getpid(),))
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, _draw, definition.as_json(), bars, event.bar_close, self.theme)
+        return await loop.run_in_executor(self._pool, _draw, definition.as_json(), bars, fired, self.theme)
 
     def close(self) -> None:
         """Ends the process."""

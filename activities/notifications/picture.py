@@ -47,10 +47,11 @@ THEMES = {
 }
 
 
-def draw(definition: dict[str, Any], bars: Sequence[Bar], fired: datetime, theme: str = "light") -> bytes:
+def draw(definition: dict[str, Any], bars: Sequence[Bar], fired: datetime | None, theme: str = "light") -> bytes:
     """A PNG of 800 by 500 pixels and more, one panel for each indicator that is not a price.
 
-    ``bars`` are ascending and end with the one whose close is ``fired``; those before the last 80 warm the indicators up.
+    ``bars`` are ascending and end with the one whose close is ``fired``, where it is a fire that is shown; those before the
+    last 80 warm the indicators up.
     """
     alert = Alert(id="picture", definition=read_definition(definition))
     table, look = table_of(bars, alert.definition.timeframe.length), THEMES[theme]
@@ -76,19 +77,25 @@ def draw(definition: dict[str, Any], bars: Sequence[Bar], fired: datetime, theme
         _line(axes, columns[key][begin:], key, next(colors))
         axes.margins(y=0.18)
     _thresholds(alert, price, of_key, look)
-    at = int(np.searchsorted(table.close_time, int(fired.timestamp()), side="left")) - begin
     for axes in panels:
-        axes.axvline(at, color=look.mark, linewidth=1.2, alpha=0.7, zorder=1)
         _dress(axes, look)
-    price.annotate(
-        "fired", (at, 1.0), xycoords=("data", "axes fraction"), xytext=(-6, -6), textcoords="offset points", ha="right", va="top",
-        fontsize=12, color=look.mark, fontweight="bold",
-    )  # fmt: skip
+    if fired is not None:
+        _mark(panels, int(np.searchsorted(table.close_time, int(fired.timestamp()), side="left")) - begin, look)
     price.set_title(printable(alert.definition.name)[:70], loc="left", fontsize=14, color=look.ink, parse_math=False)
     _times(panels[-1], table, begin, ZoneInfo(alert.definition.timezone), look)
     found = io.BytesIO()
     figure.savefig(found, format="png", facecolor=look.paper)
     return found.getvalue()
+
+
+def _mark(panels: Any, at: int, look: Theme) -> None:
+    """Where it fired."""
+    for axes in panels:
+        axes.axvline(at, color=look.mark, linewidth=1.2, alpha=0.7, zorder=1)
+    panels[0].annotate(
+        "fired", (at, 1.0), xycoords=("data", "axes fraction"), xytext=(-6, -6), textcoords="offset points", ha="right", va="top",
+        fontsize=12, color=look.mark, fontweight="bold",
+    )  # fmt: skip
 
 
 def table_of(bars: Sequence[Bar], length: Any) -> BarTable:

@@ -23,19 +23,22 @@ class Place:
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _RUN, _ALERT, _SYSTEM = "run_commands", "alert_commands", "system_commands"
-_TOOL, _DATA = "tool_commands", "data_commands"
+_TOOL, _DATA, _SERVICE = "tool_commands", "data_commands", "service_commands"
 COMMANDS = {
     "demo": Place(_RUN, "Start everything with a simulated market and alerts that fire within a minute."),
     "up": Place(_RUN, "Start the Temporal server, the database, a worker and the REST API; stop all with Ctrl-C."),
     "start": Place(_RUN, "", hidden=True),
     "worker": Place(_RUN, "Run a worker against the Temporal server at TEMPORAL_ADDRESS; SIGTERM drains it."),
-    "api": Place(_RUN, "Serve the REST API on ALERTS_API_PORT; workers run elsewhere."),
+    "api": Place(_SERVICE, "Serve the REST API on ALERTS_API_PORT; workers run elsewhere."),
     "notifier": Place(
-        _RUN, "Serve POST /api/notify on ALERTS_NOTIFIER_PORT: other programs' messages, told by the workers."
+        _SERVICE, "Serve POST /api/notify on ALERTS_NOTIFIER_PORT: other programs' messages, told by the workers."
     ),
     "web-ui": Place(
-        _RUN,
+        _SERVICE,
         "Serve Temporal's Web UI on ALERTS_UI_PORT to people at this machine, refusing what pages of other sites ask of it.",
+    ),
+    "telegram": Place(
+        "telegram_commands", "Answer what people write to the bot of TELEGRAM_BOT_TOKEN; SIGTERM ends it."
     ),
     "add": Place(_ALERT, "Define an alert and start it."),
     "list": Place(_ALERT, "List alerts with their status as last recorded."),

@@ -43,7 +43,7 @@ def test_the_compose_file_meets_the_specification() -> None:
 
 
 def test_everything_that_is_wanted_is_there() -> None:
-    assert set(PRODUCT) == {"alerts-migrate", "worker", "api", "notifier", "web-ui"}
+    assert set(PRODUCT) == {"alerts-migrate", "worker", "api", "notifier", "telegram", "web-ui"}
     assert {"temporal", "temporal-db", "temporal-schema", "temporal-namespace", "temporal-ui", "alerts-db"} <= set(
         SERVICES
     )

@@ -45,6 +45,21 @@ def upgrade() -> None:
     sa.Column('group_wait', sa.Integer(), server_default='0', nullable=False),
     sa.PrimaryKeyConstraint('user_id', 'name')
     )
+    op.create_table('telegram_chats',
+    sa.Column('chat_id', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('sender_id', sa.BigInteger(), nullable=False),
+    sa.Column('user_id', sa.String(length=64), nullable=False),
+    sa.Column('title', sa.String(length=255), server_default='', nullable=False),
+    sa.Column('destination', sa.String(length=64), nullable=False),
+    sa.Column('created_at', UtcDateTime(), nullable=False),
+    sa.PrimaryKeyConstraint('chat_id')
+    )
+    op.create_table('telegram_codes',
+    sa.Column('code_hash', sa.String(length=64), nullable=False),
+    sa.Column('user_id', sa.String(length=64), nullable=False),
+    sa.Column('expires_at', UtcDateTime(), nullable=False),
+    sa.PrimaryKeyConstraint('code_hash')
+    )
     op.create_table('quiet_hours',
     sa.Column('user_id', sa.String(length=64), nullable=False),
     sa.Column('hours', sa.String(length=16), nullable=False),
@@ -65,7 +80,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ('notice_turns', 'silences', 'quiet_hours', 'destinations'):
+    for table in ('telegram_codes', 'telegram_chats', 'notice_turns', 'silences', 'quiet_hours', 'destinations'):
         op.drop_table(table)
     for name in INDEXES:
         op.drop_index(f'ix_deliveries_{name}', 'deliveries')
