@@ -11,14 +11,23 @@ from temporalio import activity
 
 
 @asynccontextmanager
-async def heartbeats(timeout: timedelta) -> AsyncIterator[None]:
-    """Three times within the heartbeat timeout, as long as the block runs."""
+async def heartbeats(timeout: timedelta, *, at_once: bool = True) -> AsyncIterator[None]:
+    """Three times within the heartbeat timeout, as long as the block runs.
+
+    Not ``at_once``: what is done soon costs no call to the server.
+    """
+    pause = timeout.total_seconds() / 3
 
     async def beat() -> None:
+        if not at_once:
+            await asyncio.sleep(pause)
         while True:
             activity.heartbeat()
-            await asyncio.sleep(timeout.total_seconds() / 3)
+            await asyncio.sleep(pause)
 
+    if not activity.in_activity():
+        yield
+        return
     task = asyncio.create_task(beat())
     try:
         yield

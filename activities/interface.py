@@ -60,6 +60,7 @@ LONGEST_FETCH = timedelta(minutes=10)
 STORE_TIMEOUT = timedelta(seconds=20)
 STORE_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
 DELIVER_TIMEOUT = timedelta(seconds=60)
+DELIVER_HEARTBEAT = timedelta(seconds=15)  # a worker that died is noticed, and the notice told by another
 # When a channel is asked again, and for how long, its worker says; a database that is away is waited out, however long it takes.
 DELIVER_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=2), backoff_coefficient=2.0, maximum_interval=timedelta(minutes=2)

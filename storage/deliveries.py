@@ -60,6 +60,7 @@ class Delivery(NewDelivery):
     attempted_at: datetime | None
     delivered_at: datetime | None
     retried_at: datetime | None = None
+    next_try_at: datetime | None = None
     id: int = 0
 
     @property
@@ -307,5 +308,6 @@ def _delivery(row: DeliveryRow) -> Delivery:
         group_key=row.group_key,
         group_until=row.group_until,
         retried_at=row.retried_at,
+        next_try_at=row.next_try_at,
         id=row.id,
     )

@@ -64,6 +64,7 @@ class DeliveryWorkflow:
                 task,
                 result_type=str,
                 start_to_close_timeout=interface.DELIVER_TIMEOUT,
+                heartbeat_timeout=interface.DELIVER_HEARTBEAT,
                 retry_policy=interface.DELIVER_RETRY,
                 summary=channel,
             )

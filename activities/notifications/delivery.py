@@ -11,9 +11,11 @@ from cachetools import LRUCache
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.heartbeat import heartbeats
 from activities.interface import (
     BURY,
     DELIVER,
+    DELIVER_HEARTBEAT,
     MARK_SENT,
     NOTE_DELIVERIES,
     OPEN_DELIVERY,
@@ -138,7 +140,8 @@ class Notifier:
         if delivery.held_until is not None and delivery.retried_at is None and await self._is_spared(delivery):
             return DeliveryStatus.SPARED.value
         pace = await self._pace(delivery)
-        return await (self._by_itself(delivery) if pace is None else self._in_turn(delivery, pace))
+        async with heartbeats(DELIVER_HEARTBEAT, at_once=False):
+            return await (self._by_itself(delivery) if pace is None else self._in_turn(delivery, pace))
 
     async def _is_spared(self, held: Delivery) -> bool:
         """Whether the others have told it; waits while they may."""
@@ -198,10 +201,17 @@ class Notifier:
             await self._failed(turn.batch, str(error), pause)
             raise self._later(delivery, pause, str(error)) from None
         told = await self._written(turn.batch)
-        await self.turns.gone(turn.batch, pace)
+        await self._gone(turn.batch, pace)
         if is_in:
             return told
         raise self._later(delivery, pace.interval, "waits its turn")
+
+    async def _gone(self, batch: Sequence[Delivery], pace: Pace) -> None:
+        """What was told stays so though the turn cannot be given back: it ends by itself."""
+        try:
+            await self.turns.gone(batch, pace)
+        except Exception as trouble:
+            log.warning("turn not given back", action="deliver", channel=batch[0].channel, error=type(trouble).__name__)
 
     async def _letter(self, one: Delivery) -> Letter:
         async with self.database.transaction() as work:

@@ -61,6 +61,7 @@ class Turns:
             batch = await work.deliveries.claim(chosen, now)
             if not batch:
                 await work.turns.give_back(*to, now, now, door.failures)
+                return Turn(wait=max((delivery.next_try_at or now) - now, pace.interval))
             return Turn(batch, pace.interval, door.failures)
 
     def _chosen(self, delivery: Delivery, waiting: Sequence[Delivery], pace: Pace) -> Sequence[Delivery]:

@@ -24,10 +24,12 @@ USER, PASSWORD = "ann", "planted-password-of-mail"
 
 @dataclass
 class Mail:
-    """One server. ``fault`` is how the next messages go: refused, later, unknown, slow, hangs_up, or well."""
+    """One server. ``fault`` is how the next messages go: refused, later, busy, unknown, slow, silent, hangs_up, or well."""
 
     port: int = 0
     fault: str = ""
+    faults_left: int = 10**9
+    asked: int = 0
     certificate: Path = Path()
     messages: list[EmailMessage] = field(default_factory=list)
     encrypted: list[bool] = field(default_factory=list)
@@ -35,14 +37,22 @@ class Mail:
     async def handle_RCPT(
         self, server: Any, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
+        self.asked += 1
+        if self.faults_left <= 0:
+            self.fault = ""
+        self.faults_left -= 1
         if self.fault == "unknown":
             return "550 5.1.1 no such mailbox"
+        if self.fault == "silent":
+            await asyncio.sleep(3600)
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Session, envelope: Envelope) -> str:
         if self.fault == "refused":
             return "554 5.7.1 refused for policy"
+        if self.fault == "busy":
+            return "421 4.7.0 too many messages, try again later"
         if self.fault == "later":
             return "451 4.3.0 try again later"
         if self.fault == "hangs_up":
