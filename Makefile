@@ -55,6 +55,9 @@ generated: $(STAMP) ## Write the JSON Schemas, the indicator catalogue and the O
 	$(BIN)/python -m worker.provider_docs
 	$(BIN)/python -m tests.activities.bar_files.page
 
+pictures: $(STAMP) ## Draw the pictures of docs/pictures anew; needs Debian's chromium
+	$(BIN)/python -m tests.pictures
+
 clean: ## Remove the virtual environment, caches and the demo's data
 	rm -rf $(VENV) .alerts .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 

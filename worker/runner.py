@@ -171,9 +171,13 @@ def stop_on_signal() -> Iterator[asyncio.Event]:
     timer = threading.Timer(LONGEST_END, _end)
     timer.daemon = True
 
+    told = False
+
     def handle(number: int, _frame: object) -> None:
-        if timer.is_alive():
+        nonlocal told
+        if told:  # not: the timer lives, which it does not yet while it is being started
             os._exit(128 + number)
+        told = True
         timer.start()
         loop.call_soon_threadsafe(stop.set)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from math import isfinite
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -157,5 +158,8 @@ def priority(alert: Alert, kind: EventKind) -> str:
 
 
 def number(value: float | None) -> str:
-    """As people read it."""
-    return "missing" if value is None else f"{value:.10g}"
+    """As people read it: six digits, and no fewer than two after the point."""
+    if value is None:
+        return "missing"
+    whole = len(str(int(abs(value)))) if isfinite(value) else 0
+    return f"{value:.{max(6, whole + 2)}g}"

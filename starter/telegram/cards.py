@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from activities.notifications.message import number
-from domain.alert import Alert, Status
+from domain.alert import Alert, Reason, Status
 from domain.cron import describe
 from domain.definition import AlertDefinition, has_derived_name
 from domain.job import Job
@@ -22,16 +22,19 @@ MOST_LABEL = 44
 NONE_YET = "No alerts yet. Try <code>/alert AAPL &gt; 150</code>"
 
 
-def alert_card(stored: StoredSchedule, note: str = "") -> Reply:
-    """One alert, with what can be done to it; ``note`` is what was just done."""
+def alert_card(stored: StoredSchedule, note: str = "", asleep_until: datetime | None = None) -> Reply:
+    """One alert, with what can be done to it; ``note`` is what was just done, which the row may not say yet."""
     above = f"{text(note)}\n\n" if note else ""
     if not isinstance(stored.schedule, Alert):
         faults = "\n".join(f"{text(one.path)}: {text(one.message)}" for one in stored.faults[:5])
         unusable = f"{above}⚠️ <b>{text(stored.name or stored.id)}</b> cannot be used:\n{faults}"
         return Reply(unusable, ((button("Delete", "delete", stored.id),), (Button("« List", "list"),)))
     definition = stored.schedule.definition
-    paused = stored.status == Status.INACTIVE or not stored.enabled
+    asleep_until = asleep_until or (stored.snoozed_until if stored.reason == Reason.SNOOZED else None)
+    paused = stored.status == Status.INACTIVE or not stored.enabled or asleep_until is not None
     shown = "paused" if not stored.enabled else f"{stored.status} ({stored.reason})"
+    if stored.enabled and asleep_until is not None:
+        shown = f"snoozed until {_at(asleep_until, definition.timezone)}"
     status = f"{SIGNS[Status.INACTIVE] if paused else SIGNS.get(stored.status, '')} {shown}"
     lines = [
         above + _title(definition),

@@ -138,7 +138,7 @@ class Commands:
         """For an hour."""
         stored, until = await self._alert(said), now() + SNOOZE
         await alerts.snooze(self.context, stored.id, until.isoformat(), "snoozed in Telegram")
-        return cards.alert_card(stored, f"Snoozed until {until:%H:%M} UTC.")
+        return cards.alert_card(stored, "Snoozed for an hour.", until)
 
     async def acknowledge(self, said: str) -> Reply:
         """No more reminders."""

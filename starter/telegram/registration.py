@@ -34,7 +34,7 @@ async def make_code(work: UnitOfWork, context: Context, user_id: str) -> tuple[s
     """
     if not 1 <= len(user_id) <= 64:
         raise InvalidInput("code", [Fault("$.user_id", "expected 1 to 64 characters", user_id)])
-    code, until = secrets.token_urlsafe(16), now() + LASTING
+    code, until = secrets.token_hex(16), now() + LASTING
     await work.chats.add_code(_hash(code), user_id, until, now())
     await context.audit(work, "made a code", "telegram", user_id)
     return code, until

@@ -15,6 +15,7 @@ from storage.sealing import new_key
 from tests.e2e.processes import Home, eventually
 from tests.stand_ins.bot_api import TOKEN, BotApi, bot_api
 from tests.stand_ins.mail import PASSWORD, USER, Mail, mail_server
+from tests.stand_ins.receiver import Receiver, receiver
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ async def test_a_dead_notice_is_told_again(home: Home, httpserver: HTTPServer) -
 
 PLANTED = {
     "chat": "7310984265", "mailbox": "planted.mailbox@example.com", "hook": "planted-hook-path", "key": "",
-    "token": TOKEN, "password": PASSWORD,
+    "token": TOKEN, "password": PASSWORD, "service key": "planted-key-of-the-service", "tail": "planted-password-of-apprise",
 }  # fmt: skip
 
 
@@ -76,19 +77,22 @@ async def test_every_channel_is_told_and_no_secret_is_anywhere(tmp_path: Path, h
     """Histories, database, logs, what is printed and processes' arguments hold names alone."""
     httpserver.expect_request("/planted-hook-path", method="POST").respond_with_data("ok")
     secrets = {**PLANTED, "key": new_key()}
-    async with bot_api() as api, mail_server(tmp_path) as mail:
+    async with bot_api() as api, mail_server(tmp_path) as mail, receiver() as other:
         home = Home(
             tmp_path / "home", TELEGRAM_BOT_TOKEN=TOKEN, TELEGRAM_API_URL=api.url, SMTP_HOST="localhost", SMTP_PORT=str(mail.port),
             SMTP_USER=USER, SMTP_PASSWORD=PASSWORD, SMTP_FROM="alerts@example.com", SSL_CERT_FILE=str(mail.certificate),
             ALERT_WEBHOOK_PRIVATE="true", ALERTS_SECRET_KEY=secrets["key"], LOG_LEVEL="DEBUG",
+            NOTIFICATION_SERVICE_URL=f"http://127.0.0.1:{other.port}", NOTIFICATION_SERVICE_KEY=secrets["service key"],
         )  # fmt: skip
         try:
-            await _tell_all(home, api, mail, httpserver, secrets)
+            await _tell_all(home, api, mail, httpserver, other, secrets)
         finally:
             home.end()
 
 
-async def _tell_all(home: Home, api: BotApi, mail: Mail, httpserver: HTTPServer, secrets: dict[str, str]) -> None:
+async def _tell_all(
+    home: Home, api: BotApi, mail: Mail, httpserver: HTTPServer, other: Receiver, secrets: dict[str, str]
+) -> None:
     said: list[str] = []
 
     async def run(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -98,21 +102,22 @@ async def _tell_all(home: Home, api: BotApi, mail: Mail, httpserver: HTTPServer,
 
     addresses = {
         "chat": f"telegram://{secrets['chat']}", "box": f"mailto:{secrets['mailbox']}",
-        "hook": httpserver.url_for("/planted-hook-path"),
+        "hook": httpserver.url_for("/planted-hook-path"), "service": "notify://7",
+        "tail": f"json://ann:{secrets['tail']}@127.0.0.1:{other.port}/in",
     }  # fmt: skip
     for name, address in addresses.items():
         added = await run("channels", "add", name, "-", stdin=address + "\n")
         assert added.returncode == 0, added.stderr
         if name == "hook":
             secrets["signing"] = said.pop().partition("whsec_")[2].split(";")[0]
-    home.spawn("up")
+    home.spawn("up", "--telegram")
     words = ["add", "SIM > 0", "--id", "all", "--timeframe", "1s", "--cron", "* * * * * *", "--rearm", "once"]
     await eventually(lambda: _works(run, "status"), 60, "it runs")
     added = await run(*words, *[word for name in addresses for word in ("--channel", name)])
     assert added.returncode == 0, added.stderr
 
     async def told() -> bool:
-        return bool(api.messages and mail.messages and httpserver.log)
+        return bool(api.messages and mail.messages and httpserver.log and len(other.taken) >= 2)
 
     await eventually(told, 60, "each channel is told")
     api.fault, mail.fault = "blocked", "refused"

@@ -56,7 +56,7 @@ async def _a_day(home: Home, telegram: BotApi) -> None:
     telegram.press("Back")
     await answered("SIM 1s: close > 0\n🔴", "and back")
     telegram.press("Snooze")
-    await answered("Snoozed until", "it is snoozed")
+    await answered("Snoozed for an hour.\n\nSIM 1s: close > 0\n⏸ snoozed until", "it is snoozed")
     telegram.write("/report SIM")
     await answered("The report on SIM is on its way.", "a report is ordered")
     await answered("daily summary (1d)\nSIM: ", "and comes")

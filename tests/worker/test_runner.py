@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import pytest
 
-from starter.cli.run_commands import _serve
+from starter.cli.serving import serve
 from tests.mortal import with_us
 from worker.files import MOST_OPEN, allow_many_files
 from worker.runner import Stopped, unless_stopped
@@ -61,7 +61,7 @@ def test_the_end_waits_for_no_thread_that_is_still_busy(monkeypatch: pytest.Monk
     async def work() -> None:
         asyncio.get_running_loop().run_in_executor(None, hang)
 
-    _serve(work())
+    serve(work())
     ended_first = not finished.is_set()
     release.set()
     runner.close()  # which the process never does: it waits for the thread
