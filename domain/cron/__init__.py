@@ -4,6 +4,7 @@ from domain.cron.calendars import Calendar, calendars, slot_of
 from domain.cron.clock import next_fire, next_fires
 from domain.cron.describe import describe
 from domain.cron.grammar import CronError, CronExpression, parse
+from domain.cron.repeats import slots_at_risk
 
 __all__ = [
     "Calendar",
@@ -15,4 +16,5 @@ __all__ = [
     "next_fires",
     "parse",
     "slot_of",
+    "slots_at_risk",
 ]

@@ -22,16 +22,19 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.interface import WORKFLOW_TYPES, RunInput, TaskQueue
 from activities.jobs.runner import RUNS, snapshot_of
-from domain.cron import next_fire
+from domain.cron import next_fire, slots_at_risk
 from domain.job import JOBS, JobType
 from domain.run import Run, RunStatus
 from storage.database import Database
+from storage.runs import RunFilter
 from storage.stored_schedule import Filter, StoredSchedule
 from workflows.search_attributes import ALERT_USER_ID, JOB_TYPE
 
 PATIENCE = timedelta(seconds=20)
 LOOK_BACK = timedelta(days=1)
 MISSED_AT_ONCE = 500
+MOST_MISSED = 5000  # rows of a schedule at once; what is missing beyond is told in one
+GRACE = timedelta(seconds=30)  # after which a slot that the Schedule passed over is made up for
 PAGE = 500
 MISSED_NOTE = "missed"
 log = structlog.get_logger(__name__)
@@ -130,17 +133,21 @@ class RunSupervisor:
             await work.runs.finish(run.run_id, RunStatus.FAILED, self.clock(), error=why)
 
     async def write_missed(self) -> int:
-        """Writes a MISSED row for each slot that no run began for in time, since this was done last; a day at most."""
+        """Writes a MISSED row for each slot that no run began for in time, since this was done last.
+
+        Where clocks are set back, slots that the Schedule passed over are made up for.
+        """
         now, written, after = self.clock(), 0, None
         async with self.database.transaction() as work:
             last = await work.reports.get(MISSED_NOTE)
-        looked_until = max(last[0] if last else now - LOOK_BACK, now - LOOK_BACK)
+        looked_until = last[0] if last else now - LOOK_BACK
         while True:
             async with self.database.transaction() as work:
                 page = await work.schedules.page(Filter(enabled=True, is_job=True), after, PAGE)
             for stored in page:
                 await asyncio.sleep(0)  # alerts of the same process take their turn
                 try:
+                    await self._make_up(stored, now)
                     written += await self._write_missed(stored, looked_until, now)
                 except Exception as error:  # one odd row stops no other
                     text = f"{type(error).__name__}: {error}"[:300]
@@ -159,16 +166,51 @@ class RunSupervisor:
         options, zone = definition.options, ZoneInfo(definition.timezone)
         patience = timedelta(seconds=options.catchup + options.jitter) + longest(JobType(stored.job_type))
         since = max(looked_until - patience, stored.updated_at or now - LOOK_BACK)
-        written, slot = 0, next_fire(definition.parsed_cron, zone, since)
-        while slot <= now - patience:
+        written, slot, until = 0, next_fire(definition.parsed_cron, zone, since), now - patience
+        why = f"no run began within {options.catchup:g} s of its slot"
+        while slot <= until and written < MOST_MISSED:
             slots: list[datetime] = []
-            while slot <= now - patience and len(slots) < MISSED_AT_ONCE:
+            while slot <= until and len(slots) < MISSED_AT_ONCE:
                 slots.append(slot)
                 slot = next_fire(definition.parsed_cron, zone, slot)
-            written += await self._write_slots(stored, slots, now, options.catchup)
+            written += await self._write_slots(stored, slots, now, why)
+        if slot <= until:
+            why = f"no run began for this slot, nor for any other until {until:%Y-%m-%d %H:%M:%S} UTC: too many for a row each"
+            written += await self._write_slots(stored, [slot], now, why)
         return written
 
-    async def _write_slots(self, stored: StoredSchedule, slots: list[datetime], now: datetime, catchup: float) -> int:
+    async def _make_up(self, stored: StoredSchedule, now: datetime) -> None:
+        """Orders runs for slots that Temporal's calendars passed over where clocks were set back."""
+        if stored.schedule is None:
+            return
+        definition = stored.job.definition
+        options, zone = definition.options, ZoneInfo(definition.timezone)
+        since = max(now - timedelta(seconds=options.catchup), stored.updated_at or now)
+        slots = slots_at_risk(definition.parsed_cron, zone, since, now - GRACE)
+        if not slots:
+            return
+        async with self.database.transaction() as work:
+            seen = await work.runs.slots(stored.id, slots)
+            under_way = await work.runs.page(RunFilter(job_id=stored.id, status=RunStatus.RUNNING), None, 1)
+            if under_way and options.overlap != "allow_all":
+                return  # as the Schedule would have it: it is looked at again while it may still be caught up with
+            await work.runs.add([self._of_slot(stored, one, now) for one in slots if one not in seen])
+
+    def _of_slot(self, stored: StoredSchedule, slot: datetime, now: datetime) -> Run:
+        """A PENDING run, started with the next look."""
+        run_id = str(uuid.uuid5(RUNS, f"{stored.id}|{slot.isoformat()}"))
+        return Run(
+            run_id=run_id,
+            job_type=stored.job_type,
+            job_id=stored.id,
+            user_id=stored.user_id,
+            status=RunStatus.PENDING,
+            scheduled_for=slot,
+            enqueued_at=now,
+            job_snapshot=snapshot_of(stored, run_workflow_id(run_id)),
+        )
+
+    async def _write_slots(self, stored: StoredSchedule, slots: list[datetime], now: datetime, why: str) -> int:
         """MISSED rows for those of the slots that have no run."""
         async with self.database.transaction() as work:
             seen = await work.runs.slots(stored.id, slots)
@@ -182,7 +224,7 @@ class RunSupervisor:
                     scheduled_for=one,
                     finished_at=now,
                     job_snapshot=snapshot_of(stored, ""),
-                    error=f"no run began within {catchup:g} s of its slot",
+                    error=why,
                 )
                 for one in slots
                 if one not in seen
