@@ -19,7 +19,7 @@ from starter.api import problems
 from starter.api.access import Guard
 from starter.api.heavy import Heavy
 from starter.api.problems import KINDS, MEDIA_TYPE, FieldError, Problem, ProblemError
-from starter.api.routes import alerts, channels, deliveries, health, notify, quiet, runs, schedules
+from starter.api.routes import alerts, channels, deliveries, health, notify, quiet, runs, scheduler, schedules
 from starter.clock import now
 from starter.gateway import Gateway
 from starter.health import Examiner
@@ -82,9 +82,10 @@ def create_app(
     clock: Callable[[], datetime] = now,
     *,
     routers: Sequence[APIRouter] = ROUTERS,
+    beside: Sequence[APIRouter] = (scheduler.router,),
     title: str = "Market alerts",
 ) -> FastAPI:
-    """The API on a migrated database, or that part of it that ``routers`` are."""
+    """The API on a migrated database, or that part of it that ``routers`` are; those ``beside`` are not below ``/api``."""
     app = FastAPI(
         title=title,
         version=version("market-alerts"),
@@ -103,6 +104,8 @@ def create_app(
     for router in routers:
         api.include_router(router)
     app.include_router(api)
+    for router in beside:
+        app.include_router(router)
     app.include_router(health.router)
     problems.install(app)
     _documents(app)

@@ -14,4 +14,4 @@ TITLE = "Market alerts: notification service"
 
 def create_notifier(settings: Settings, database: Database) -> FastAPI:
     """The service on a migrated database; what it takes is told by the workers."""
-    return create_app(settings, database, routers=(notify.router, deliveries.router), title=TITLE)
+    return create_app(settings, database, routers=(notify.router, deliveries.router), beside=(), title=TITLE)
