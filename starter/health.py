@@ -17,7 +17,7 @@ from domain.job import JobType
 from domain.run import RunStatus
 from starter.gateway import Gateway
 from storage.database import HEAD, Database
-from storage.runs import RunFilter
+from storage.runs import RunCount, RunFilter
 from worker.client import TemporalUnreachable
 
 CHECK_SECONDS = 3.0
@@ -27,7 +27,7 @@ DAY = timedelta(days=1)
 POLLER_SEEN = timedelta(minutes=3)
 
 OFTEN = 3
-MOST_NAMED, MOST_LISTED = 3, 20
+MOST_NAMED, MOST_LISTED, MOST_ERRORS = 3, 20, 10
 PROBLEMS = "TemporalReportedProblems"
 TYPES = ("AlertWorkflow", "DeliveryWorkflow", "ReconcileWorkflow", "RetentionWorkflow", *WORKFLOW_TYPES.values())
 STUCK = f"{PROBLEMS} IS NOT NULL AND ExecutionStatus = 'Running' AND WorkflowType IN ({', '.join(map(repr, TYPES))})"
@@ -275,13 +275,20 @@ class Examiner:
         return {queue.value: number for queue, number in zip(TaskQueue, found, strict=True)}
 
 
-async def statistics(database: Database, now: datetime, user_id: str | None = None) -> dict[str, Any]:
-    """``/stats``: schedules by type and state, alerts by status, runs of the last day, deliveries by status, odd market data."""
+async def statistics(
+    database: Database, now: datetime, user_id: str | None = None, *, whole: bool = False
+) -> dict[str, Any]:
+    """``/stats``: schedules by type and state, alerts by status, runs of the last day, deliveries by status, odd market data.
+
+    Errors are told of a user's own runs, and ``whole`` of everybody's; else counts alone.
+    """
+    wanted = RunFilter(user_id=user_id, since=now - DAY)
     async with database.transaction() as work:
         counts = await work.schedules.counts(user_id)
-        runs = await work.runs.statistics(RunFilter(user_id=user_id, since=now - DAY))
+        runs = await work.runs.statistics(wanted)
         deliveries = await work.deliveries.counts(user_id)
         notes = await work.reports.under(PROVIDERS, now - TOLD_FOR)
+        errors = [] if user_id is None and not whole else await work.runs.common_errors(wanted, MOST_ERRORS)
     outside = outside_sessions(value for _, value in notes.values())
     schedules: dict[str, dict[str, int]] = {}
     alerts: dict[str, int] = {}
@@ -299,8 +306,31 @@ async def statistics(database: Database, now: datetime, user_id: str | None = No
         "runs_last_day": by_type,
         "deliveries": deliveries,
         "market_data": {"times_outside_sessions": sum(one["times"] for one in outside.values())},
+        **_success(runs),
+        "common_errors": [{"error": text, "count": count} for text, count in errors],
         "as_of": now.isoformat().replace("+00:00", "Z"),
     }
+
+
+def _success(runs: Sequence[RunCount]) -> dict[str, Any]:
+    """``success_rate`` is of the runs of the last day that have ended, from 0 to 1; None where none has."""
+    by_status: dict[str, int] = {}
+    for one in runs:
+        by_status[one.status] = by_status.get(one.status, 0) + one.count
+    well = by_status.get(RunStatus.COMPLETED.value, 0)
+    badly = by_status.get(RunStatus.FAILED.value, 0) + by_status.get(RunStatus.MISSED.value, 0)
+    timed = [(one.count, one.seconds) for one in runs if one.seconds is not None]
+    count = sum(number for number, _ in timed)
+    mean = sum(number * seconds for number, seconds in timed) / count if count else None
+    metrics = {
+        "runs": sum(by_status.values()),
+        "completed": well,
+        "failed": by_status.get(RunStatus.FAILED.value, 0),
+        "missed": by_status.get(RunStatus.MISSED.value, 0),
+        "cancelled": by_status.get(RunStatus.CANCELLED.value, 0),
+        "mean_seconds": mean,
+    }
+    return {"metrics": metrics, "success_rate": well / (well + badly) if well + badly else None}
 
 
 async def _bounded(call: Awaitable[int]) -> int:

@@ -16,6 +16,7 @@ from starter.clock import now
 from starter.reconciler.sweep import Reconciler, ensure_schedule, installation, keep_schedule
 from starter.retention import ensure_retention
 from storage.private import make_private
+from worker.beats import beating
 from worker.client import connect
 from worker.files import allow_many_files
 from worker.logs import configure_logging
@@ -104,12 +105,14 @@ class Stack:
         app = create_app(self.settings, self.services.database)
         settings = self.settings
         serves = serving(app, settings.api_host, settings.alerts_api_port, bounds_of(settings))
+        await self.exits.enter_async_context(beating(self.services.database, "api"))
         return await self.exits.enter_async_context(serves)
 
     async def answer_telegram(self) -> str:
         """The bot in this process; returns its name."""
         from starter.telegram.intake import telegram_bot
 
+        await self.exits.enter_async_context(beating(self.services.database, "telegram"))
         return await self.exits.enter_async_context(telegram_bot(self.settings, self.services.database))
 
 

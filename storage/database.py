@@ -23,6 +23,7 @@ from storage.bars import Bars
 from storage.deliveries import Deliveries
 from storage.destinations import Destinations
 from storage.events import Events
+from storage.heartbeats import Heartbeats
 from storage.private import private_file, private_folder
 from storage.process_reports import ProcessReports
 from storage.quiet import Quiet
@@ -33,7 +34,7 @@ from storage.turns import NoticeTurns
 from storage.types import read_json
 from storage.vendor_data import Records
 
-HEAD = "0008"
+HEAD = "0009"
 MIGRATIONS = Path(__file__).with_name("migrations")
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -56,6 +57,7 @@ class UnitOfWork:
         self.quiet = Quiet(session)
         self.turns = NoticeTurns(session)
         self.chats = TelegramChats(session)
+        self.heartbeats = Heartbeats(session)
         self.audit = AuditLog(session)
         self.keys = ApiKeys(session)
         self.answers = Answers(session)

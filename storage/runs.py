@@ -17,6 +17,7 @@ from domain.run import OPEN, Run, RunStatus
 from storage.tables import RunRow
 from storage.upsert import insert_new
 
+ERROR_BEGIN = 120  # characters by which errors are told apart
 RETRIED_AS = "retried_as"  # in the result of a run that was run again: the other's id
 
 
@@ -179,6 +180,18 @@ class Runs:
         return [
             RunCount(kind, status, count, None if mean is None else float(mean)) for kind, status, count, mean in rows
         ]
+
+    async def common_errors(self, wanted: RunFilter, limit: int) -> list[tuple[str, int]]:
+        """The errors that runs ended with most often, as far as their first characters tell them apart."""
+        begin = func.substr(RunRow.error, 1, ERROR_BEGIN)
+        rows = await self.session.execute(
+            select(begin, func.count())
+            .where(*_conditions(wanted), RunRow.error.is_not(None), RunRow.status == RunStatus.FAILED.value)
+            .group_by(begin)
+            .order_by(func.count().desc(), begin)
+            .limit(limit)
+        )
+        return [(str(text), int(count)) for text, count in rows]
 
     async def clean(self, before: datetime) -> int:
         """Deletes runs that ended and whose slot is older; returns how many."""

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    PrimaryKeyConstraint,
     String,
     Text,
     UniqueConstraint,
@@ -329,6 +330,22 @@ class CodeRow(Base):
     code_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[str] = mapped_column(String(64))
     expires_at: Mapped[datetime]
+
+
+class HeartbeatRow(Base):
+    """``msg_system_health``: processes, and when each was last heard of."""
+
+    __tablename__ = "msg_system_health"
+    __table_args__ = (PrimaryKeyConstraint("system", "instance", name="pk_system_heartbeats"),)
+
+    system: Mapped[str] = mapped_column(String(64))
+    instance: Mapped[str] = mapped_column(String(120))
+    status: Mapped[str] = mapped_column(String(16))
+    started_at: Mapped[datetime]
+    last_heartbeat: Mapped[datetime]
+    version: Mapped[str] = mapped_column(String(32), default="", server_default="")
+    issues: Mapped[list[str] | None] = mapped_column(Json)
+    metrics: Mapped[dict[str, Any] | None] = mapped_column(Json)
 
 
 class TurnRow(Base):

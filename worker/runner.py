@@ -19,6 +19,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
 from activities.interface import TaskQueue
 from activities.market_data.vendors.status import NOTE, states
+from worker.beats import beating
 from worker.wiring import Services
 from workflows.alert import AlertWorkflow
 from workflows.delivery import DeliveryWorkflow
@@ -104,6 +105,7 @@ async def running_workers(
         settle_memory()
         telling = asyncio.create_task(tell_of_providers(services))
         stack.callback(telling.cancel)
+        await stack.enter_async_context(beating(services.database, "worker"))
         log.info("workers running", action="start", queues=[worker.task_queue for worker in workers])
         try:
             yield

@@ -32,6 +32,7 @@ from worker.settings import Settings
 HEADERS = 2  # of every answer; those of the rate limit that counts follow
 GUARDED = ("/api/", "/scheduler/")
 WITHOUT_KEY = ("/stats",)  # a key narrows what is told to its user's
+OPEN = "/api/v1/health"  # for monitors; a key widens what is told
 _schema_only = HTTPBearer(auto_error=False, scheme_name="bearer", description="An API key: `alerts keys create`.")
 
 
@@ -98,7 +99,9 @@ class Guard:
         peer = address_of(scope.get("client"))
         await self._limit(self.of_an_address, f"address {peer}", extra)
         given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        if not path.startswith(GUARDED) and not (given and path in WITHOUT_KEY):
+        is_open = path == OPEN or path.startswith(f"{OPEN}/")
+        guarded = path.startswith(GUARDED) and not is_open
+        if not guarded and not (given and (is_open or path in WITHOUT_KEY)):
             return
         scheme, _, token = given.decode("latin-1").partition(" ")
         key = None

@@ -19,7 +19,7 @@ from starter.api import problems
 from starter.api.access import Guard
 from starter.api.heavy import Heavy
 from starter.api.problems import KINDS, MEDIA_TYPE, FieldError, Problem, ProblemError
-from starter.api.routes import alerts, channels, deliveries, health, notify, quiet, runs, scheduler, schedules
+from starter.api.routes import alerts, channels, deliveries, health, notify, quiet, runs, scheduler, schedules, systems
 from starter.clock import now
 from starter.gateway import Gateway
 from starter.health import Examiner
@@ -107,6 +107,7 @@ def create_app(
     for router in beside:
         app.include_router(router)
     app.include_router(health.router)
+    app.include_router(systems.router)
     problems.install(app)
     _documents(app)
     app.add_middleware(Guard, settings=settings, database=database, clock=clock)

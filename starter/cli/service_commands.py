@@ -70,24 +70,30 @@ async def _api(settings: Settings) -> None:
     from starter.api.app import create_app
 
     port = ("ALERTS_API_PORT", settings.alerts_api_port)
-    await _application(settings, create_app, port, lambda address: f"API: {address}/docs")
+    await _application(settings, "api", create_app, port, lambda address: f"API: {address}/docs")
 
 
 async def _notifier(settings: Settings) -> None:
     from starter.notifier.app import create_notifier
 
     port = ("ALERTS_NOTIFIER_PORT", settings.alerts_notifier_port)
-    await _application(settings, create_notifier, port, lambda address: f"POST {address}/api/notify")
+    await _application(settings, "notifier", create_notifier, port, lambda address: f"POST {address}/api/notify")
 
 
 async def _application(
-    settings: Settings, create: Callable[[Settings, Any], Any], port: tuple[str, int], told: Callable[[str], str]
+    settings: Settings,
+    system: str,
+    create: Callable[[Settings, Any], Any],
+    port: tuple[str, int],
+    told: Callable[[str], str],
 ) -> None:
     """One application on a port of its own, named by its variable, until the process is told to stop."""
+    from worker.beats import beating
     from worker.http_server import bounds_of, serving
 
     async with with_database(settings) as (database, stop):
         app, (variable, number) = create(settings, database), port
-        async with serving(app, settings.api_host, number, bounds_of(settings), variable) as address:
+        address_of = serving(app, settings.api_host, number, bounds_of(settings), variable)
+        async with address_of as address, beating(database, system):
             say(f"{told(address)}; Ctrl-C stops")
             await stop.wait()

@@ -115,7 +115,7 @@ def status(as_json: Json = False) -> None:
 
     async def work(context: Context) -> Any:
         health = await Examiner(context.database, context.gateway, 0).health(now())
-        return health, await statistics(context.database, now())
+        return health, await statistics(context.database, now(), whole=True)
 
     health, stats = run_command(work)
     if as_json:

@@ -39,9 +39,11 @@ def answer(ctx: typer.Context, config: ConfigFile = None, env: Environment = "")
 
 async def _answer(settings: Settings) -> None:
     from starter.telegram.intake import telegram_bot
+    from worker.beats import beating
     from worker.runner import unless_stopped
 
     async with with_database(settings) as (database, stop), AsyncExitStack() as exits:
+        await exits.enter_async_context(beating(database, "telegram"))
         name = await unless_stopped(stop, exits.enter_async_context(telegram_bot(settings, database)))
         say(f"{name} answers; Ctrl-C stops")
         await stop.wait()

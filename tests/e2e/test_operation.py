@@ -40,6 +40,9 @@ async def test_a_day_in_the_life(home: Home, tmp_path: Path) -> None:
 
         await eventually(is_up, 60, "the API answers")
 
+        systems = {one["name"]: one["status"] for one in (await http.get("/api/v1/health/systems")).json()["systems"]}
+        assert (systems["worker"], systems["api"], systems["temporal"]) == ("healthy", "healthy", "healthy")
+
         # a program that knows nothing but SQL
         with sqlite3.connect(home.folder / "alerts.db") as raw:
             raw.execute(

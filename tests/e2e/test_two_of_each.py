@@ -45,7 +45,7 @@ async def test_no_update_is_lost(home: Home) -> None:
         for port in ports
     ]
     for client in clients:
-        await eventually(lambda client=client: _two_workers(client), 60, "both APIs and both workers run")  # type: ignore[misc]
+        await eventually(lambda client=client: _two_workers(client), 150, "both APIs and both workers run")  # type: ignore[misc]
 
     # everybody reads, adds one tag, and writes with If-Match, again until it goes through
     made = await clients[0].post(

@@ -74,6 +74,13 @@ class HealthOut(BaseModel):
     components: dict[str, dict[str, Any]]
 
 
+class ErrorCount(BaseModel):
+    """How an error begins, and how often runs ended with it."""
+
+    error: str
+    count: int
+
+
 class StatsOut(BaseModel):
     """What there is and what it did: counts alone."""
 
@@ -86,6 +93,16 @@ class StatsOut(BaseModel):
                     "runs_last_day": {"alert": {"COMPLETED": {"count": 40, "mean_seconds": 0.02}}},
                     "deliveries": {"SENT": 40},
                     "market_data": {"times_outside_sessions": 0},
+                    "metrics": {
+                        "runs": 41,
+                        "completed": 40,
+                        "failed": 1,
+                        "missed": 0,
+                        "cancelled": 0,
+                        "mean_seconds": 0.02,
+                    },
+                    "success_rate": 0.976,
+                    "common_errors": [{"error": "yahoo: HTTP 503", "count": 1}],
                     "as_of": "2026-01-05T15:30:00Z",
                 }
             ]
@@ -97,6 +114,9 @@ class StatsOut(BaseModel):
     runs_last_day: dict[str, dict[str, Any]]
     deliveries: dict[str, int]
     market_data: dict[str, int]
+    metrics: dict[str, float | None] = Field(description="Of the runs of the last day.")
+    success_rate: float | None = Field(description="Of the runs of the last day that have ended, from 0 to 1.")
+    common_errors: list[ErrorCount] = Field(description="Of the last day's runs; told to whoever has a key.")
     as_of: str
 
 
@@ -133,7 +153,8 @@ async def stats(request: Request) -> dict[str, Any]:
     if principal is None:
         figures: dict[str, Any] = await request.app.state.examiner.figures(now())
         return figures
-    return await checks.statistics(request.app.state.database, now(), None if principal.is_admin else principal.user_id)
+    user_id = None if principal.is_admin else principal.user_id
+    return await checks.statistics(request.app.state.database, now(), user_id, whole=principal.is_admin)
 
 
 @router.get("/healthz", response_model=ProbeOut, operation_id="probeAlive")

@@ -1,0 +1,36 @@
+"""msg_system_health: heartbeats of every process; one of that name that another program left is kept under another"""
+
+from alembic import op
+import sqlalchemy as sa
+
+from storage.types import Json, UtcDateTime
+
+
+revision = '0009'
+down_revision = '0008'
+branch_labels = None
+depends_on = None
+
+TABLE, EARLIER = 'msg_system_health', 'msg_system_health_before'
+
+
+def upgrade() -> None:
+    if sa.inspect(op.get_bind()).has_table(TABLE):
+        op.rename_table(TABLE, EARLIER)
+    op.create_table(TABLE,
+    sa.Column('system', sa.String(length=64), nullable=False),
+    sa.Column('instance', sa.String(length=120), nullable=False),
+    sa.Column('status', sa.String(length=16), nullable=False),
+    sa.Column('started_at', UtcDateTime(), nullable=False),
+    sa.Column('last_heartbeat', UtcDateTime(), nullable=False),
+    sa.Column('version', sa.String(length=32), server_default='', nullable=False),
+    sa.Column('issues', Json(), nullable=True),
+    sa.Column('metrics', Json(), nullable=True),
+    sa.PrimaryKeyConstraint('system', 'instance', name='pk_system_heartbeats')
+    )
+
+
+def downgrade() -> None:
+    op.drop_table(TABLE)
+    if sa.inspect(op.get_bind()).has_table(EARLIER):
+        op.rename_table(EARLIER, TABLE)
