@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -17,14 +17,15 @@ from domain import expression
 from domain.bounds import refuse_too_much
 from domain.cron import CronError, CronExpression
 from domain.cron import parse as parse_cron
-from domain.definition import CHANNEL, CHANNEL_HINT, faults_of, read_definition, refuse_known
+from domain.definition import faults_of, refuse_known
 from domain.errors import Fault, InvalidInput
 from domain.job_dialects import translated_params
-from domain.job_words import CUSTOM, Operation, ReportType
+from domain.job_params import Params, Symbols, Told, WithFrame
+from domain.job_words import Operation, ReportType
 from domain.operand import Model
+from domain.screener import ScreenerParams
 from domain.text import Line, Lines
 from domain.ticker import Ticker
-from domain.timeframe import Timeframe
 from domain.vendor_data import EVERYWHERE, Kind
 from domain.zones import zone
 
@@ -52,41 +53,6 @@ def _limits(seconds: float, tries: int = 1, apart: float = 10) -> Limits:
     return Limits(timeout=timedelta(seconds=seconds), tries=tries, apart=timedelta(seconds=apart))
 
 
-Symbols = Annotated[tuple[Ticker, ...], Field(min_length=1, max_length=2000)]
-
-
-def _channels(value: tuple[str, ...]) -> tuple[str, ...]:
-    bad = [name for name in value if not CHANNEL.fullmatch(name)]
-    if bad:
-        raise ValueError(f"unknown channel {', '.join(bad)}; {CHANNEL_HINT}")
-    return tuple(dict.fromkeys(value))
-
-
-class Params(Model):
-    """Parameters of a job type."""
-
-    def warnings(self) -> list[str]:
-        """What is kept, but has no effect in this version."""
-        return []
-
-
-class Told(Params):
-    """What all jobs share that may tell their result to people."""
-
-    notification_channels: tuple[str, ...] = Field(default=(), max_length=10)
-
-    @field_validator("notification_channels")
-    @classmethod
-    def _known_channels(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return _channels(value)
-
-
-class WithFrame(Params):
-    """Jobs on bars."""
-
-    timeframe: Timeframe = Timeframe("1d")
-
-
 class ReportParams(Told, WithFrame):
     """A report on tickers."""
 
@@ -97,76 +63,6 @@ class ReportParams(Told, WithFrame):
     def warnings(self) -> list[str]:
         """Charts are not drawn yet."""
         return ["include_charts is kept, but this version's reports have no charts"] if self.include_charts else []
-
-
-FUNDAMENTALS = ("min_market_cap", "max_market_cap", "min_pe_ratio", "max_pe_ratio")
-
-
-def _condition(tree: dict[str, Any]) -> str:
-    try:
-        return str(read_definition({"symbol": "X", "rule": tree}).rule)
-    except InvalidInput as error:
-        raise ValueError("; ".join(f"{fault.path[1:]}: {fault.message}" for fault in error.faults)) from None
-
-
-class FilterCriteria(Model):
-    """What a ticker must meet. ``conditions`` are expressions such as ``rsi(14) < 30``."""
-
-    min_market_cap: float | None = Field(default=None, ge=0)
-    max_market_cap: float | None = Field(default=None, ge=0)
-    min_pe_ratio: float | None = None
-    max_pe_ratio: float | None = None
-    min_volume: float | None = Field(default=None, ge=0)
-    conditions: tuple[str, ...] = Field(default=(), max_length=20)
-
-    @property
-    def unknown_here(self) -> tuple[str, ...]:
-        """Those that are kept, but cannot be met in this version: it does not look at companies."""
-        return tuple(name for name in FUNDAMENTALS if getattr(self, name) is not None)
-
-    @field_validator("conditions", mode="before")
-    @classmethod
-    def _as_text(cls, value: Any) -> Any:
-        """A condition may be written as a part of an alert's rule, too."""
-        return (
-            [_condition(one) if isinstance(one, dict) else one for one in value] if isinstance(value, list) else value
-        )
-
-    @field_validator("conditions")
-    @classmethod
-    def _readable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for text in value:
-            try:
-                parsed = expression.parse(text)
-            except InvalidInput as error:
-                raise ValueError("; ".join(fault.message for fault in error.faults)) from None
-            if parsed.symbol is not None:
-                raise ValueError(f"a condition is for every ticker of the set; leave out {parsed.symbol}")
-        return value
-
-
-class ScreenerParams(Told, WithFrame):
-    """A screener. ``symbols`` are the tickers of a ``custom`` set; a set by name has none of its own yet."""
-
-    screener_set: str = Field(default=CUSTOM, pattern=r"^[A-Za-z0-9][A-Za-z0-9_&. -]{0,63}$")
-    symbols: tuple[Ticker, ...] = Field(default=(), max_length=5000)
-    filter_criteria: FilterCriteria = FilterCriteria()
-    top_n: int = Field(default=20, ge=1, le=1000)
-
-    @model_validator(mode="after")
-    def _of_something(self) -> ScreenerParams:
-        if self.screener_set == CUSTOM and not self.symbols:
-            raise ValueError("symbols: name at least one ticker, here or as the target")
-        return self
-
-    def warnings(self) -> list[str]:
-        """Sets by name and fundamentals are not looked up yet."""
-        found = [f"{name} is kept, but not applied in this version" for name in self.filter_criteria.unknown_here]
-        if not self.symbols:
-            found.append(
-                f"the set {self.screener_set} is kept, but this version has no sets by name: its runs fail; name symbols"
-            )
-        return [f"filter_criteria: {one}" if " applied" in one else one for one in found]
 
 
 class Step(StrEnum):

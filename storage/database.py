@@ -23,6 +23,7 @@ from storage.bars import Bars
 from storage.deliveries import Deliveries
 from storage.destinations import Destinations
 from storage.events import Events
+from storage.fundamentals import CompanyFigures
 from storage.heartbeats import Heartbeats
 from storage.private import private_file, private_folder
 from storage.process_reports import ProcessReports
@@ -30,6 +31,7 @@ from storage.quiet import Quiet
 from storage.runs import Runs
 from storage.schedules import Schedules
 from storage.telegram import TelegramChats
+from storage.ticker_sets import TickerSets
 from storage.turns import NoticeTurns
 from storage.types import read_json
 from storage.vendor_data import Records
@@ -58,6 +60,8 @@ class UnitOfWork:
         self.turns = NoticeTurns(session)
         self.chats = TelegramChats(session)
         self.heartbeats = Heartbeats(session)
+        self.sets = TickerSets(session)
+        self.companies = CompanyFigures(session)
         self.audit = AuditLog(session)
         self.keys = ApiKeys(session)
         self.answers = Answers(session)

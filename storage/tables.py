@@ -348,6 +348,17 @@ class HeartbeatRow(Base):
     metrics: Mapped[dict[str, Any] | None] = mapped_column(Json)
 
 
+class TickerSetRow(Base):
+    """``ticker_sets``: users' own sets of tickers."""
+
+    __tablename__ = "ticker_sets"
+
+    user_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    symbols: Mapped[list[str]] = mapped_column(Json)
+    updated_at: Mapped[datetime]
+
+
 class TurnRow(Base):
     """``notice_turns``: destinations that take one letter at a time: who sends now, and when the next may go."""
 

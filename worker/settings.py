@@ -34,6 +34,7 @@ class Settings(NotificationSettings, RetentionSettings, ProviderSettings):
     alerts_link: str = ""
     alerts_user_id: str = Field(default="local", min_length=1, max_length=64)
     alert_schema_dir: Path | None = None
+    ticker_sets: Path | None = None
     alert_default_lookback: int = Field(default=LEAST_BARS, ge=1, le=50_000)
     alert_max_eval_time: float = Field(default=120.0, gt=0, le=600)
     alert_once_per_bar: bool = True
@@ -72,7 +73,7 @@ class Settings(NotificationSettings, RetentionSettings, ProviderSettings):
     quota_runs: int = Field(default=10, ge=1)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
-    @field_validator("alert_schema_dir")
+    @field_validator("alert_schema_dir", "ticker_sets")
     @classmethod
     def _a_folder(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_dir():

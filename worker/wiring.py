@@ -18,6 +18,7 @@ from activities.jobs.executor import Executor
 from activities.jobs.notice import notify
 from activities.jobs.on_bars import OnBars
 from activities.jobs.runner import JobRunner
+from activities.jobs.screening import Screener, Sets
 from activities.market_data.failover import MarketData
 from activities.market_data.vendors.local.csv_file import CsvFolder
 from activities.market_data.vendors.local.simulated import SimulatedMarket
@@ -102,7 +103,7 @@ def build_executors(
     on_bars = OnBars(evaluation)
     return {
         JobType.REPORT: on_bars.report,
-        JobType.SCREENER: on_bars.screen,
+        JobType.SCREENER: Screener(on_bars, database, Sets(database, settings.ticker_sets)),
         JobType.DATA_PROCESSING: data.process,
         JobType.NOTIFICATION: notify,
         JobType.BACKUP: Backup(database, settings.alerts_home / "backups"),

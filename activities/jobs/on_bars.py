@@ -1,4 +1,4 @@
-"""Jobs on bars: reports and screeners, each ticker on its own so that one's failure stops no other."""
+"""Jobs on bars: each ticker on its own, so that one's failure stops no other; and reports."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from typing import Any
 from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput
 from activities.jobs.executor import Done, JobFailed, JobRefused, Notice, Task
-from domain.alert import Alert
 from domain.bar import FIELDS
-from domain.definition import read_definition
-from domain.job import ReportParams, ScreenerParams
+from domain.job import ReportParams
 from domain.timeframe import Timeframe
 
 PERIODS = {"1": "close[1]", "5": "close[5]", "20": "close[20]", "60": "close[60]"}
@@ -35,7 +33,7 @@ class OnBars:
         """The newest closed bar of each ticker and its changes over several periods, told by the job's channels."""
         params: ReportParams = task.job.params
         keys = (*FIELDS, *PERIODS.values())
-        rows, failed = await self._each(params.symbols, params.timeframe, keys)
+        rows, failed = await self.each(params.symbols, params.timeframe, keys)
         lines = {symbol: _summary(values) for symbol, values in rows.items()}
         result: dict[str, Any] = {"report_type": params.report_type, "timeframe": params.timeframe}
         if params.report_type == "portfolio_analysis":
@@ -45,43 +43,14 @@ class OnBars:
         title = f"{params.report_type.replace('_', ' ')} ({params.timeframe})"
         return Done(result, Notice(params.notification_channels, title, text, "report"))
 
-    async def screen(self, task: Task) -> Done:
-        """The tickers that meet every criterion, those with most volume first."""
-        params: ScreenerParams = task.job.params
-        criteria = params.filter_criteria
-        if not params.symbols:
-            raise JobRefused(f"the set {params.screener_set} has no tickers in this version; name them in symbols")
-        conditions = [f"({text})" for text in criteria.conditions]
-        if criteria.min_volume is not None:
-            conditions.append(f"volume >= {criteria.min_volume!r}")
-        rule = " and ".join(conditions) or "close > 0"
-        definition = read_definition({"symbol": "X", "timeframe": params.timeframe, "rule": rule})
-        alert = Alert(id=task.job_id, definition=definition)
-        rows, failed = await self._each(
-            params.symbols, params.timeframe, tuple({*definition.operands, "close", "volume"})
-        )
-        found = [
-            {"symbol": symbol, "values": values}
-            for symbol, values in rows.items()
-            if alert.compiled.truth(values, {}) is True
-        ]
-        found.sort(key=lambda one: one["values"].get("volume") or 0.0, reverse=True)  # type: ignore[attr-defined]
-        result: dict[str, Any] = {
-            "screener_set": params.screener_set,
-            "total_tickers": len(params.symbols),
-            "filtered_count": len(found),
-            "results": found[: params.top_n],
-            "failed": failed,
-        }
-        if criteria.unknown_here:
-            result["not_applied"] = list(criteria.unknown_here)
-        text = ", ".join(str(one["symbol"]) for one in found[: params.top_n]) or "none"
-        title = f"{len(found)} of {len(params.symbols)} tickers match"
-        return Done(result, Notice(params.notification_channels, title, text, "screener"))
-
-    async def _each(
+    async def each(
         self, symbols: Sequence[str], frame: Timeframe, keys: tuple[str, ...]
     ) -> tuple[dict[str, Values], dict[str, str]]:
+        """The newest closed bar's values by ticker, and why some have none.
+
+        Raises:
+            JobFailed: none has any.
+        """
         rows: dict[str, Values] = {}
         failed: dict[str, str] = {}
         for symbol in symbols:

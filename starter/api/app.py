@@ -13,13 +13,26 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
 
-from domain.job import JobType, ReportParams, ScreenerParams
+from domain.job import JobType, ReportParams
 from domain.schemas.dialects import widened
+from domain.screener import ScreenerParams
 from starter.api import problems
 from starter.api.access import Guard
 from starter.api.heavy import Heavy
 from starter.api.problems import KINDS, MEDIA_TYPE, FieldError, Problem, ProblemError
-from starter.api.routes import alerts, channels, deliveries, health, notify, quiet, runs, scheduler, schedules, systems
+from starter.api.routes import (
+    alerts,
+    channels,
+    deliveries,
+    health,
+    notify,
+    quiet,
+    runs,
+    scheduler,
+    schedules,
+    sets,
+    systems,
+)
 from starter.clock import now
 from starter.gateway import Gateway
 from starter.health import Examiner
@@ -72,7 +85,7 @@ LINKS: dict[str, dict[str, dict[str, dict[str, str]]]] = {
 }
 
 
-ROUTERS = tuple(module.router for module in (alerts, schedules, runs, deliveries, channels, quiet, notify))
+ROUTERS = tuple(module.router for module in (alerts, schedules, runs, deliveries, channels, quiet, notify, sets))
 
 
 def create_app(

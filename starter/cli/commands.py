@@ -78,6 +78,7 @@ COMMANDS = {
     "schedules": Place("schedule_commands", "Schedules of any type: alerts, reports, screeners, backups …"),
     "runs": Place("job_run_commands", "What ran, and what came of it."),
     "channels": Place("channel_commands", "Where you want to be told: destinations with names."),
+    "sets": Place("set_commands", "Sets of tickers that screeners name: sp500, nasdaq100, and your own."),
     "quiet": Place("quiet_commands", "Hours in which you are not told what can wait."),
     "silence": Place("quiet_commands", "Hear nothing of a ticker, a tag or an alert for a time."),
     "template": Place("template_commands", "Messages: what an alert's own words come to."),

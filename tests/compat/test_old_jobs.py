@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from activities.jobs.executor import JobRefused, Task
-from activities.jobs.on_bars import OnBars
+from activities.jobs.executor import JobRefused
+from activities.jobs.screening import Sets
 from domain.definition import AlertDefinition
 from domain.errors import InvalidInput
 from domain.job import JobDefinition
 from domain.schedule_draft import ScheduleDraft
+from storage.database import Database
 
 REPORT = {
     "report_type": "daily_summary",
@@ -46,10 +47,10 @@ def read(job_type: str, params: Any, target: str | None = None) -> JobDefinition
         ("report", {}, "AAPL, msft", {"symbols": ("AAPL", "MSFT")}, []),
         ("report", {"symbols": ["A"], "channels": ["log"]}, None, {"notification_channels": ("log",)}, []),
         ("report", {"symbols": ["A"], "notify": {"channels": ["log"]}}, None, {"notification_channels": ("log",)}, []),
-        ("screener", SCREENER, "sp500", {"screener_set": "sp500", "top_n": 50}, ["min_market_cap", "max_pe_ratio", "sp500"]),
+        ("screener", SCREENER, "sp500", {"screener_set": "sp500", "top_n": 50}, []),
         ("screener", {"top_n": 10}, "AAPL,MSFT,GOOGL", {"symbols": ("AAPL", "MSFT", "GOOGL")}, []),
         ("screener", {}, ",".join(["AAPL"] * 50), {"symbols": ("AAPL",) * 50}, []),
-        ("screener", {}, "nasdaq", {"screener_set": "nasdaq", "symbols": ()}, ["nasdaq"]),
+        ("screener", {}, "nasdaq", {"screener_set": "nasdaq", "symbols": ()}, []),
         ("screener", {"screener_set": "custom", "symbols": ["X"]}, "sp500", {"symbols": ("X",)}, []),
         ("data_processing", DATA | {"kind": "earnings_data"}, None, {"kind": "earnings", "operation": "cache"}, ["data_source"]),
         ("data_processing", DATA | {"data_source": "news_data"}, None, {"kind": "news", "data_source": None}, []),
@@ -107,10 +108,12 @@ def test_a_condition_may_stand_where_the_ticker_does() -> None:
     assert caught.value.faults[0].path == "$.target"
 
 
-async def test_a_set_by_name_fails_with_the_reason() -> None:
-    task = Task("r", "j", "u", read("screener", SCREENER))
-    with pytest.raises(JobRefused, match="the set sp500 has no tickers in this version; name them in symbols"):
-        await OnBars(evaluation=None).screen(task)  # type: ignore[arg-type]
+async def test_a_set_by_name_is_found_and_one_that_is_none_fails_with_the_reason(any_database: Database) -> None:
+    sets = Sets(any_database, None)
+    assert len((await sets.find("u", read("screener", SCREENER).params.screener_set)).symbols) > 400
+    assert len((await sets.find("u", read("screener", {}, "nasdaq").params.screener_set)).symbols) > 90
+    with pytest.raises(JobRefused, match="there is no set 'dax'; there are nasdaq100, sp500"):
+        await sets.find("u", "dax")
 
 
 def test_validate_says_what_has_no_effect(tmp_path: Path) -> None:
@@ -126,6 +129,6 @@ def test_validate_says_what_has_no_effect(tmp_path: Path) -> None:
     assert found.returncode == 0, found.stderr
     said = json.loads(found.stdout)
     assert said["valid"]
-    assert len(said["warnings"]) == 4
+    assert len(said["warnings"]) == 1
     assert said["definitions"][1]["task_params"] == {"symbols": ["AAPL", "MSFT"], "include_charts": True}
     assert "include_charts is kept, but this version's reports have no charts" in found.stderr

@@ -162,7 +162,7 @@ async def test_documented_orders(
         ({"user_id": 123, "name": "daily", "job_type": "report", "target": "daily_summary", "cron": "0 18 * * 1-5",
           "task_params": {"report_type": "daily_summary", "parameters": {"symbols": ["AAPL"], "include_charts": True}}}, 1),
         ({"user_id": 123, "name": "screen", "job_type": "screener", "target": "sp500", "cron": "0 9 * * 1-5",
-          "task_params": {"screener_set": "sp500", "filter_criteria": {"min_market_cap": 1e9}, "top_n": 50}}, 2),
+          "task_params": {"screener_set": "sp500", "filter_criteria": {"min_market_cap": 1e9}, "top_n": 50}}, 0),
         ({"user_id": 123, "name": "earnings", "job_type": "data_processing", "target": "earnings_data", "cron": "0 */6 * * *",
           "task_params": {"data_source": "yahoo", "operations": ["fetch", "cache"], "symbols": ["AAPL"]}}, 1),
     ],

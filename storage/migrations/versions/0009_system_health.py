@@ -1,4 +1,4 @@
-"""msg_system_health: heartbeats of every process; one of that name that another program left is kept under another"""
+"""users' sets of tickers; msg_system_health: heartbeats of every process, one that another program left is kept under another name"""
 
 from alembic import op
 import sqlalchemy as sa
@@ -15,6 +15,13 @@ TABLE, EARLIER = 'msg_system_health', 'msg_system_health_before'
 
 
 def upgrade() -> None:
+    op.create_table('ticker_sets',
+    sa.Column('user_id', sa.String(length=64), nullable=False),
+    sa.Column('name', sa.String(length=64), nullable=False),
+    sa.Column('symbols', Json(), nullable=False),
+    sa.Column('updated_at', UtcDateTime(), nullable=False),
+    sa.PrimaryKeyConstraint('user_id', 'name')
+    )
     if sa.inspect(op.get_bind()).has_table(TABLE):
         op.rename_table(TABLE, EARLIER)
     op.create_table(TABLE,
@@ -31,6 +38,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table('ticker_sets')
     op.drop_table(TABLE)
     if sa.inspect(op.get_bind()).has_table(EARLIER):
         op.rename_table(EARLIER, TABLE)
