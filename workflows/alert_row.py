@@ -38,6 +38,8 @@ async def settle_definition(live: LiveAlert, inbox: Inbox) -> None:
         inbox.deleted = True
     elif live.compare(found.alert, found.enabled, sent, row.unsaved_from, workflow.now()):
         inbox.woken = True
+    if live.memory.row.reload and not inbox.deleted:  # it was said meanwhile, and nobody will say it again
+        inbox.woken = True
 
 
 async def _store(name: str, argument: Any) -> StoredDefinition:

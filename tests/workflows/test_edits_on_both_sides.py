@@ -85,6 +85,34 @@ async def test_a_restored_backup_is_overwritten(any_database: Database) -> None:
     assert (await store.save(SaveInput(renamed(alert, "kept", 8), 1, True))).alert == renamed(alert, "kept", 8)
 
 
+async def test_a_row_that_is_said_to_have_changed_while_an_edit_waits_is_read_all_the_same(
+    dev_server: WorkflowEnvironment,
+) -> None:
+    """Else an alert that is over never ends, and one that is paused does not see the row's edit until somebody writes to it."""
+    world = World(price=lambda at: 101.0)
+    alert = quiet("both-wait", rearm="once")
+    world.rows[alert.id] = alert
+    async with serving(dev_server.client, world):
+        handle = await start(dev_server.client, alert)
+        world.database_down = world.store_down = True
+        await handle.execute_update(AlertWorkflow.evaluate_now)
+        await handle.execute_update(AlertWorkflow.update_definition, {"name": "after the end"})
+        await handle.signal("definition_changed")
+
+        async def told() -> bool:
+            memory = await handle.query(AlertWorkflow.state_query)
+            return memory.version == 2
+
+        await eventually(told, 60)
+        world.database_down = world.store_down = False
+
+        async def ended() -> bool:
+            return (await handle.describe()).status is WorkflowExecutionStatus.COMPLETED
+
+        await eventually(ended, 60)
+    assert world.rows[alert.id].definition.name == "after the end"
+
+
 async def test_an_edit_of_a_finished_alert_is_saved_before_it_ends(dev_server: WorkflowEnvironment) -> None:
     world = World(price=lambda at: 101.0)
     alert = quiet("finished", rearm="once")
