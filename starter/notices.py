@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 from domain.definition import CHANNELS
 from domain.errors import Fault, InvalidInput
@@ -39,8 +38,9 @@ async def queue(work: UnitOfWork, context: Context, notice: Notice) -> list[Deli
     Raises:
         InvalidInput: naming each channel that is not there or cannot deliver, or saying that there is none at all.
     """
-    own = await work.destinations.list(notice.user_id)
-    names = _names(own, _set_up(context.settings), notice)
+    from activities.notifications.fallback import with_fallbacks
+
+    names = await _names(work, context, notice)
     subject, body = _words(notice)
     source, at = uuid.uuid4().hex, now()
     rows = [
@@ -49,14 +49,8 @@ async def queue(work: UnitOfWork, context: Context, notice: Notice) -> list[Deli
         )
         for name in names
     ]  # fmt: skip
-    await work.deliveries.open(await _with_fallbacks(work, rows), at, handed=False)
+    await work.deliveries.open(await with_fallbacks(work, rows, at), at, handed=False)
     return (await work.deliveries.of_events([source]))[source]
-
-
-async def _with_fallbacks(work: UnitOfWork, rows: Sequence[NewDelivery]) -> Sequence[NewDelivery]:
-    from activities.notifications.fallback import with_fallbacks
-
-    return await with_fallbacks(work, rows, now())
 
 
 def _words(notice: Notice) -> tuple[str, str]:
@@ -64,36 +58,47 @@ def _words(notice: Notice) -> tuple[str, str]:
     if notice.subject:
         return notice.subject, notice.message
     first, _, rest = notice.message.strip().partition("\n")
-    return (
-        (first[:MOST_SUBJECT], rest.strip())
-        if len(first) <= MOST_SUBJECT
-        else (f"{first[: MOST_SUBJECT - 1]}…", notice.message)
-    )
+    if len(first) <= MOST_SUBJECT:
+        return first, rest.strip()
+    return f"{first[: MOST_SUBJECT - 1]}…", notice.message
 
 
-def _set_up(settings: Any) -> Collection[str]:
+async def _set_up(context: Context) -> Collection[str]:
     """The operator's channels that reach people or programs by themselves, by their words."""
     from activities.notifications.registry import declarations
 
+    settings = context.settings
     on = settings.notification_enabled
     found = [one for one in declarations() if not one.stands_in and (on or one.needs_no_service)]
-    return {name for one in found for name in one.build(settings)}
+    built = {name: channel for one in found for name, channel in one.build(settings).items()}
+    for channel in built.values():
+        await channel.close()
+    return built.keys()
 
 
-def _names(own: Sequence[Destination], words: Collection[str], notice: Notice) -> list[str]:
-    by_name = {one.name: one for one in own}
-    wanted = [name for name in dict.fromkeys(notice.channels) if name != SERVICE or name in by_name]
+async def _names(work: UnitOfWork, context: Context, notice: Notice) -> list[str]:
+    own = {one.name: one for one in await work.destinations.list(notice.user_id)}
+    wanted = [name for name in dict.fromkeys(notice.channels) if name != SERVICE or name in own]
     if wanted:
-        faults = [fault for place, name in enumerate(wanted) if (fault := _fault(place, name, by_name, words))]
+        words = await _set_up(context) if any(name not in own for name in wanted) else ()
+        faults = [fault for place, name in enumerate(wanted) if (fault := _fault(place, name, own, words))]
         if faults:
             raise InvalidInput("notice", faults)
         return wanted
-    able = [one.name for one in own if one.disabled_at is None and one.kind != SERVICE and one.fallback_after is None]
-    found = able or [name for name in ALL_USERS if name in words]
+    able = [one.name for one in own.values() if _is_able(one)]
+    if able:
+        return able
+    words = await _set_up(context)
+    found = [name for name in ALL_USERS if name in words]
     if not found:
         advice = f"user '{notice.user_id}' has no destination that can deliver; alerts channels add me URL"
         raise InvalidInput("notice", [Fault("$.user_id", advice, notice.user_id)])
     return found
+
+
+def _is_able(one: Destination) -> bool:
+    """Whether it is told what names none: no fallback, and not a service that would pass it on to us."""
+    return one.disabled_at is None and one.kind != SERVICE and one.fallback_after is None
 
 
 def _fault(place: int, name: str, own: dict[str, Destination], words: Collection[str]) -> Fault | None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from domain.errors import Fault, InvalidInput
 from domain.ticker import ticker
-from domain.ticker_sets import SHIPPED, TickerSet, checked, plain_name, shipped
+from domain.ticker_sets import KnownSet, TickerSet, by_name, checked, plain_name, read_set
 from starter.clock import now
 from starter.context import Context, NotFound
 from storage.database import UnitOfWork
@@ -16,34 +15,32 @@ from storage.database import UnitOfWork
 MOST = 200  # of one user
 
 
-@dataclass(frozen=True)
-class Known:
-    """A set, and where it is: ``own``, ``file`` (of TICKER_SETS) or ``shipped``."""
+async def every(work: UnitOfWork, context: Context, user_id: str) -> list[KnownSet]:
+    """All that the user's screeners may name.
 
-    set: TickerSet
-    where: str
-
-
-async def every(work: UnitOfWork, context: Context, user_id: str) -> list[Known]:
-    """All that the user's screeners may name; of the same name the user's own is taken first, then a file."""
-    from activities.jobs.screening import files_of
-
-    found = {name: Known(one, "shipped") for name in SHIPPED if (one := shipped(name)) is not None}
-    found |= {one.name: Known(one, "file") for one in files_of(context.settings.ticker_sets)}
-    found |= {one.name: Known(one, "own") for one in await work.sets.list(user_id)}
-    return [found[name] for name in sorted(found)]
+    Raises:
+        InvalidInput: a file of the operator's cannot be read.
+    """
+    return list((await _known(work, context, user_id)).values())
 
 
-async def find(work: UnitOfWork, context: Context, user_id: str, name: str) -> Known:
+async def find(work: UnitOfWork, context: Context, user_id: str, name: str) -> KnownSet:
     """The set.
 
     Raises:
         NotFound: there is none.
     """
-    for one in await every(work, context, user_id):
-        if one.set.name == plain_name(name):
-            return one
-    raise NotFound(name, "set of tickers", "alerts sets list")
+    found = (await _known(work, context, user_id)).get(plain_name(name))
+    if found is None:
+        raise NotFound(name, "set of tickers", "alerts sets list")
+    return found
+
+
+async def _known(work: UnitOfWork, context: Context, user_id: str) -> dict[str, KnownSet]:
+    from activities.jobs.screening import files_of
+
+    known = by_name(await work.sets.list(user_id), files_of(context.settings.ticker_sets))
+    return {name: known[name] for name in sorted(known)}
 
 
 async def put(work: UnitOfWork, context: Context, user_id: str, name: str, symbols: Sequence[str]) -> TickerSet:
@@ -84,8 +81,6 @@ def tickers_of(path: Path) -> list[str]:
     Raises:
         InvalidInput: there is no such file, or it holds no tickers.
     """
-    from domain.ticker_sets import read_set
-
     try:
         return list(read_set("file", path.read_text(encoding="utf-8-sig")).symbols)
     except (OSError, UnicodeError) as error:

@@ -35,23 +35,28 @@ async def beating(
     metrics: Callable[[], dict[str, Any]] = dict,
     clock: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[None]:
-    """Beats inside the block. A database that is away costs a beat, and nothing else."""
+    """Beats inside the block. A database that is away costs a beat, and nothing else.
+
+    Whoever begins removes what was left of processes that were not heard of for a day.
+    """
     instance, began = f"{socket.gethostname()}-{os.getpid()}"[-MOST_INSTANCE:], clock()
 
-    async def beat(status: str) -> None:
+    async def beat(status: str, *, first: bool = False) -> None:
         now = clock()
         one = Heartbeat(system, instance, status, began, now, version("market-alerts"), (), metrics())
         try:
             async with database.transaction() as work:
                 await work.heartbeats.put(one)
-                await work.heartbeats.forget(now - KEPT)
+                if first:
+                    await work.heartbeats.forget(now - KEPT)
         except Exception as error:
             log.debug("heartbeat not written", action="heartbeat", error=type(error).__name__)
 
     async def go_on() -> None:
+        await beat("healthy", first=True)
         while True:
-            await beat("healthy")
             await asyncio.sleep(EVERY.total_seconds())
+            await beat("healthy")
 
     task = asyncio.create_task(go_on())
     try:

@@ -129,7 +129,7 @@ class JobRunner:
     ) -> Run:
         now = self.clock()
         return Run(
-            run_id=str(uuid.uuid5(RUNS, f"{stored.id}|{slot.isoformat()}")),
+            run_id=run_id_of(stored.id, slot),
             job_type=stored.job_type,
             job_id=stored.id,
             user_id=stored.user_id,
@@ -252,6 +252,11 @@ def _clocks_change(at: datetime, zone: ZoneInfo) -> bool:
 def told_of(run: Run) -> None:
     """Whatever is logged from here on in this activity says of which job it is, and whose."""
     structlog.contextvars.bind_contextvars(job_id=run.job_id, run_id=run.run_id, user_id=run.user_id)
+
+
+def run_id_of(schedule_id: str, slot: datetime) -> str:
+    """The id of a schedule's run of a slot: the same, whoever makes it."""
+    return str(uuid.uuid5(RUNS, f"{schedule_id}|{slot.isoformat()}"))
 
 
 def snapshot_of(stored: StoredSchedule, workflow_id: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from domain.errors import Fault, InvalidInput
 from domain.job_words import CUSTOM
 from domain.run import RunStatus
 from domain.screener import RANKED_BY_COMPANY, FilterCriteria, ScreenerParams
-from domain.ticker_sets import SHIPPED, TickerSet, plain_name, read_set, shipped
+from domain.ticker_sets import TickerSet, by_name, plain_name, read_set
 from storage.database import Database
 from storage.fundamentals import Fundamentals
 from storage.runs import RunFilter
@@ -35,20 +35,19 @@ class Sets:
         Raises:
             JobRefused: there is none of that name, or a file of the folder cannot be read.
         """
-        plain = plain_name(name)
         try:
-            files = {one.name: one for one in files_of(self.folder)}
+            files = files_of(self.folder)
         except InvalidInput as error:
             raise JobRefused(f"TICKER_SETS: {error}") from None
         async with self.database.transaction() as work:
-            own = {one.name: one for one in await work.sets.list(user_id)}
-        found = own.get(plain) or files.get(plain) or shipped(plain)
+            known = by_name(await work.sets.list(user_id), files)
+        found = known.get(plain_name(name))
         if found is None:
-            known = ", ".join(sorted({*own, *files, *SHIPPED}))
+            names = ", ".join(sorted(known))
             raise JobRefused(
-                f"there is no set '{name[:64]}'; there are {known}; 'alerts sets put NAME TICKER …' makes one"
+                f"there is no set '{name[:64]}'; there are {names}; 'alerts sets put NAME TICKER …' makes one"
             )
-        return found
+        return found.set
 
 
 def files_of(folder: Path | None) -> list[TickerSet]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -29,6 +30,21 @@ class TickerSet:
     name: str
     symbols: tuple[str, ...]
     as_of: date | None = None
+
+
+@dataclass(frozen=True)
+class KnownSet:
+    """A set, and where it is: a user's ``own``, a ``file`` of the operator's, or ``shipped`` with the product."""
+
+    set: TickerSet
+    where: str
+
+
+def by_name(own: Iterable[TickerSet], files: Iterable[TickerSet]) -> dict[str, KnownSet]:
+    """All that a user's screeners may name; of the same name the user's own is taken first, then a file."""
+    found = {name: KnownSet(one, "shipped") for name in SHIPPED if (one := shipped(name)) is not None}
+    found |= {one.name: KnownSet(one, "file") for one in files}
+    return found | {one.name: KnownSet(one, "own") for one in own}
 
 
 def plain_name(name: str) -> str:

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from domain.errors import Fault, InvalidInput
+from domain.ticker_sets import KnownSet
 from starter import sets
 from starter.cli import inputs
 from starter.cli.options import Json, User
 from starter.cli.output import print_json, print_lines, print_table, say
 from starter.cli.session import run_command
 from starter.context import Context
-from starter.sets import Known
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name, such as tech or sp500.")]
 
@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(own, name="sets")
 
 
-def _data(known: Known) -> dict[str, Any]:
+def _data(known: KnownSet) -> dict[str, Any]:
     one = known.set
     return {
         "name": one.name,

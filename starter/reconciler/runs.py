@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,7 +21,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.interface import WORKFLOW_TYPES, RunInput, TaskQueue
-from activities.jobs.runner import RUNS, snapshot_of
+from activities.jobs.runner import run_id_of, snapshot_of
 from domain.cron import next_fire, slots_at_risk
 from domain.job import JOBS, JobType
 from domain.run import Run, RunStatus
@@ -194,36 +194,17 @@ class RunSupervisor:
             under_way = await work.runs.page(RunFilter(job_id=stored.id, status=RunStatus.RUNNING), None, 1)
             if under_way and options.overlap != "allow_all":
                 return  # as the Schedule would have it: it is looked at again while it may still be caught up with
-            await work.runs.add([self._of_slot(stored, one, now) for one in slots if one not in seen])
-
-    def _of_slot(self, stored: StoredSchedule, slot: datetime, now: datetime) -> Run:
-        """A PENDING run, started with the next look."""
-        run_id = str(uuid.uuid5(RUNS, f"{stored.id}|{slot.isoformat()}"))
-        return Run(
-            run_id=run_id,
-            job_type=stored.job_type,
-            job_id=stored.id,
-            user_id=stored.user_id,
-            status=RunStatus.PENDING,
-            scheduled_for=slot,
-            enqueued_at=now,
-            job_snapshot=snapshot_of(stored, run_workflow_id(run_id)),
-        )
+            await work.runs.add([_ordered(stored, one, now) for one in slots if one not in seen])
 
     async def _write_slots(self, stored: StoredSchedule, slots: list[datetime], now: datetime, why: str) -> int:
         """MISSED rows for those of the slots that have no run."""
         async with self.database.transaction() as work:
             seen = await work.runs.slots(stored.id, slots)
             runs = [
-                Run(
-                    run_id=str(uuid.uuid5(RUNS, f"{stored.id}|{one.isoformat()}")),
-                    job_type=stored.job_type,
-                    job_id=stored.id,
-                    user_id=stored.user_id,
+                replace(
+                    _of_slot(stored, one, ""),
                     status=RunStatus.MISSED,
-                    scheduled_for=one,
                     finished_at=now,
-                    job_snapshot=snapshot_of(stored, ""),
                     error=why,
                 )
                 for one in slots
@@ -231,6 +212,24 @@ class RunSupervisor:
             ]
             await work.runs.add(runs)
         return len(runs)
+
+
+def _of_slot(stored: StoredSchedule, slot: datetime, workflow_id: str) -> Run:
+    """The run of a schedule's slot, PENDING."""
+    return Run(
+        run_id=run_id_of(stored.id, slot),
+        job_type=stored.job_type,
+        job_id=stored.id,
+        user_id=stored.user_id,
+        status=RunStatus.PENDING,
+        scheduled_for=slot,
+        job_snapshot=snapshot_of(stored, workflow_id),
+    )
+
+
+def _ordered(stored: StoredSchedule, slot: datetime, now: datetime) -> Run:
+    """The same, to be started with the next look."""
+    return replace(_of_slot(stored, slot, run_workflow_id(run_id_of(stored.id, slot))), enqueued_at=now)
 
 
 def longest(job_type: JobType) -> timedelta:

@@ -29,6 +29,7 @@ from worker.settings import Settings
 
 WITHIN = timedelta(seconds=40)
 A_CHAT: RateLimitItem = parse("30/minute")
+TOLD: RateLimitItem = parse("1/minute")  # that this is too fast
 CODES: RateLimitItem = parse("5/hour")  # that are not valid
 CLIENT = "telegram"
 STRANGER = (
@@ -91,7 +92,7 @@ class Bot:
         """Within its limit; the first above it is told so, and then nothing until there is room."""
         if await self.limiter.hit(A_CHAT, "chat", str(chat_id)):
             return True
-        if await self.limiter.hit(parse("1/minute"), "told", str(chat_id)):
+        if await self.limiter.hit(TOLD, "told", str(chat_id)):
             await self.api.say(chat_id, Reply(TOO_FAST))
         return False
 
@@ -130,7 +131,7 @@ class Bot:
             return
         commands = self._commands(chat, update_id)
         answer = await self._asked(lambda: do(commands, key))
-        await self.api.toast(query.id, answer.toast)
+        await self.api.toast(query.id)
         if answer.picture is not None:
             await self.api.say(chat_id, answer, chat.user_id)
         else:

@@ -22,12 +22,11 @@ class Button:
 
 @dataclass(frozen=True)
 class Reply:
-    """``text`` is HTML. ``toast`` is shown for a moment above the chat; without a text nothing else changes."""
+    """``text`` is HTML."""
 
-    text: str = ""
+    text: str
     buttons: tuple[tuple[Button, ...], ...] = ()
     picture: bytes | None = None
-    toast: str = ""
 
 
 def key_of(id: str) -> str:

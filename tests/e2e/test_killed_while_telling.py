@@ -36,7 +36,7 @@ async def test_each_is_told_again_recorded_once_and_no_tick_waits(tmp_path: Path
                 "mailto:ann@example.com",
                 hook.url,
                 "notify://7",
-                f"json://127.0.0.1:{tail.port}/in",
+                f"json://127.0.0.1:{tail.port}/in?rto=60",
             )
             for name, address in zip(NAMES, addresses, strict=True):
                 added = await asyncio.to_thread(home.run, "channels", "add", name, address)

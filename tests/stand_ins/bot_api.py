@@ -7,13 +7,15 @@ import contextlib
 import html
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from itertools import count
 from typing import Any
 from urllib.parse import parse_qsl
+
+from tests.stand_ins.faulty import Faulty, Told, listening
 
 TOKEN = "123456:planted-token-of-a-bot"
 METHODS = (
@@ -25,15 +27,11 @@ TAGS = re.compile(r"<(/?)(b|i|code|pre|a)(?: [^<>]*)?>")
 
 
 @dataclass
-class BotApi:
+class BotApi(Faulty):
     """One bot. ``fault`` is how the next calls go: slow, silent, reset, flood, blocked, moved, conflict, server_error, or well."""
 
-    port: int = 0
-    fault: str = ""
-    faults_left: int = 10**9
     retry_after: int = 35
     messages: list[dict[str, Any]] = field(default_factory=list)
-    asked: int = 0
     moved_to: int = -1001999
     toasts: list[str] = field(default_factory=list)
     menu: list[dict[str, Any]] = field(default_factory=list)
@@ -48,38 +46,13 @@ class BotApi:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                size = int((re.search(r"content-length: (\d+)", head, re.I) or ["", "0"])[1])
-                body = _read(await reader.readexactly(size), head)
-                path = head.split(" ", 2)[1]
-                self.asked += 1
-                fault = self.fault if self.faults_left > 0 else ""
-                self.faults_left -= 1
-                if fault == "reset":
-                    writer.transport.abort()
-                    return
-                if fault == "silent":  # it was not taken, and nobody says so
-                    await asyncio.sleep(3600)
-                if path == f"/bot{TOKEN}/getUpdates" and fault not in ("flood", "server_error", "conflict"):
-                    status, answer = 200, await self._polled(body)
-                else:
-                    status, answer = self._answer(path, body, fault)
-                if fault == "slow":  # it was taken, and nobody hears of it
-                    await asyncio.sleep(3600)
-                data = json.dumps(answer).encode()
-                writer.write(
-                    b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-                    % (status, len(data))
-                )
-                writer.write(data)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            return
-        finally:
-            writer.close()
+    async def answer(self, head: str, body: bytes, fault: str) -> Told:
+        path, given = head.split(" ", 2)[1], _read(body, head)
+        if path == f"/bot{TOKEN}/getUpdates" and fault not in ("flood", "server_error", "conflict"):
+            status, said = 200, await self._polled(given)
+        else:
+            status, said = self._answer(path, given, fault)
+        return Told(status, json.dumps(said).encode(), "Content-Type: application/json\r\n")
 
     # what people do in the app
 
@@ -224,13 +197,6 @@ def _failed(status: int, description: str, **parameters: int) -> tuple[int, dict
     return status, answer | ({"parameters": parameters} if parameters else {})
 
 
-@asynccontextmanager
-async def bot_api() -> AsyncIterator[BotApi]:
+def bot_api() -> AbstractAsyncContextManager[BotApi]:
     """On a port of its own."""
-    api = BotApi()
-    server = await asyncio.start_server(api._handle, "127.0.0.1", 0)
-    api.port = server.sockets[0].getsockname()[1]
-    try:
-        yield api
-    finally:
-        server.close()
+    return listening(BotApi())

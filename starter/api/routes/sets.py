@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from domain.ticker_sets import KnownSet
 from starter import sets
 from starter.api.access import context_of, needs, owner_wanted
 from starter.api.requests import In, Owner, Whose
 from starter.keys import Scope
-from starter.sets import Known
 
 router = APIRouter(tags=["sets"])
 Name = Annotated[str, Path(max_length=64, description="The set's name.")]
@@ -42,7 +42,7 @@ class SetOut(BaseModel):
     as_of: date | None
 
     @classmethod
-    def of(cls, known: Known) -> SetOut:
+    def of(cls, known: KnownSet) -> SetOut:
         """From the set."""
         return cls(name=known.set.name, where=known.where, symbols=list(known.set.symbols), as_of=known.set.as_of)
 
