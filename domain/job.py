@@ -20,9 +20,10 @@ from domain.cron import parse as parse_cron
 from domain.definition import faults_of, refuse_known
 from domain.errors import Fault, InvalidInput
 from domain.job_dialects import translated_params
-from domain.job_params import Params, Symbols, Told, WithFrame
-from domain.job_words import Operation, ReportType
+from domain.job_params import Params, Told, WithFrame
+from domain.job_words import Operation
 from domain.operand import Model
+from domain.report import ReportParams
 from domain.screener import ScreenerParams
 from domain.text import Line, Lines
 from domain.ticker import Ticker
@@ -51,18 +52,6 @@ class Limits(Model):
 
 def _limits(seconds: float, tries: int = 1, apart: float = 10) -> Limits:
     return Limits(timeout=timedelta(seconds=seconds), tries=tries, apart=timedelta(seconds=apart))
-
-
-class ReportParams(Told, WithFrame):
-    """A report on tickers."""
-
-    report_type: ReportType = "daily_summary"
-    symbols: Symbols
-    include_charts: bool = Field(default=False, strict=True)
-
-    def warnings(self) -> list[str]:
-        """Charts are not drawn yet."""
-        return ["include_charts is kept, but this version's reports have no charts"] if self.include_charts else []
 
 
 class Step(StrEnum):

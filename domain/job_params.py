@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import Field, field_validator
 
 from domain.definition import CHANNEL, CHANNEL_HINT
 from domain.operand import Model
-from domain.ticker import Ticker
 from domain.timeframe import Timeframe
-
-Symbols = Annotated[tuple[Ticker, ...], Field(min_length=1, max_length=2000)]
 
 
 def _channels(value: tuple[str, ...]) -> tuple[str, ...]:

@@ -26,7 +26,8 @@ OPEN = (RunStatus.PENDING, RunStatus.RUNNING)
 class Run:
     """One row of ``job_schedule_runs``. ``job_id`` is the schedule's id, None for a job run once by hand.
 
-    ``scheduled_for`` is the slot: no second run has the same schedule and slot. Times are aware UTC.
+    ``scheduled_for`` is the slot: no second run has the same schedule and slot. Times are aware UTC. ``progress`` is how far a
+    running one has come: ``{"done", "total", "what"}``.
     """
 
     run_id: str
@@ -42,4 +43,5 @@ class Run:
     result: dict[str, Any] | None = None
     error: str | None = None
     worker_id: str | None = None
+    progress: dict[str, Any] | None = None
     id: int = 0

@@ -25,6 +25,7 @@ from storage.destinations import Destinations
 from storage.events import Events
 from storage.fundamentals import CompanyFigures
 from storage.heartbeats import Heartbeats
+from storage.holdings import Holdings, RunFiles
 from storage.private import private_file, private_folder
 from storage.process_reports import ProcessReports
 from storage.quiet import Quiet
@@ -62,6 +63,8 @@ class UnitOfWork:
         self.heartbeats = Heartbeats(session)
         self.sets = TickerSets(session)
         self.companies = CompanyFigures(session)
+        self.holdings = Holdings(session)
+        self.files = RunFiles(session)
         self.audit = AuditLog(session)
         self.keys = ApiKeys(session)
         self.answers = Answers(session)

@@ -136,6 +136,20 @@ class Deliveries:
             statement = statement.where(DeliveryRow.user_id == user_id)
         return {row[0]: row[1] for row in await self.session.execute(statement)}
 
+    async def outcomes(self, alert_ids: Sequence[str], since: datetime) -> dict[str, dict[str, int]]:
+        """Of what these alerts had to tell from a moment on: how many of each status, by channel."""
+        found: dict[str, dict[str, int]] = {}
+        for start in range(0, len(alert_ids), 500):
+            rows = await self.session.execute(
+                select(DeliveryRow.channel, DeliveryRow.status, func.count())
+                .where(DeliveryRow.alert_id.in_(alert_ids[start : start + 500]), DeliveryRow.created_at >= since)
+                .group_by(DeliveryRow.channel, DeliveryRow.status)
+            )
+            for channel, status, count in rows:
+                of_channel = found.setdefault(channel, {})
+                of_channel[status] = of_channel.get(status, 0) + int(count)
+        return {channel: found[channel] for channel in sorted(found)}
+
     async def waiting_count(self) -> int:
         """How many wait to be told."""
         waits = DeliveryRow.status == DeliveryStatus.PENDING.value

@@ -88,6 +88,24 @@ class Events:
         )
         return {name: int(version) for name, version in found}
 
+    async def of_these(
+        self, alert_ids: Sequence[str], kinds: Sequence[str], since: datetime
+    ) -> list[tuple[datetime, AlertEvent]]:
+        """What happened to these alerts from a moment on, in the order of its time, with when it was recorded."""
+        found: list[tuple[datetime, AlertEvent]] = []
+        for start in range(0, len(alert_ids), 500):
+            rows = await self.session.scalars(
+                select(EventRow)
+                .where(
+                    EventRow.alert_id.in_(alert_ids[start : start + 500]),
+                    EventRow.kind.in_(kinds),
+                    EventRow.at >= since,
+                )
+                .order_by(EventRow.at, EventRow.recorded_at, EventRow.ordinal)
+            )
+            found += [(row.recorded_at, _event(row)) for row in rows]
+        return sorted(found, key=lambda one: (one[1].at, one[0], one[1].ordinal))
+
     async def since(self, recorded_after: datetime, limit: int = 500) -> list[tuple[datetime, AlertEvent]]:
         """Events of all alerts recorded strictly after a moment, with when they were recorded, oldest first."""
         rows = await self.session.scalars(

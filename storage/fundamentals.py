@@ -9,7 +9,8 @@ from datetime import date, datetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.data_tables import CompanyRow, EarningsRow
+from domain.vendor_data import EarningsDate
+from storage.data_tables import CompanyRow, EarningsDateRow, EarningsRow
 
 CHUNK = 500
 QUARTERS = 4
@@ -62,6 +63,22 @@ class CompanyFigures:
                         period,
                     )
         return found
+
+    async def earnings_dates(self, symbols: Sequence[str], first: date, last: date) -> list[EarningsDate]:
+        """The days from ``first`` to ``last`` on which these companies report, in order."""
+        found: list[EarningsDateRow] = []
+        for start in range(0, len(symbols), CHUNK):
+            statement = select(EarningsDateRow).where(
+                EarningsDateRow.symbol.in_(symbols[start : start + CHUNK]),
+                EarningsDateRow.day >= first,
+                EarningsDateRow.day <= last,
+            )
+            found += await self.session.scalars(statement)
+        names = list(EarningsDate.model_fields)
+        return sorted(
+            (EarningsDate.model_construct(**{name: getattr(row, name) for name in names}) for row in found),
+            key=lambda one: (one.day, one.symbol),
+        )
 
     async def _earned(self, symbols: Sequence[str]) -> dict[str, tuple[float | None, date]]:
         statement = (

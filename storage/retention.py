@@ -22,6 +22,7 @@ from storage.data_tables import (
     StageRow,
 )
 from storage.database import Database
+from storage.job_tables import RunFileRow
 from storage.tables import AuditRow, BarRow, Base, DeliveryRow, EventRow, RunRow, SilenceRow
 
 BATCH = 5_000  # rows in one transaction: others may write in between
@@ -84,6 +85,7 @@ RULES: tuple[Rule, ...] = (
     Rule("deliveries", 365, "deliveries that are over", (Part(DeliveryRow, DeliveryRow.created_at, TOLD),)),
     Rule("silences", 30, "silences that have ended", (Part(SilenceRow, SilenceRow.until),)),
     Rule("runs", 90, "runs that are over", (Part(RunRow, RunRow.scheduled_for, OVER),)),
+    Rule("reports", 90, "pages of reports", (Part(RunFileRow, RunFileRow.created_at),)),
     Rule("audit", 730, "the audit log", (Part(AuditRow, AuditRow.at),)),
 )
 

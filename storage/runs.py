@@ -111,6 +111,10 @@ class Runs:
         """To RUNNING; False when it was cancelled or has ended meanwhile."""
         return await self._move(run_id, OPEN, status=RunStatus.RUNNING.value, started_at=now, worker_id=worker_id[:200])
 
+    async def progress(self, run_id: str, done: int, total: int, what: str) -> None:
+        """How far a run that is under way has come; ``total`` is 0 where nobody knows."""
+        await self._move(run_id, OPEN, progress={"done": done, "total": total, "what": what[:200]})
+
     async def finish(
         self,
         run_id: str,
@@ -242,6 +246,7 @@ class Runs:
             result=row.result if isinstance(row.result, dict) else None,
             error=row.error if known else f"its status is {row.status!r}, which is none",
             worker_id=row.worker_id,
+            progress=row.progress if isinstance(row.progress, dict) else None,
             id=row.id,
         )
 

@@ -129,6 +129,7 @@ class RunRow(Base):
     result: Mapped[dict[str, Any] | None] = mapped_column(Jsonb)
     error: Mapped[str | None] = mapped_column(Text)
     worker_id: Mapped[str | None] = mapped_column(String(255))
+    progress: Mapped[dict[str, Any] | None] = mapped_column(Jsonb)
 
 
 class AuditRow(Base):

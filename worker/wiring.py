@@ -17,6 +17,7 @@ from activities.jobs.evaluate import evaluate
 from activities.jobs.executor import Executor
 from activities.jobs.notice import notify
 from activities.jobs.on_bars import OnBars
+from activities.jobs.reports.report import Reports
 from activities.jobs.runner import JobRunner
 from activities.jobs.screening import Screener, Sets
 from activities.market_data.failover import MarketData
@@ -28,12 +29,15 @@ from activities.notifications.delivery import Notifier
 from activities.notifications.directory import directory
 from activities.notifications.patience import Patience
 from activities.retention import Retention
+from activities.side_process import SideProcess
 from domain.job import JobType
 from storage.database import Database
 from storage.sealing import Sealer, sealer
 from worker.provider_settings import VENDORS
 from worker.schema_folder import SchemaFolder
 from worker.settings import Settings
+
+JOBS_NICE = 10  # the long work of jobs: alerts go first
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,13 @@ class Services:
     notifier: Notifier
     jobs: JobRunner
     retention: Retention
+    side: SideProcess
     job_slots: int = 10
     identity: str = ""
 
     async def close(self) -> None:
         """Ends requests under way, then gives all connections back."""
+        self.side.close()
         await self.market.close()
         await self.notifier.close()
         await self.database.close()
@@ -73,11 +79,12 @@ def build_services(settings: Settings, providers: Sequence[Provider] | None = No
         JobType.BACKUP: settings.scheduler_job_timeout,
     }
     data = DataSteps(evaluation, database, settings.data_default_lookback)
-    executors = build_executors(settings, database, evaluation, data)
+    side = SideProcess(JOBS_NICE)
+    executors = build_executors(settings, database, evaluation, data, side)
     jobs = JobRunner(database, executors, identity, timeouts, {JobType.DATA_PROCESSING: data.step}, names=found.names)
     events, slots = EventStore(database, identity), settings.scheduler_max_workers
     retention = Retention(database, settings.retention)
-    return Services(database, market, evaluation, events, notifier, jobs, retention, slots, identity)
+    return Services(database, market, evaluation, events, notifier, jobs, retention, side, slots, identity)
 
 
 def build_sealer(settings: Settings) -> Callable[[], Sealer]:
@@ -97,12 +104,12 @@ def build_database(settings: Settings) -> Database:
 
 
 def build_executors(
-    settings: Settings, database: Database, evaluation: Evaluation, data: DataSteps
+    settings: Settings, database: Database, evaluation: Evaluation, data: DataSteps, side: SideProcess
 ) -> dict[JobType, Executor]:
     """What does the work of each job type."""
     on_bars = OnBars(evaluation)
     return {
-        JobType.REPORT: on_bars.report,
+        JobType.REPORT: Reports(on_bars, database, side),
         JobType.SCREENER: Screener(on_bars, database, Sets(database, settings.ticker_sets)),
         JobType.DATA_PROCESSING: data.process,
         JobType.NOTIFICATION: notify,

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
+from activities.jobs.progress import Progress, untold
+from domain.alert import Alert
 from domain.job import JobDefinition
+from storage.holdings import RunFile
 
 
 class JobFailed(Exception):
@@ -24,12 +27,16 @@ class JobRefused(Exception):
 
 @dataclass(frozen=True)
 class Task:
-    """One run: the job as it was when the run was made. An alert evaluated by hand has no job's definition."""
+    """One run: the job as it was when the run was made. An alert evaluated by hand has no job's definition.
+
+    ``tell(done, total, what)`` says how far it has come.
+    """
 
     run_id: str
     job_id: str
     user_id: str
     definition: JobDefinition | None = None
+    tell: Progress = untold
 
     @property
     def job(self) -> JobDefinition:
@@ -51,11 +58,16 @@ class Notice:
 
 @dataclass(frozen=True)
 class Done:
-    """The work of a run: its result as plain JSON values. ``is_all``: telling is the work, so that the run ends with it."""
+    """The work of a run: its result as plain JSON values. ``is_all``: telling is the work, so that the run ends with it.
+
+    ``files`` and ``alerts`` are written with the result, or not at all; an alert whose id is taken is left as it is.
+    """
 
     result: dict[str, Any]
     notice: Notice | None = None
     is_all: bool = False
+    files: Sequence[RunFile] = ()
+    alerts: Sequence[Alert] = ()
 
 
 class Executor(Protocol):

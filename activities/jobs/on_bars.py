@@ -1,21 +1,24 @@
-"""Jobs on bars: each ticker on its own, so that one's failure stops no other; and reports."""
+"""Bars and values for jobs, ticker by ticker, as alerts see them: some at once, and one's failure stops no other."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypeVar
 
 from activities.evaluation import Evaluation
-from activities.interface import EvaluateInput
-from activities.jobs.executor import Done, JobFailed, JobRefused, Notice, Task
-from domain.bar import FIELDS
-from domain.job import ReportParams
+from activities.interface import EvaluateInput, Freshness
+from activities.jobs.executor import JobFailed, JobRefused
+from activities.jobs.progress import Progress, untold
+from activities.market_data.feeds.query import BarsQuery
+from activities.market_data.feeds.series import BarSeries
 from domain.timeframe import Timeframe
 
-PERIODS = {"1": "close[1]", "5": "close[5]", "20": "close[20]", "60": "close[60]"}
+AT_ONCE = 8  # tickers: vendors' own limits bound what is asked of each
+MOST_WHY = 5
 Values = dict[str, float | None]
+T = TypeVar("T")
 
 
 class OnBars:
@@ -29,38 +32,31 @@ class OnBars:
         self.evaluation = evaluation
         self.clock = clock
 
-    async def report(self, task: Task) -> Done:
-        """The newest closed bar of each ticker and its changes over several periods, told by the job's channels."""
-        params: ReportParams = task.job.params
-        keys = (*FIELDS, *PERIODS.values())
-        rows, failed = await self.each(params.symbols, params.timeframe, keys)
-        lines = {symbol: _summary(values) for symbol, values in rows.items()}
-        result: dict[str, Any] = {"report_type": params.report_type, "timeframe": params.timeframe}
-        if params.report_type == "portfolio_analysis":
-            result["portfolio"] = {name: _mean([one[f"change_{name}"] for one in lines.values()]) for name in PERIODS}
-        result |= {"symbols": lines, "failed": failed}
-        text = "\n".join(f"{symbol}: {_line(one)}" for symbol, one in lines.items())
-        title = f"{params.report_type.replace('_', ' ')} ({params.timeframe})"
-        return Done(result, Notice(params.notification_channels, title, text, "report"))
-
     async def each(
-        self, symbols: Sequence[str], frame: Timeframe, keys: tuple[str, ...]
+        self, symbols: Sequence[str], frame: Timeframe, keys: tuple[str, ...], tell: Progress = untold
     ) -> tuple[dict[str, Values], dict[str, str]]:
         """The newest closed bar's values by ticker, and why some have none.
 
         Raises:
             JobFailed: none has any.
+            JobRefused: a key is no operand that can be computed.
         """
-        rows: dict[str, Values] = {}
-        failed: dict[str, str] = {}
-        for symbol in symbols:
-            await asyncio.sleep(0)
-            try:
-                rows[symbol] = await self._values(symbol, frame, keys)
-            except JobFailed as error:
-                failed[symbol] = str(error)
-        _some(rows, failed)
-        return rows, failed
+        return await _each(symbols, lambda symbol: self._values(symbol, frame, keys), tell)
+
+    async def series(
+        self,
+        symbols: Sequence[str],
+        frame: Timeframe,
+        window: int,
+        since: datetime | None = None,
+        tell: Progress = untold,
+    ) -> tuple[dict[str, BarSeries], dict[str, str]]:
+        """``window`` closed bars up to ``since`` (None: now) and all after it, by ticker, and why some have none.
+
+        Raises:
+            JobFailed: none has any.
+        """
+        return await _each(symbols, lambda symbol: self._series(symbol, frame, window, since), tell)
 
     async def _values(self, symbol: str, frame: Timeframe, keys: tuple[str, ...]) -> Values:
         try:
@@ -71,29 +67,41 @@ class OnBars:
             raise JobFailed(found.problem or "no closed bar")
         return found.snapshots[-1].values
 
-
-def _some(done: dict[str, Any], failed: dict[str, str]) -> None:
-    if failed and not done:
-        raise JobFailed("; ".join(f"{symbol}: {why}" for symbol, why in list(failed.items())[:5]))
-
-
-def _summary(values: Values) -> Values:
-    close = values.get("close")
-    changes = {f"change_{name}": _change(close, values.get(key)) for name, key in PERIODS.items()}
-    return {name: values.get(name) for name in FIELDS} | changes
+    async def _series(self, symbol: str, frame: Timeframe, window: int, since: datetime | None) -> BarSeries:
+        found = await self.evaluation.market.bars(BarsQuery(symbol, frame, window, since), limit=None)
+        if found.freshness in (Freshness.REFUSED, Freshness.UNAVAILABLE) or not (found.series and found.series.bars):
+            raise JobFailed(found.problem or "no closed bar")
+        return found.series
 
 
-def _change(now: float | None, then: float | None) -> float | None:
-    """Per cent."""
-    return None if now is None or not then else (now / then - 1) * 100
+async def _each(
+    symbols: Sequence[str], work: Callable[[str], Awaitable[T]], tell: Progress
+) -> tuple[dict[str, T], dict[str, str]]:
+    """In the order of the tickers, whichever came first."""
+    found: dict[str, T] = {}
+    failed: dict[str, str] = {}
+    refused: list[JobRefused] = []
+    turn = asyncio.Semaphore(AT_ONCE)
 
+    async def one(symbol: str) -> None:
+        async with turn:
+            await asyncio.sleep(0)  # alerts of the same process take their turn between two tickers
+            try:
+                found[symbol] = await work(symbol)
+            except JobFailed as error:
+                failed[symbol] = str(error)
+            except JobRefused as error:
+                refused.append(error)
+            tell(len(found) + len(failed), len(symbols), symbol)
 
-def _mean(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
-
-
-def _line(values: Values) -> str:
-    close, change = values["close"], values["change_1"]
-    said = "no close" if close is None else f"{close:.6g}"
-    return said + ("" if change is None else f" ({change:+.2f} %)")
+    async with asyncio.TaskGroup() as group:
+        for symbol in symbols:
+            group.create_task(one(symbol))
+    if refused:
+        raise refused[0]
+    if failed and not found:
+        raise JobFailed("; ".join(f"{symbol}: {why}" for symbol, why in list(failed.items())[:MOST_WHY]))
+    in_order = dict.fromkeys(symbols)
+    return {one: found[one] for one in in_order if one in found}, {
+        one: failed[one] for one in in_order if one in failed
+    }

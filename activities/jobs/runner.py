@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,7 +31,9 @@ from activities.interface import (
 )
 from activities.jobs.executor import Done, Executor, JobFailed, JobRefused, StepExecutor, Task
 from activities.jobs.notice import deliveries
+from activities.jobs.progress import told
 from activities.notifications.fallback import with_fallbacks
+from domain.alert import Alert
 from domain.cron import next_fire, slot_of
 from domain.errors import InvalidInput
 from domain.job import JobType, read_job
@@ -155,8 +157,8 @@ class JobRunner:
             await work.runs.begin(given.run_id, self.clock(), self.worker_id)
         told_of(run)
         try:
-            async with heartbeats(JOB_HEARTBEAT):
-                return await self.steps[JobType(run.job_type)](_task(run), given.step)
+            async with heartbeats(JOB_HEARTBEAT), told(self.database, given.run_id) as tell:
+                return await self.steps[JobType(run.job_type)](replace(_task(run), tell=tell), given.step)
         except (JobRefused, InvalidInput) as error:
             raise ApplicationError(str(error)[:MOST_ERROR], type=ErrorType.JOB_REFUSED, non_retryable=True) from None
         except JobFailed as error:
@@ -181,8 +183,8 @@ class JobRunner:
             if executor is None:
                 raise JobRefused(f"this worker has nothing that runs {run.job_type} jobs")
             limit = self.timeouts.get(JobType(run.job_type))
-            async with heartbeats(JOB_HEARTBEAT), asyncio.timeout(limit):
-                done = await executor(task)
+            async with heartbeats(JOB_HEARTBEAT), told(self.database, run_id) as tell, asyncio.timeout(limit):
+                done = await executor(replace(task, tell=tell))
         except TimeoutError:
             raise ApplicationError(f"took longer than {limit:g} s") from None
         except (JobRefused, InvalidInput) as error:
@@ -205,6 +207,8 @@ class JobRunner:
                 is_open = await work.runs.finish(task.run_id, RunStatus.COMPLETED, self.clock(), result)
             if is_open:  # one that was cancelled meanwhile has nothing to say
                 await work.deliveries.open(rows, self.clock())
+                await work.files.put(task.run_id, done.files, self.clock())
+                await _begin(work, done.alerts, self.clock())
             await work.records.clear_stage(task.run_id, self.clock() - FORGOTTEN)
             status = RunStatus.RUNNING if done.is_all else RunStatus.COMPLETED
             return await _ended(work, task.run_id, status)
@@ -229,6 +233,13 @@ async def _described(work: UnitOfWork, run: Run, workflow_id: str) -> Run:
     snapshot = run.job_snapshot | snapshot_of(stored, workflow_id)
     await work.runs.describe(run.run_id, snapshot)
     return replace(run, job_snapshot=snapshot)
+
+
+async def _begin(work: UnitOfWork, alerts: Sequence[Alert], now: datetime) -> None:
+    """Alerts that a run makes; the reconciler starts them. One that is there already stays as it is."""
+    for alert in await work.never_before(alerts):
+        if await work.schedules.version(alert.id) is None:
+            await work.schedules.add(alert, now)
 
 
 async def _ended(work: UnitOfWork, run_id: str, status: RunStatus) -> RunEnd:

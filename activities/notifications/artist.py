@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
-import os
-import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from activities.side_process import SideProcess
 from domain.alert import AlertEvent, EventKind
 from storage.database import Database
 from storage.stored_schedule import StoredSchedule
@@ -29,7 +25,7 @@ class Artist:
 
     def __init__(self, database: Database, theme: str) -> None:
         self.database, self.theme = database, theme
-        self._pool: ProcessPoolExecutor | None = None
+        self.side = SideProcess()
         self._rests_until = 0.0
 
     async def chart(self, alert_id: str) -> bytes | None:
@@ -51,8 +47,6 @@ class Artist:
         except Exception as error:  # no notice waits for its picture
             log.warning("no picture", action="draw", alert_id=alert_id, error=f"{type(error).__name__}: {error}"[:200])
             self._rests_until = time.monotonic() + REST.total_seconds()
-            if isinstance(error, BrokenProcessPool):
-                self._pool = None
             return None
 
     async def _drawn(self, fired: datetime | None, alert_id: str) -> bytes | None:
@@ -66,34 +60,14 @@ class Artist:
             )
         if len(bars) < FEWEST or (fired is not None and bars[-1].close_time != fired):
             return None
-        if self._pool is None:
-            spawned = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(1, spawned, initializer=_end_with, initargs=(os.getpid(),))
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, _draw, definition.as_json(), bars, fired, self.theme)
+        return await self.side.run(_draw, definition.as_json(), bars, fired, self.theme)
 
     def close(self) -> None:
         """Ends the process."""
-        if self._pool is not None:
-            processes = list((self._pool._processes or {}).values())
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            for one in processes:
-                one.terminate()
-            self._pool = None
+        self.side.close()
 
 
 def _draw(*given: object) -> bytes:
     from activities.notifications.picture import draw  # it takes a second to import
 
     return draw(*given)  # type: ignore[arg-type]
-
-
-def _end_with(parent: int) -> None:
-    """Does not outlive who started it, however that ends."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        os._exit(0)
-
-    threading.Thread(target=watch, daemon=True).start()

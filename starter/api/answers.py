@@ -158,6 +158,14 @@ class AlertOut(ScheduleOut):
         )
 
 
+class ProgressOut(BaseModel):
+    """How far a run has come; ``total`` is 0 where nobody knows."""
+
+    done: int
+    total: int
+    what: str
+
+
 class RunOut(BaseModel):
     """A row of ``job_schedule_runs``."""
 
@@ -178,6 +186,7 @@ class RunOut(BaseModel):
                     "result": {"report_type": "daily_summary", "symbols": {"AAPL": {"close": 151.2, "change_1": 0.8}}},
                     "error": None,
                     "worker_id": "7@worker",
+                    "progress": {"done": 2, "total": 2, "what": "AAPL"},
                 }
             ]
         }
@@ -196,6 +205,7 @@ class RunOut(BaseModel):
     result: dict[str, Any] | None
     error: str | None
     worker_id: str | None
+    progress: ProgressOut | None
 
     @classmethod
     def of(cls, run: Run) -> RunOut:

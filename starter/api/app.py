@@ -13,7 +13,8 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
 
-from domain.job import JobType, ReportParams
+from domain.job import JobType
+from domain.report import ReportParams
 from domain.schemas.dialects import widened
 from domain.screener import ScreenerParams
 from starter.api import problems
@@ -25,8 +26,10 @@ from starter.api.routes import (
     channels,
     deliveries,
     health,
+    holdings,
     notify,
     quiet,
+    reports,
     runs,
     scheduler,
     schedules,
@@ -62,10 +65,7 @@ COMMON = {
 }
 
 OF_JOBS: dict[type[BaseModel], JobType] = {ReportParams: JobType.REPORT, ScreenerParams: JobType.SCREENER}
-TICKERS: dict[type[BaseModel], tuple[str, ...]] = {
-    ReportParams: ("symbols", "parameters"),
-    ScreenerParams: ("symbols", "screener_set"),
-}
+NEEDED: dict[type[BaseModel], tuple[str, ...]] = {ScreenerParams: ("symbols", "screener_set")}  # one of them
 BODIES = {**runs.BODIES, **alerts.BODIES}
 EXAMPLES = {**runs.EXAMPLES, **alerts.EXAMPLES}
 _BY_ID = {"id": "id"}
@@ -85,7 +85,8 @@ LINKS: dict[str, dict[str, dict[str, dict[str, str]]]] = {
 }
 
 
-ROUTERS = tuple(module.router for module in (alerts, schedules, runs, deliveries, channels, quiet, notify, sets))
+MODULES = (alerts, schedules, runs, reports, deliveries, channels, quiet, notify, sets, holdings)
+ROUTERS = tuple(module.router for module in MODULES)
 
 
 def create_app(
@@ -183,7 +184,9 @@ def _complete(schema: dict[str, Any]) -> dict[str, Any]:
             if body is not None:
                 made = body.model_json_schema(ref_template=template)
                 if body in OF_JOBS:  # the reader takes more than the model says
-                    made = {**widened(made, OF_JOBS[body]), "anyOf": [{"required": [one]} for one in TICKERS[body]]}
+                    made = widened(made, OF_JOBS[body])
+                    if body in NEEDED:
+                        made["anyOf"] = [{"required": [one]} for one in NEEDED[body]]
                 schemas.update(made.pop("$defs", {}))
                 schemas[body.__name__] = {**made, "examples": [EXAMPLES[operation["operationId"]]]}
                 reference = {"$ref": template.format(model=body.__name__)}

@@ -77,6 +77,8 @@ COMMANDS = {
     ),
     "schedules": Place("schedule_commands", "Schedules of any type: alerts, reports, screeners, backups …"),
     "runs": Place("job_run_commands", "What ran, and what came of it."),
+    "reports": Place("report_commands", "Reports: made now, listed, read, opened in a browser."),
+    "holdings": Place("holding_commands", "What you hold: portfolio reports are of it."),
     "channels": Place("channel_commands", "Where you want to be told: destinations with names."),
     "sets": Place("set_commands", "Sets of tickers that screeners name: sp500, nasdaq100, and your own."),
     "quiet": Place("quiet_commands", "Hours in which you are not told what can wait."),

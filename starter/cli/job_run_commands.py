@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
 
 from domain.job import JobType
-from domain.run import RunStatus
+from domain.run import OPEN, Run, RunStatus
 from starter import runs
 from starter.cli.options import Json, Limit, RunId
-from starter.cli.output import plain, print_json, print_lines, print_table, say, short
+from starter.cli.output import FAILED, plain, print_json, print_lines, print_table, progress, say, short
 from starter.cli.session import among, run_command
 from starter.clock import now
 from starter.context import Context, NotFound
 from storage.runs import RunFilter
+
+LOOK_EVERY = 0.5  # seconds
 
 
 def register(app: typer.Typer) -> None:
@@ -23,6 +27,7 @@ def register(app: typer.Typer) -> None:
     runs = typer.Typer(help="What ran, and what came of it.", no_args_is_help=True)
     runs.command("list")(list_runs)
     runs.command("show")(show_run)
+    runs.command("watch")(watch)
     runs.command("cancel")(cancel)
     runs.command("retry")(retry)
     runs.command("stats")(stats)
@@ -50,7 +55,11 @@ def list_runs(
         async with context.database.transaction() as unit:
             return await unit.runs.page(wanted, None, limit)
 
-    found = run_command(work)
+    runs_table(run_command(work), as_json, "nothing has run yet")
+
+
+def runs_table(found: Sequence[Run], as_json: bool, empty: str) -> None:
+    """Runs for people or programs."""
     if as_json:
         print_json([_run(one) for one in found])
         return
@@ -66,7 +75,7 @@ def list_runs(
         ]
         for one in found
     ]
-    print_table(["run", "type", "schedule", "status", "slot", "finished", "error"], rows, "nothing has run yet")
+    print_table(["run", "type", "schedule", "status", "slot", "finished", "error"], rows, empty)
 
 
 def show_run(run: RunId, as_json: Json = False) -> None:
@@ -87,6 +96,42 @@ def show_run(run: RunId, as_json: Json = False) -> None:
         print_json(data)
         return
     print_table(["", run], [[name, str(plain(value))] for name, value in data.items()])
+
+
+def watch(run: RunId, as_json: Json = False) -> None:
+    """Follow a run until it ends, with how far it has come; Ctrl-C leaves it running.
+
+    Example: alerts runs watch 0a7c8a52-0f4e-4a7a-9f0e-0d3c5f1f2b11
+    """
+
+    ended: Run = run_command(lambda context: followed(context, run))
+    if as_json:
+        print_json(_run(ended))
+    took = ended.finished_at - (ended.started_at or ended.finished_at) if ended.finished_at else timedelta()
+    say(
+        f"{ended.job_type} {ended.status} after {took.total_seconds():.1f} s{f': {ended.error}' if ended.error else ''}"
+    )
+    if ended.status is not RunStatus.COMPLETED:
+        raise typer.Exit(FAILED)
+
+
+async def followed(context: Context, run: str) -> Run:
+    """The run once it has ended; a bar shows how far it has come.
+
+    Raises:
+        NotFound: there is none.
+    """
+    with progress(f"run {run[:8]}") as shown:
+        while True:
+            async with context.database.transaction() as unit:
+                found = await unit.runs.get(run)
+            if found is None:
+                raise NotFound(run, "run", "alerts runs list")
+            if found.status not in OPEN:
+                return found
+            so_far = found.progress or {}
+            shown(so_far.get("done", 0), so_far.get("total") or None)
+            await asyncio.sleep(LOOK_EVERY)
 
 
 def cancel(run: RunId, as_json: Json = False) -> None:

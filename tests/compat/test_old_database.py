@@ -142,7 +142,7 @@ async def test_each_row_is_accepted_warned_or_refused_with_its_reason(adopted: D
     assert (found["7"].enabled, found["7"].alert.definition.symbol) == (False, "AAPL")
     assert found["4"].job.definition.params.symbols == ("AAPL", "MSFT", "GOOGL")
     assert {id: len(one.job.definition.warnings()) for id, one in found.items() if id in "2345"} == {
-        "2": 1,
+        "2": 0,
         "3": 0,
         "4": 0,
         "5": 1,

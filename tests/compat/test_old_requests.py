@@ -160,7 +160,7 @@ async def test_documented_orders(
         ({"user_id": 123, "name": "AAPL RSI", "job_type": "alert", "target": "AAPL", "cron": "*/15 * * * *", "enabled": True,
           "task_params": {"timeframe": "1h", "rule": {"indicator": "rsi", "operator": ">", "value": 70}}}, 0),
         ({"user_id": 123, "name": "daily", "job_type": "report", "target": "daily_summary", "cron": "0 18 * * 1-5",
-          "task_params": {"report_type": "daily_summary", "parameters": {"symbols": ["AAPL"], "include_charts": True}}}, 1),
+          "task_params": {"report_type": "daily_summary", "parameters": {"symbols": ["AAPL"], "include_charts": True}}}, 0),
         ({"user_id": 123, "name": "screen", "job_type": "screener", "target": "sp500", "cron": "0 9 * * 1-5",
           "task_params": {"screener_set": "sp500", "filter_criteria": {"min_market_cap": 1e9}, "top_n": 50}}, 0),
         ({"user_id": 123, "name": "earnings", "job_type": "data_processing", "target": "earnings_data", "cron": "0 */6 * * *",

@@ -57,7 +57,6 @@ def test_a_folder_is_registered_once_and_followed_after(tmp_path: Path) -> None:
     ]
     told = starter(home, str(folder / "report.json"))
     assert "unchanged" in told.stdout
-    assert "note: closing: include_charts is kept" in told.stderr
     shown = subprocess.run(
         [sys.executable, "-m", "starter.cli.main", "schedules", "show", "overbought", "--json"],
         env={**os.environ, "ALERTS_HOME": str(home)}, capture_output=True, text=True, check=True,

@@ -22,6 +22,7 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 KEPT = {  # tables that do not grow with time: a row an object, or swept by those who write them
     "job_schedules", "job_schedule_changes", "bar_coverage", "api_keys", "idempotency_keys", "system_notes", "company_profiles", "earnings",
     "destinations", "quiet_hours", "notice_turns", "telegram_chats", "telegram_codes", "msg_system_health", "ticker_sets",
+    "holdings",
 }  # fmt: skip
 
 

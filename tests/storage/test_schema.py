@@ -96,6 +96,7 @@ async def test_columns_are_those_of_the_requirements(any_database: Database) -> 
         "version",
     }
     assert names["job_schedule_runs"] == {
+        "progress",
         "id",
         "run_id",
         "job_type",

@@ -14,7 +14,8 @@ from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel, BeforeValidator
 
 from domain.errors import Fault, InvalidInput
-from domain.job import JobType, ReportParams, read_job
+from domain.job import JobType, read_job
+from domain.report import ReportParams
 from domain.screener import ScreenerParams
 from starter import quotas, runs
 from starter.api.access import context_of, needs, whose

@@ -1,9 +1,9 @@
-"""users' sets of tickers; msg_system_health: heartbeats of every process, one that another program left is kept under another name"""
+"""users' sets of tickers and holdings, files and progress of runs; msg_system_health: heartbeats of every process, one that another program left is kept under another name"""
 
 from alembic import op
 import sqlalchemy as sa
 
-from storage.types import Json, UtcDateTime
+from storage.types import Json, Jsonb, UtcDateTime
 
 
 revision = '0009'
@@ -15,6 +15,7 @@ TABLE, EARLIER = 'msg_system_health', 'msg_system_health_before'
 
 
 def upgrade() -> None:
+    op.add_column('job_schedule_runs', sa.Column('progress', Jsonb(), nullable=True))
     op.create_table('ticker_sets',
     sa.Column('user_id', sa.String(length=64), nullable=False),
     sa.Column('name', sa.String(length=64), nullable=False),
@@ -22,6 +23,24 @@ def upgrade() -> None:
     sa.Column('updated_at', UtcDateTime(), nullable=False),
     sa.PrimaryKeyConstraint('user_id', 'name')
     )
+    op.create_table('holdings',
+    sa.Column('user_id', sa.String(length=64), nullable=False),
+    sa.Column('symbol', sa.String(length=64), nullable=False),
+    sa.Column('quantity', sa.Float(), nullable=False),
+    sa.Column('cost', sa.Float(), nullable=True),
+    sa.Column('currency', sa.String(length=8), server_default='', nullable=False),
+    sa.Column('updated_at', UtcDateTime(), nullable=False),
+    sa.PrimaryKeyConstraint('user_id', 'symbol')
+    )
+    op.create_table('run_files',
+    sa.Column('run_id', sa.String(length=36), nullable=False),
+    sa.Column('name', sa.String(length=16), nullable=False),
+    sa.Column('media_type', sa.String(length=64), nullable=False),
+    sa.Column('content', sa.LargeBinary(), nullable=False),
+    sa.Column('created_at', UtcDateTime(), nullable=False),
+    sa.PrimaryKeyConstraint('run_id', 'name')
+    )
+    op.create_index('ix_run_files_created', 'run_files', ['created_at'])
     if sa.inspect(op.get_bind()).has_table(TABLE):
         op.rename_table(TABLE, EARLIER)
     op.create_table(TABLE,
@@ -38,7 +57,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table('run_files')
+    op.drop_table('holdings')
     op.drop_table('ticker_sets')
+    op.drop_column('job_schedule_runs', 'progress')
     op.drop_table(TABLE)
     if sa.inspect(op.get_bind()).has_table(EARLIER):
         op.rename_table(EARLIER, TABLE)

@@ -91,8 +91,7 @@ async def test_it_is_drawn_in_another_process_that_does_not_outlive_this_one(art
     found = await artist.picture(fire(bars[-1].close_time), "a1")
     assert found is not None
     assert size_of(found)[0] == 800
-    assert artist._pool is not None
-    (process,) = artist._pool._processes.values()
+    (process,) = artist.side.processes
     assert process.pid != os.getpid()
     artist.close()
     async with asyncio.timeout(60):
@@ -116,7 +115,7 @@ async def test_of_what_is_no_fire_or_has_no_bars_there_is_none(artist: Artist, b
         assert await artist.picture(event, alert) is None
     artist.theme = "off"
     assert await artist.picture(fire(last), "a1") is None
-    assert artist._pool is None, "nothing was started for nothing"
+    assert not artist.side.processes, "nothing was started for nothing"
 
 
 async def test_what_goes_wrong_keeps_no_notice(

@@ -1,0 +1,1 @@
+"""Reports: what they measure, and how they look."""
