@@ -224,10 +224,11 @@ def _compute(operand: IndicatorOperand, series: BarSeries, index: int) -> dict[s
 
 @lru_cache(maxsize=8192)
 def _operands(keys: tuple[str, ...]) -> tuple[SeriesOperand, ...]:
-    return tuple(_operand(key) for key in keys)
+    return tuple(operand_of(key) for key in keys)
 
 
-def _operand(key: str) -> SeriesOperand:
+def operand_of(key: str) -> SeriesOperand:
+    """The operand that a key stands for."""
     rule = parse(f"{key} != 0").rule
     operand = getattr(rule, "left", None)
     assert isinstance(operand, FieldOperand | IndicatorOperand), key

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from domain import expression
-from domain.definition import read_definition
+from domain.definition import AlertDefinition, read_definition
 from domain.errors import InvalidInput
 from domain.job_params import Told, WithFrame
 from domain.job_words import CUSTOM
@@ -67,7 +67,8 @@ class ScreenerParams(Told, WithFrame):
     """A screener. ``symbols`` are the tickers of a ``custom`` set; a set by name is looked up when it runs.
 
     ``rank_by`` is ``volume`` or any other operand such as ``rsi(14)``, ``market_cap`` or ``pe_ratio``; the greatest comes first,
-    unless not ``descending``.
+    unless not ``descending``. ``create_alerts`` is an alert's definition without its ticker: one is made for each ticker that
+    begins to match.
     """
 
     screener_set: str = Field(default=CUSTOM, pattern=r"^[A-Za-z0-9][A-Za-z0-9_&. -]{0,63}$")
@@ -76,6 +77,14 @@ class ScreenerParams(Told, WithFrame):
     top_n: int = Field(default=20, ge=1, le=1000)
     rank_by: str = Field(default="volume", max_length=200)
     descending: bool = True
+    create_alerts: dict[str, Any] | None = None
+
+    @field_validator("create_alerts")
+    @classmethod
+    def _an_alert(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is not None:
+            alert_of(value, "X", "1d")
+        return value
 
     @field_validator("rank_by")
     @classmethod
@@ -94,6 +103,23 @@ class ScreenerParams(Told, WithFrame):
         if self.screener_set == CUSTOM and not self.symbols:
             raise ValueError("symbols: name at least one ticker, here or as the target")
         return self
+
+
+def alert_of(template: dict[str, Any], symbol: str, frame: str) -> AlertDefinition:
+    """The alert that a screener makes for a ticker; its timeframe is the screener's, unless it names another.
+
+    Raises:
+        ValueError: with every fault of the template.
+    """
+    named = sorted({"symbol", "ticker"} & template.keys())
+    if named:
+        raise ValueError(f"leave out {named[0]}: an alert is made for each ticker that matches")
+    try:
+        return read_definition({"timeframe": frame, **template, "symbol": symbol})
+    except InvalidInput as error:
+        raise ValueError(
+            "; ".join(f"{fault.path.removeprefix('$.')}: {fault.message}" for fault in error.faults)
+        ) from None
 
 
 def _operand_key(text: str) -> str:

@@ -12,6 +12,7 @@ from functools import cache
 from activities.evaluation import Evaluation
 from activities.events import EventStore
 from activities.jobs.backup import Backup
+from activities.jobs.columns import ByColumns
 from activities.jobs.data_steps import DataSteps
 from activities.jobs.evaluate import evaluate
 from activities.jobs.executor import Executor
@@ -108,9 +109,10 @@ def build_executors(
 ) -> dict[JobType, Executor]:
     """What does the work of each job type."""
     on_bars = OnBars(evaluation)
+    columns = ByColumns(on_bars, database if settings.data_cache_enabled else None, side)
     return {
         JobType.REPORT: Reports(on_bars, database, side),
-        JobType.SCREENER: Screener(on_bars, database, Sets(database, settings.ticker_sets)),
+        JobType.SCREENER: Screener(columns, database, Sets(database, settings.ticker_sets), settings.quota_alerts),
         JobType.DATA_PROCESSING: data.process,
         JobType.NOTIFICATION: notify,
         JobType.BACKUP: Backup(database, settings.alerts_home / "backups"),

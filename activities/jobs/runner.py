@@ -38,6 +38,7 @@ from domain.cron import next_fire, slot_of
 from domain.errors import InvalidInput
 from domain.job import JobType, read_job
 from domain.run import OPEN, Run, RunStatus
+from storage.audit import AuditEntry
 from storage.database import Database, UnitOfWork
 from storage.deliveries import DeliveryStatus
 from storage.stored_schedule import StoredSchedule
@@ -208,7 +209,7 @@ class JobRunner:
             if is_open:  # one that was cancelled meanwhile has nothing to say
                 await work.deliveries.open(rows, self.clock())
                 await work.files.put(task.run_id, done.files, self.clock())
-                await _begin(work, done.alerts, self.clock())
+                await _begin(work, task, done.alerts, self.clock())
             await work.records.clear_stage(task.run_id, self.clock() - FORGOTTEN)
             status = RunStatus.RUNNING if done.is_all else RunStatus.COMPLETED
             return await _ended(work, task.run_id, status)
@@ -235,11 +236,14 @@ async def _described(work: UnitOfWork, run: Run, workflow_id: str) -> Run:
     return replace(run, job_snapshot=snapshot)
 
 
-async def _begin(work: UnitOfWork, alerts: Sequence[Alert], now: datetime) -> None:
+async def _begin(work: UnitOfWork, task: Task, alerts: Sequence[Alert], now: datetime) -> None:
     """Alerts that a run makes; the reconciler starts them. One that is there already stays as it is."""
     for alert in await work.never_before(alerts):
         if await work.schedules.version(alert.id) is None:
             await work.schedules.add(alert, now)
+            detail = {"name": alert.definition.name, "run": task.run_id}
+            entry = AuditEntry(now, task.user_id, "job", "created", "schedule", alert.id, alert.version, detail)
+            await work.audit.add_all([entry])
 
 
 async def _ended(work: UnitOfWork, run_id: str, status: RunStatus) -> RunEnd:

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+import zlib
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from activities.jobs.columns import ByColumns
 from activities.jobs.executor import Done, JobRefused, Notice, Task
-from activities.jobs.on_bars import OnBars, Values
+from activities.jobs.on_bars import Values
 from domain.alert import Alert
 from domain.definition import AlertDefinition, read_definition
 from domain.errors import Fault, InvalidInput
+from domain.job import JobType
 from domain.job_words import CUSTOM
 from domain.run import RunStatus
-from domain.screener import RANKED_BY_COMPANY, FilterCriteria, ScreenerParams
+from domain.screener import RANKED_BY_COMPANY, FilterCriteria, ScreenerParams, alert_of
 from domain.ticker_sets import TickerSet, by_name, plain_name, read_set
 from storage.database import Database
 from storage.fundamentals import Fundamentals
 from storage.runs import RunFilter
 
 MOST_TOLD = 40  # tickers in a message
+MOST_ALERTS = 1000  # of one user
+YIELD_EVERY = 50  # tickers
 
 
 class Sets:
@@ -72,8 +79,8 @@ def files_of(folder: Path | None) -> list[TickerSet]:
 class Screener:
     """Reads bars as alerts do, and companies as data jobs left them."""
 
-    def __init__(self, on_bars: OnBars, database: Database, sets: Sets) -> None:
-        self.on_bars, self.database, self.sets = on_bars, database, sets
+    def __init__(self, values: ByColumns, database: Database, sets: Sets, most_alerts: int = MOST_ALERTS) -> None:
+        self.values, self.database, self.sets, self.most_alerts = values, database, sets, most_alerts
 
     async def __call__(self, task: Task) -> Done:
         """The tickers that meet every criterion, the best by ``rank_by`` first.
@@ -87,14 +94,15 @@ class Screener:
         definition = _definition(params)
         ranked = () if params.rank_by in RANKED_BY_COMPANY else (params.rank_key,)
         keys = tuple(dict.fromkeys((*definition.operands, *ranked, "close", "volume")))
-        rows, failed = await self.on_bars.each(tickers.symbols, params.timeframe, keys)
+        rows, failed = await self.values.each(tickers.symbols, params.timeframe, keys, task.tell)
         known = await self._fundamentals(rows, params)
         alert = Alert(id=task.job_id, definition=definition)
-        found = [
-            _result(symbol, values, known.get(symbol))
-            for symbol, values in rows.items()
-            if alert.compiled.truth(values, {}) is True and _is_met(criteria, values, known.get(symbol))
-        ]
+        found = []
+        for number, (symbol, values) in enumerate(rows.items()):
+            if number % YIELD_EVERY == 0:
+                await asyncio.sleep(0)  # alerts of the same process take their turn
+            if alert.compiled.truth(values, {}) is True and _is_met(criteria, values, known.get(symbol)):
+                found.append(_result(symbol, values, known.get(symbol)))
         found.sort(key=lambda one: _rank(one, params))
         top = found[: params.top_n]
         before = await self._before(task)
@@ -112,7 +120,28 @@ class Screener:
         if criteria.fundamentals:
             lacking = [symbol for symbol, values in rows.items() if not _has_all(criteria, values, known.get(symbol))]
             result["without_fundamentals"] = sorted(lacking)
-        return Done(result, _notice(params, result))
+        alerts = await self._alerts(task, params, result)
+        return Done(result, _notice(params, result), alerts=alerts)
+
+    async def _alerts(self, task: Task, params: ScreenerParams, result: dict[str, Any]) -> list[Alert]:
+        """One for each ticker that matches and did not in the last run, as many as the user may have."""
+        if params.create_alerts is None:
+            return []
+        begun = result.get("new", [one["symbol"] for one in result["results"]])
+        ids = {f"{task.job_id[:40]}-{_as_id(symbol)}": symbol for symbol in begun}
+        async with self.database.transaction() as work:
+            there = {one.id for one in await work.schedules.these(list(ids))}
+            counts = await work.schedules.counts(task.user_id)
+        room = self.most_alerts - sum(count for kind, _, _, count in counts if kind == JobType.ALERT)
+        fresh = [(id, symbol) for id, symbol in ids.items() if id not in there]
+        made = [
+            Alert(id=id, user_id=task.user_id, definition=_of_match(params, symbol, task))
+            for id, symbol in fresh[: max(room, 0)]
+        ]
+        result["alerts_created"] = {alert.definition.symbol: alert.id for alert in made}
+        if len(made) < len(fresh):
+            result["alerts_left_out"] = [symbol for _, symbol in fresh[len(made) :]]
+        return made
 
     async def _tickers(self, task: Task, params: ScreenerParams) -> TickerSet:
         if params.symbols:
@@ -133,6 +162,17 @@ class Screener:
         if not isinstance(results, list):
             return None
         return {str(one["symbol"]) for one in results if isinstance(one, dict) and "symbol" in one}
+
+
+def _as_id(symbol: str) -> str:
+    """As a part of an id; tickers that differ only in what an id may not hold are told apart."""
+    plain = re.sub(r"[^a-z0-9.]+", "-", symbol.lower()).strip("-.")
+    return plain if plain == symbol.lower() else f"{plain}-{zlib.crc32(symbol.encode()):08x}".lstrip("-")
+
+
+def _of_match(params: ScreenerParams, symbol: str, task: Task) -> AlertDefinition:
+    template = {"name": f"{symbol}: {task.job.name}"[:255], **(params.create_alerts or {})}
+    return alert_of(template, symbol, params.timeframe)
 
 
 def _definition(params: ScreenerParams) -> AlertDefinition:
@@ -193,6 +233,10 @@ def _notice(params: ScreenerParams, result: dict[str, Any]) -> Notice:
         lines.append(f"and {len(symbols) - MOST_TOLD} more")
     if "new" in result:
         lines.append(f"New since the last run: {', '.join(result['new'][:MOST_TOLD]) or 'none'}")
+    if made := result.get("alerts_created"):
+        lines.append(f"Alerts made: {', '.join(list(made)[:MOST_TOLD])}")
+    if left := result.get("alerts_left_out"):
+        lines.append(f"{len(left)} alerts were not made: there are as many as one user may have (QUOTA_ALERTS)")
     if result["failed"]:
         lines.append(f"{len(result['failed'])} tickers have no data")
     title = f"{result['filtered_count']} of {result['total_tickers']} tickers match"

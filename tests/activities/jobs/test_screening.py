@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.testing import ActivityEnvironment
 
 from activities.jobs.executor import Done, JobRefused, Task
+from activities.jobs.runner import JobRunner
 from activities.jobs.screening import Screener, Sets, files_of
 from domain.errors import InvalidInput
-from domain.job import read_job
+from domain.job import JobType, read_job
 from domain.run import Run, RunStatus
 from domain.ticker_sets import ALIASES, SHIPPED, TickerSet, checked, plain_name, read_set, shipped
 from domain.vendor_data import CompanyProfile, EarningsReport, Kind
 from storage.database import Database
+from storage.stored_schedule import Filter
 
 AT = datetime(2026, 1, 5, 21, tzinfo=UTC)
 BARS: dict[str, dict[str, float | None]] = {
@@ -32,7 +35,7 @@ class Bars:
     def __init__(self) -> None:
         self.asked: tuple[str, ...] = ()
 
-    async def each(self, symbols: Any, frame: Any, keys: tuple[str, ...]) -> Any:
+    async def each(self, symbols: Any, frame: Any, keys: tuple[str, ...], tell: Any = None) -> Any:
         self.asked = keys
         known = {one: BARS[one] for one in symbols if one in BARS}
         return known, {one: "yahoo: no such ticker" for one in symbols if one not in BARS}
@@ -186,3 +189,91 @@ def test_files_of_sets() -> None:
 def test_what_cannot_be_is_refused(params: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidInput, match=words):
         read_job("screener", {"symbols": ["A"], **params}, cron="@daily")
+
+
+TEMPLATE = {"rule": "close > sma(20)", "rearm": "once", "tags": ["screened"]}
+
+
+async def test_an_alert_is_made_once_for_each_ticker_that_begins_to_match(any_database: Database) -> None:
+    """Through the runner, which writes alerts with the result, or not at all."""
+    runs = iter(f"00000000-0000-0000-0000-00000000000{number}" for number in range(9))
+    tickers, limit = [*BARS, "^GSPC"], 3
+    BARS["^GSPC"] = {"close": 5000.0, "volume": 1.0, "rsi(14)": 20.0}
+
+    async def run(*, fail: bool = False, **params: Any) -> dict[str, Any]:
+        given = {
+            "symbols": tickers,
+            "filter_criteria": {"conditions": ["rsi(14) < 30"]},
+            "create_alerts": TEMPLATE,
+            **params,
+        }
+        kept = {"task_params": given, "cron": "@daily", "name": "cheap"}
+        one = Run(next(runs), "screener", "screen", "ann", RunStatus.PENDING, datetime.now(UTC), AT, job_snapshot=kept)
+        screener = Screener(Bars(), any_database, Sets(any_database, None), limit)  # type: ignore[arg-type]
+
+        async def work(task: Task) -> Done:
+            done = await screener(task)
+            if fail:
+                async with any_database.transaction() as unit:
+                    await unit.runs.finish(one.run_id, RunStatus.CANCELLED, AT)
+            return done
+
+        async with any_database.transaction() as unit:
+            await unit.runs.add([one])
+        await ActivityEnvironment().run(JobRunner(any_database, {JobType.SCREENER: work}, "w").run, one.run_id)
+        async with any_database.transaction() as unit:
+            found = await unit.runs.get(one.run_id)
+        assert found is not None
+        return found.result or {}
+
+    async def alerts() -> list[str]:
+        async with any_database.transaction() as unit:
+            return [one.id for one in await unit.schedules.page(Filter("ann", "alert"), None, 99)]
+
+    try:
+        await run(fail=True)
+        assert await alerts() == [], "what was cancelled makes none"
+        made = await run(symbols=["BIG", "^GSPC"])
+        assert set(made["alerts_created"]) == {"BIG", "^GSPC"}
+        assert made["alerts_created"]["^GSPC"].startswith("screen-gspc-"), "told apart from GSPC's"
+        async with any_database.transaction() as unit:
+            (stored,) = await unit.schedules.these(["screen-big"])
+            audited = await unit.audit.of("screen-big", 9)
+        definition = stored.alert.definition
+        assert (definition.symbol, definition.timeframe, definition.name, definition.tags) == (
+            "BIG",
+            "1d",
+            "BIG: cheap",
+            ("screened",),
+        )
+        assert (audited[0].client, audited[0].detail["name"]) == ("job", "BIG: cheap")
+        again = await run(symbols=["BIG", "^GSPC"])
+        assert (again["new"], again["alerts_created"]) == ([], {})
+        async with any_database.transaction() as unit:
+            await unit.schedules.delete("screen-big")
+        assert (await run(symbols=["BIG", "^GSPC"]))["alerts_created"] == {}, "who removed it does not want it back"
+        more = await run()
+        assert more["alerts_created"] == {"SMALL": "screen-small"}
+        assert len(await alerts()) == 2
+        BARS["HOT"]["rsi(14)"], BARS["LOSS"]["rsi(14)"] = 10.0, 10.0
+        full = await run()
+        assert (len(full["alerts_created"]), len(full["alerts_left_out"])) == (1, 1), "a user may have three"
+    finally:
+        del BARS["^GSPC"]
+        BARS["HOT"]["rsi(14)"], BARS["LOSS"]["rsi(14)"] = 80.0, None
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ({"rule": "close >"}, "rule"),
+        ({"symbol": "X", "rule": "close > 1"}, "leave out symbol"),
+        ({"rule": "close > 1", "rearm": "never", "nonsense": 1}, "nonsense"),
+        ({}, "rule"),
+    ],
+)
+def test_a_template_that_is_no_alert_is_refused(template: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        read_job("screener", {"symbols": ["X"], "create_alerts": template}, cron="@daily")
+    assert [fault.path for fault in caught.value.faults] == ["$.task_params.create_alerts"]
+    assert said in str(caught.value)
