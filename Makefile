@@ -39,11 +39,12 @@ MINUTES ?= 0
 faults: $(STAMP) ## Faults and edits at random on the real parts, checked independently: SEEDS=n SEED=first MINUTES=m
 	$(BIN)/python -m tests.faults --seeds $(SEEDS) --seed $(SEED) --minutes $(MINUTES)
 
-bench: $(STAMP) ## Compare tick shapes, few rows with many, many alerts on a ticker with one (about 6 minutes)
+bench: $(STAMP) ## Compare tick shapes, few rows with many, many alerts on a ticker with one, a screener beside alerts (about 8 minutes)
 	$(BIN)/python -m bench.ticks --sandbox
 	$(BIN)/python -m bench.rows
 	$(BIN)/python -m bench.bars
 	$(BIN)/python -m bench.preview
+	$(BIN)/python -m bench.screener
 
 histories: $(STAMP) ## Record the newest version's workflow histories anew; those of released versions stay
 	$(BIN)/python -m tests.histories.record
