@@ -115,7 +115,7 @@ def build_executors(
         JobType.SCREENER: Screener(columns, database, Sets(database, settings.ticker_sets), settings.quota_alerts),
         JobType.DATA_PROCESSING: data.process,
         JobType.NOTIFICATION: notify,
-        JobType.BACKUP: Backup(database, settings.alerts_home / "backups"),
+        JobType.BACKUP: Backup(database, settings.alerts_home / "backups", side),
         JobType.ALERT: evaluate,
     }
 

@@ -3,111 +3,116 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
+import json
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import make_url
 
 from activities.jobs.executor import Done, JobFailed, JobRefused, Task
+from activities.side_process import SideProcess
 from domain.job import BackupParams
-from storage.database import Database
+from storage.backups.contents import Contents, NotTheSame, as_json
+from storage.backups.export import checked_export, export
+from storage.backups.postgres import NoTool, ToolFailed, checked_dump, dump
+from storage.backups.restore import BESIDE, DUMP, EXPORT, SQLITE
+from storage.backups.sqlite_file import copy_sqlite
+from storage.database import HEAD, Database
 from storage.private import private_file, private_folder
+from storage.tables import Base
 
-PLAIN = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "USER", "LD_LIBRARY_PATH", "SYSTEMROOT")
-OPTIONS = {
-    "host": "PGHOST",
-    "port": "PGPORT",
-    "ssl": "PGSSLMODE",
-    "sslmode": "PGSSLMODE",
-    "sslrootcert": "PGSSLROOTCERT",
-    "sslcert": "PGSSLCERT",
-    "sslkey": "PGSSLKEY",
-    "passfile": "PGPASSFILE",
-    "target_session_attrs": "PGTARGETSESSIONATTRS",
-}
+PART = ".part"
+ENDINGS = (SQLITE, DUMP, EXPORT)
 
 
 class Backup:
-    """SQLite by its own ``VACUUM INTO``, PostgreSQL by ``pg_dump``; each is read back before it counts."""
+    """SQLite by its own online backup; PostgreSQL by ``pg_dump``, or an export of our own where it is not there.
+
+    Each is restored into a scratch database and compared with the snapshot it was made from before it counts.
+    """
 
     def __init__(
-        self, database: Database, folder: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        database: Database,
+        folder: Path,
+        side: SideProcess | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self.url = make_url(database.url)
-        self.folder = folder
-        self.clock = clock
+        self.url, self.folder, self.side, self.clock = make_url(database.url), folder, side, clock
 
     async def __call__(self, task: Task) -> Done:
-        """``{"file", "bytes", "removed"}``."""
+        """``{"file", "bytes", "checked", "rows", "tables", "removed"}``."""
         params: BackupParams = task.job.params
-        private_folder(self.folder)
-        suffix = "dump" if self.url.get_backend_name() == "postgresql" else "db"
-        path = self.folder / f"alerts-{self.clock():%Y%m%dT%H%M%S}-{task.run_id[:8]}.{suffix}"
-        part = path.with_suffix(f".{suffix}.part")
-        part.unlink(missing_ok=True)
-        private_file(part)
-        if suffix == "db":
-            await asyncio.to_thread(self._sqlite, part)
-        else:
-            await self._postgres(part)
-        part.rename(path)
-        old = sorted(self.folder.glob(f"alerts-*.{suffix}"))[: -params.keep]
-        for one in old:
-            one.unlink()
-        return Done({"file": path.name, "bytes": path.stat().st_size, "removed": [one.name for one in old]})
+        return Done(await self.make(task.run_id[:8], params.keep))
 
-    def _sqlite(self, path: Path) -> None:
+    async def make(self, mark: str, keep: int) -> dict[str, object]:
+        """A backup; the oldest go beyond so many.
+
+        Raises:
+            JobFailed: it cannot be made now, or is not the same as the database.
+            JobRefused: the database is in memory.
+        """
+        private_folder(self.folder)
+        stem = f"alerts-{self.clock():%Y%m%dT%H%M%S}-{mark}"
+        try:
+            path, contents, checked = await self._made(stem)
+        except (NotTheSame, ToolFailed, NoTool, sqlite3.Error, OSError) as error:
+            raise JobFailed(f"{type(error).__name__}: {error}" if isinstance(error, OSError) else str(error)) from None
+        finally:
+            for part in self.folder.glob(f"{stem}*{PART}*"):
+                part.unlink(missing_ok=True)
+        beside = private_file(path.with_name(path.name + BESIDE))
+        beside.write_text(json.dumps({"schema": HEAD, "checked": checked, "tables": as_json(contents)}, indent=1))
+        old = backups_in(self.folder)[keep:]
+        for one in old:
+            one.unlink(missing_ok=True)
+            one.with_name(one.name + BESIDE).unlink(missing_ok=True)
+        return {
+            "file": path.name,
+            "bytes": path.stat().st_size,
+            "checked": checked,
+            "rows": sum(one.rows for one in contents.values()),
+            "tables": len(contents),
+            "removed": [one.name for one in old],
+        }
+
+    async def _made(self, stem: str) -> tuple[Path, Contents, str]:
+        if self.url.get_backend_name() != "postgresql":
+            return await self._sqlite(stem)
+        try:
+            part = self._part(stem, DUMP)
+            contents = await dump(self.url, part)
+            checked = await checked_dump(self.url, part, contents)
+        except NoTool:
+            part = self._part(stem, EXPORT)
+            contents = await export(self.url, part, tuple(Base.metadata.tables))
+            checked = await checked_export(self.url, part)
+        return self._whole(part), contents, checked
+
+    async def _sqlite(self, stem: str) -> tuple[Path, Contents, str]:
         if not self.url.database or self.url.database == ":memory:":
             raise JobRefused("a database in memory cannot be backed up")
-        source = sqlite3.connect(self.url.database, timeout=30)
-        try:
-            source.execute("VACUUM INTO ?", (str(path),))
-        except sqlite3.Error as error:
-            raise JobFailed(f"VACUUM INTO failed: {error}") from None
-        finally:
-            source.close()
-        copy = sqlite3.connect(path)
-        try:
-            found = copy.execute("PRAGMA integrity_check").fetchone()[0]
-        finally:
-            copy.close()
-        if found != "ok":
-            raise JobFailed(f"the copy is not sound: {found}")
+        part = self._part(stem, SQLITE)
+        if self.side is None:
+            contents = await asyncio.to_thread(copy_sqlite, self.url.database, part)
+        else:
+            contents = await self.side.run(copy_sqlite, self.url.database, part)
+        return self._whole(part), contents, "restored"
 
-    async def _postgres(self, path: Path) -> None:
-        if shutil.which("pg_dump") is None:
-            raise JobRefused("pg_dump is not installed beside the worker")
-        url = self.url
-        environment = environment_of(url)
-        await _run(["pg_dump", "--format=custom", "--file", str(path), str(url.database)], environment)
-        await _run(["pg_restore", "--list", str(path)], environment)
+    def _part(self, stem: str, ending: str) -> Path:
+        part = self.folder / f"{stem}{ending}{PART}"
+        part.unlink(missing_ok=True)
+        return private_file(part)
+
+    @staticmethod
+    def _whole(part: Path) -> Path:
+        return part.rename(part.with_name(part.name.removesuffix(PART)))
 
 
-def environment_of(url: URL) -> dict[str, str]:
-    """What the tools of PostgreSQL need to connect as we do, TLS included, and nothing else of ours: no vendor's keys."""
-    own = {name: value for name, value in os.environ.items() if name.startswith(("PG", "LC_")) or name in PLAIN}
-    asked = [(variable, url.query.get(name)) for name, variable in OPTIONS.items()]
-    given = [("PGHOST", url.host), ("PGPORT", url.port), ("PGUSER", url.username), ("PGPASSWORD", url.password)]
-    named = {
-        name: ",".join(value) if isinstance(value, tuple) else str(value) for name, value in [*asked, *given] if value
-    }
-    if named.get("PGSSLMODE", "").lower() in ("true", "1"):
-        named["PGSSLMODE"] = "verify-full"
-    return {**own, **named}
-
-
-async def _run(command: list[str], environment: dict[str, str]) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *command, env=environment, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+def backups_in(folder: Path) -> list[Path]:
+    """The backups there are, newest first."""
+    return sorted(
+        (one for one in folder.glob("alerts-*") if one.suffix in ENDINGS), key=lambda one: one.name, reverse=True
     )
-    try:
-        _, said = await process.communicate()
-    except asyncio.CancelledError:
-        process.kill()
-        raise
-    if process.returncode:
-        raise JobFailed(f"{command[0]}: {said.decode(errors='replace').strip()[:500]}")

@@ -85,7 +85,7 @@ COMMANDS = {
     "silence": Place("quiet_commands", "Hear nothing of a ticker, a tag or an alert for a time."),
     "template": Place("template_commands", "Messages: what an alert's own words come to."),
     "deliveries": Place("delivery_commands", "Notices: what was told, what could not be, and telling it again."),
-    "db": Place("database_commands", "The database's schema."),
+    "db": Place("database_commands", "The database: its schema, what is old, backups."),
     "keys": Place(_SYSTEM, "API keys: shown once, kept as a hash."),
     "cron": Place(_TOOL, "Cron expressions: 5 fields, or 6 with seconds first."),
 }

@@ -6,13 +6,14 @@ import asyncio
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 
-from domain.errors import ExpectedError, Fault, InvalidInput
+from domain.errors import Fault, InvalidInput
 from domain.job import Job
+from starter.cli import backup_commands
+from starter.cli.databases import in_database
 from starter.cli.options import Json
 from starter.cli.output import FAILED, Failure, print_json, print_table, progress, say
-from starter.cli.session import CODES, run_command
+from starter.cli.session import run_command
 from starter.clock import now
 from starter.context import Context
 from storage.adoption import ADDED, Change, Found, NotAdopted
@@ -25,9 +26,10 @@ MOST_WORDS = 200
 
 def register(app: typer.Typer) -> None:
     """Adds these commands."""
-    db = typer.Typer(help="The database's schema.", no_args_is_help=True)
+    db = typer.Typer(help="The database: its schema, what is old, backups.", no_args_is_help=True)
     for name, command in (
         ("upgrade", upgrade), ("downgrade", downgrade), ("current", current), ("adopt", adopt), ("prune", prune),
+        ("backup", backup_commands.backup), ("backups", backup_commands.backups), ("restore", backup_commands.restore),
     ):  # fmt: skip
         db.command(name)(command)
     app.add_typer(db, name="db")
@@ -46,7 +48,7 @@ def upgrade(as_json: Json = False) -> None:
             return None
         return await database.revision()
 
-    found = _with_database(work)
+    found = in_database(work)
     if found is None:
         adopt(dry_run=False, as_json=as_json)
     else:
@@ -69,7 +71,7 @@ def adopt(
         found = await database.look()
         return found, found.changes if dry_run else list(await database.adopt(zone))
 
-    found, changes = _with_database(work)
+    found, changes = in_database(work)
     rows = [_outcome(one) for one in found.schedules]
     done = _in_words(changes)
     if as_json:
@@ -138,7 +140,7 @@ def downgrade(
         await asyncio.to_thread(migrate, database.url, revision, down=True)
         return await database.revision()
 
-    _said_schema(_with_database(work), as_json)
+    _said_schema(in_database(work), as_json)
 
 
 def prune(
@@ -184,7 +186,7 @@ def current(as_json: Json = False) -> None:
     async def work(database: Any) -> Any:
         return await database.revision()
 
-    found = _with_database(work)
+    found = in_database(work)
     if as_json:
         print_json({"schema": found, "needed": HEAD})
     else:
@@ -198,25 +200,3 @@ def _said_schema(found: str | None, as_json: bool) -> None:
         print_json({"schema": found})
     else:
         say(f"schema {found or 'none'}")
-
-
-def _with_database(work: Any) -> Any:
-    settings = load_settings()
-
-    async def whole() -> Any:
-        database = Database(settings.database)
-        try:
-            return await work(database)
-        finally:
-            await database.close()
-
-    try:
-        return asyncio.run(whole())
-    except ExpectedError as error:
-        raise Failure(str(error), CODES.get(error.kind, FAILED)) from None
-    except (SQLAlchemyError, OSError) as error:
-        raise Failure(f"the database cannot be used: {getattr(error, 'orig', None) or error}", FAILED) from None
-    except Exception as error:
-        if type(error).__name__ != "CommandError":
-            raise
-        raise Failure(str(error), FAILED) from None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from activities.jobs.backup import environment_of
+from storage.backups.postgres import environment_of
 from storage.database import Database, async_url
 from storage.private import make_private, open_to_others, private_file, private_folder
 
