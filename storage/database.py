@@ -20,6 +20,7 @@ from storage.access import Answers, ApiKeys
 from storage.adoption import Change, Found, NotAdopted, adopt_in, found_in, is_foreign
 from storage.audit import AuditLog
 from storage.bars import Bars
+from storage.coverage import DataCoverage
 from storage.deliveries import Deliveries
 from storage.destinations import Destinations
 from storage.events import Events
@@ -63,6 +64,7 @@ class UnitOfWork:
         self.heartbeats = Heartbeats(session)
         self.sets = TickerSets(session)
         self.companies = CompanyFigures(session)
+        self.coverage = DataCoverage(session)
         self.holdings = Holdings(session)
         self.files = RunFiles(session)
         self.audit = AuditLog(session)

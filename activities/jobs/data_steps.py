@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-import zlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,32 +18,27 @@ from sqlalchemy.exc import DataError, StatementError
 
 from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput
+from activities.jobs.data_fetch import CLOSED, DAYS, Fetcher, request_of, wait_of
 from activities.jobs.executor import Done, JobFailed, JobRefused, Task
 from activities.market_data.feeds.store import SeriesKey, save_newest
 from activities.market_data.quality.gaps import gaps
 from activities.market_data.quality.outliers import suspect_bar
-from activities.market_data.vendors.errors import ProviderError, ProviderRefused, ProviderUnavailable
-from activities.market_data.vendors.provider import BarRequest, DataRequest, Provider
-from domain.bar import FIELDS, Bar
+from activities.market_data.vendors.errors import ProviderError, ProviderRefused
+from activities.market_data.vendors.provider import Provider
+from domain.bar import Bar
 from domain.job import JOBS, DataProcessingParams, JobType, Step
-from domain.timeframe import DAILY
-from domain.vendor_data import RECORDS, Kind, Quote, Record
+from domain.run import RunStatus
+from domain.vendor_data import RECORDS, Kind
 from storage.database import Database
+from storage.runs import RunFilter
 from storage.vendor_data import Staged
 
 LOOKBACK = 250
-PATIENCE = timedelta(minutes=2)
-OPEN_FOR = timedelta(minutes=30)
 LONGEST_TICKER = 150.0
 STEP_TIME = JOBS[JobType.DATA_PROCESSING].limits.timeout - timedelta(minutes=3)
 DEFAULT_INDICATORS = ("rsi(14)", "sma(20)")
-CLOSED = "the market is closed"
-DAYS = {
-    Kind.NEWS: (3, 0),
-    Kind.EARNINGS_CALENDAR: (1, 90),
-    Kind.ECONOMIC_EVENTS: (7, 30),
-}  # days back and ahead
-LISTS = (Kind.NEWS, Kind.EARNINGS_CALENDAR, Kind.ECONOMIC_EVENTS)  # may well be empty
+OUT_OF_TIME = "ran out of time; the next run begins with it"
+AT_ONCE = 6  # tickers: each vendor's own limits bound what it is asked
 log = structlog.get_logger(__name__)
 
 
@@ -58,13 +52,14 @@ class DataSteps:
         lookback: int = LOOKBACK,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        at_once: int = AT_ONCE,
     ) -> None:
-        self.sleep = sleep
+        self.at_once = at_once
         self.evaluation = evaluation
         self.market = evaluation.market
         self.database = database
-        self.lookback = lookback
         self.clock = clock
+        self.fetcher = Fetcher(self.market, lookback, clock, sleep)
 
     async def step(self, task: Task, name: str, *, again: bool = True) -> dict[str, int]:
         """One step over all tickers; returns how many went well and how many did not. ``again`` tries those that failed.
@@ -78,35 +73,52 @@ class DataSteps:
         before = await self._staged(task.run_id, previous) if previous else None
         done = await self._staged(task.run_id, step.value)
         retryable: list[Exception] = []
-        began = self.clock()
-        for symbol in _in_turn(params.each, task.run_id):
-            if done.get(symbol) == "" or (symbol in done and not again):
-                continue
-            if before is not None and before.get(symbol, "not fetched") != "":
-                continue  # failed earlier: it has said why
-            await asyncio.sleep(0)  # alerts of the same process take their turn between two tickers
-            if self.clock() - began > STEP_TIME:
-                staged = Staged(symbol, error="ran out of time")
-                await self._leave(task, step, staged)
-                done[symbol] = staged.error
-                continue
-            try:
-                async with asyncio.timeout(LONGEST_TICKER):
-                    staged = await self._one(task, params, step, symbol)
-            except (ProviderRefused, JobRefused) as error:
-                staged = Staged(symbol, error=str(error))
-            except (ProviderError, JobFailed, TimeoutError) as error:
-                retryable.append(error)
-                staged = Staged(symbol, error=_why(error))
-            except Exception as error:  # one ticker's odd answer must not stop the others
-                log.error("data step failed", action=step.value, symbol=symbol, error=repr(error)[:300])
-                staged = Staged(symbol, error=f"{type(error).__name__} in {step.value}")
-            done[symbol] = await self._leave(task, step, staged)
+        began, total = self.clock(), len(params.each) * len(params.steps)
+        so_far = params.steps.index(step) * len(params.each)
+        waiting = iter(
+            [symbol for symbol in await self._in_order(task, params) if _is_due(symbol, done, before, again)]
+        )
+
+        async def some() -> None:
+            for symbol in waiting:
+                await asyncio.sleep(0)  # alerts of the same process take their turn between two tickers
+                if self.clock() - began > STEP_TIME:
+                    staged = Staged(symbol, error=OUT_OF_TIME)
+                else:
+                    staged = await self._tried(task, params, step, symbol, retryable)
+                done[symbol] = await self._leave(task, step, staged)
+                task.tell(so_far + len(done), total, f"{step.value} {symbol}")
+
+        await _all([some() for _ in range(self.at_once)])
         failed = [why for why in done.values() if why]
         if failed and len(failed) == len(done) and retryable:
-            soonest = min(retryable, key=_wait)
-            raise JobFailed(f"{step.value}: {_why(soonest)}", _wait(soonest) or None)
+            soonest = min(retryable, key=wait_of)
+            raise JobFailed(f"{step.value}: {_why(soonest)}", wait_of(soonest) or None)
         return {"done": len(done) - len(failed), "failed": len(failed)}
+
+    async def _tried(
+        self, task: Task, params: DataProcessingParams, step: Step, symbol: str, retryable: list[Exception]
+    ) -> Staged:
+        """What came of a ticker; an error after which another try makes sense is noted, too."""
+        try:
+            async with asyncio.timeout(LONGEST_TICKER):
+                return await self._one(task, params, step, symbol)
+        except (ProviderRefused, JobRefused) as error:
+            return Staged(symbol, error=str(error))
+        except (ProviderError, JobFailed, TimeoutError) as error:
+            retryable.append(error)
+            return Staged(symbol, error=_why(error))
+        except Exception as error:  # one ticker's odd answer must not stop the others
+            log.error("data step failed", action=step.value, symbol=symbol, error=repr(error)[:300])
+            return Staged(symbol, error=f"{type(error).__name__} in {step.value}")
+
+    async def _in_order(self, task: Task, params: DataProcessingParams) -> list[str]:
+        """Those that the schedule's last run did not come to are first, who has waited longest before the others."""
+        async with self.database.transaction() as work:
+            last = await work.runs.page(RunFilter(job_id=task.job_id, status=RunStatus.COMPLETED), None, 1)
+        found = (last[0].result or {}).get("left") if last else None
+        left = {str(symbol): place for place, symbol in enumerate(found)} if isinstance(found, list) else {}
+        return sorted(params.each, key=lambda symbol: left.get(symbol, len(left)))
 
     async def _leave(self, task: Task, step: Step, staged: Staged) -> str:
         """For the next step; returns the ticker's error. What SQL cannot hold is that ticker's fault alone."""
@@ -144,7 +156,8 @@ class DataSteps:
                 if symbol not in failed and (one := await work.records.staged(task.run_id, last, symbol)) is not None:
                     symbols[symbol] = _told(one, last)
         skipped = [symbol for symbol, why in failed.items() if why.endswith(CLOSED)]
-        failed = {symbol: why for symbol, why in failed.items() if symbol not in skipped}
+        left = [symbol for symbol in await self._in_order(task, params) if failed.get(symbol, "").endswith(OUT_OF_TIME)]
+        failed = {symbol: why for symbol, why in failed.items() if symbol not in (*skipped, *left)}
         if failed and not symbols and not skipped:
             raise JobRefused("; ".join(f"{symbol}: {why}" for symbol, why in list(failed.items())[:5]))
         head = {"kind": params.kind.value, "operation": params.operation, "timeframe": params.timeframe}
@@ -155,7 +168,8 @@ class DataSteps:
                 "symbols": symbols,
                 "failed": failed,
                 "skipped": skipped,
-                "partial": bool(failed),
+                "left": left,
+                "partial": bool(failed or left),
             }
         )
 
@@ -165,7 +179,7 @@ class DataSteps:
 
     async def _one(self, task: Task, params: DataProcessingParams, step: Step, symbol: str) -> Staged:
         if step is Step.FETCH:
-            return await self._fetch(params, symbol)
+            return await self.fetcher.fetch(params, symbol)
         if step is Step.INDICATORS:
             return await self._indicators(params, symbol)
         previous = _previous(params, step)
@@ -175,77 +189,11 @@ class DataSteps:
         assert staged is not None
         return await (self._normalize if step is Step.NORMALIZE else self._cache)(params, staged)
 
-    async def _fetch(self, params: DataProcessingParams, symbol: str) -> Staged:
-        """The vendor's answer as it came, from the first that has one."""
-        now, calendars = self.clock(), self.market.calendars
-        await calendars.prepare(calendars.code_of(symbol))
-        if params.market_hours_only and not calendars.of(symbol).is_open(now, now + timedelta(seconds=1)):
-            return Staged(symbol, error=CLOSED)
-        problems: list[ProviderError] = []
-        for provider in self.market.providers:
-            try:
-                return Staged(symbol, provider.name, await self._with_retries(provider, params, symbol, now))
-            except ProviderError as error:
-                problems.append(error)
-            except Exception as error:  # an answer we did not foresee must not stop the next vendor
-                log.error("provider failed", action="fetch", provider=provider.name, error=repr(error)[:300])
-                unreadable = f"sent something unreadable ({type(error).__name__})"
-                problems.append(ProviderUnavailable(provider.name, unreadable))
-        raise min([one for one in problems if not isinstance(one, ProviderRefused)] or problems, key=_wait)
-
-    async def _with_retries(self, provider: Provider, params: DataProcessingParams, symbol: str, now: datetime) -> Any:
-        """Two retries. A vendor whose circuit will close within the step's time is waited for."""
-        for attempt in range(self.market.retries + 1):
-            try:
-                return await self._ask(provider, params, symbol, now)
-            except ProviderUnavailable as error:
-                wait = error.retry_after or timedelta(seconds=2**attempt)
-                if attempt == self.market.retries or wait > PATIENCE:
-                    raise
-                await self.sleep(wait.total_seconds())
-        raise AssertionError
-
-    async def _ask(self, provider: Provider, params: DataProcessingParams, symbol: str, now: datetime) -> Any:
-        if params.kind is Kind.HISTORICAL_PRICES:
-            return await self._bars(provider, params, symbol, now)
-        request = _request(params, symbol, now)
-        answer = clean(await provider.data(request))
-        found = () if params.kind in LISTS else provider.read(answer, request)
-        if params.kind not in LISTS and not found:
-            raise ProviderRefused(provider.name, "knows nothing of this ticker")
-        if params.kind is Kind.STOCK_QUOTES and self._is_old(symbol, found, now):
-            raise ProviderRefused(provider.name, "has no price of this session")
-        return answer
-
-    def _is_old(self, symbol: str, quotes: Sequence[Record], now: datetime) -> bool:
-        """Whether all prices are from before a session that has been open for longer than any feed is late."""
-        opened = now - OPEN_FOR
-        market = self.market.calendars.of(symbol)
-        if market.continuous or not (market.is_open(opened, opened) and market.is_open(now, now)):
-            return False
-        before = market.last_close(DAILY, now)
-        return before is not None and all(quote.at <= before for quote in quotes if isinstance(quote, Quote))
-
-    async def _bars(self, provider: Provider, params: DataProcessingParams, symbol: str, now: datetime) -> Any:
-        calendars, as_of = self.market.calendars, provider.market_time(now)
-        count = params.lookback or self.lookback
-        start = calendars.of(symbol).start_of(params.timeframe, as_of, count)
-        await calendars.prepare(calendars.code_of(symbol), start.date())
-        market = self.market.market(provider, symbol)
-        start = start if market is None else market.start_of(params.timeframe, as_of, count)
-        request = BarRequest(symbol, params.timeframe, start, as_of + params.timeframe.length, now, patience=PATIENCE)
-        fetched = await provider.fetch(request if market is None else replace(request, market=market))
-        if not fetched.bars:
-            raise ProviderRefused(provider.name, "has no bars of it")
-        return [
-            [bar.open_time.isoformat(), bar.close_time.isoformat(), *_cells(bar), bar.final] for bar in fetched.bars
-        ]
-
     async def _normalize(self, params: DataProcessingParams, staged: Staged) -> Staged:
         """Rows of the kind's own form; what cannot be read is left out and counted."""
         if params.kind is not Kind.HISTORICAL_PRICES:
             provider = self._provider(staged.source)
-            found = provider.read(staged.payload, _request(params, staged.symbol, self.clock()))
+            found = provider.read(staged.payload, request_of(params, staged.symbol, self.clock()))
             return replace(staged, payload={"rows": [record.model_dump(mode="json") for record in found]})
         bars = [_bar(row) for row in staged.payload]
         sound = [bar for bar in bars if bar.final and math.isfinite(bar.close)]
@@ -293,29 +241,22 @@ class DataSteps:
         return next(one for one in self.market.providers if one.name == name)
 
 
-def clean(value: Any) -> Any:
-    """The same JSON without what a database cannot hold: NaN and infinity become null, odd characters go."""
-    if isinstance(value, dict):
-        return {clean(key): clean(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [clean(one) for one in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, str):
-        return value.replace("\x00", "").encode("utf-8", "ignore").decode()
-    return value
+def _is_due(symbol: str, done: dict[str, str], before: dict[str, str] | None, again: bool) -> bool:
+    """Not what is done already, nor what failed in the step before: that has said why."""
+    if done.get(symbol) == "" or (symbol in done and not again):
+        return False
+    return before is None or before.get(symbol, "not fetched") == ""
 
 
-def _in_turn(symbols: Sequence[str], run_id: str) -> list[str]:
-    """From another one on in each run: of a list that is too long for a run's time, no ticker is always left out."""
-    first = zlib.crc32(run_id.encode()) % max(len(symbols), 1)
-    return [*symbols[first:], *symbols[:first]]
-
-
-def _wait(error: Exception) -> timedelta:
-    """How long from now until another try makes sense; nothing where nobody said."""
-    found: timedelta | None = getattr(error, "retry_after", None)
-    return found or timedelta()
+async def _all(work: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """All of it, side by side; the first error ends the others."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _why(error: Exception) -> str:
@@ -326,17 +267,6 @@ def _previous(params: DataProcessingParams, step: Step) -> str | None:
     """The step whose output is this one's input."""
     index = params.steps.index(step)
     return None if index == 0 else params.steps[index - 1].value
-
-
-def _request(params: DataProcessingParams, symbol: str, now: datetime) -> DataRequest:
-    back, ahead = DAYS.get(params.kind, (0, 0))
-    today = now.date()
-    return DataRequest(params.kind, symbol, today - timedelta(days=back), today + timedelta(days=ahead), now, PATIENCE)
-
-
-def _cells(bar: Bar) -> Sequence[float | None]:
-    values = [getattr(bar, name) for name in FIELDS]
-    return [value if math.isfinite(value) else None for value in values]
 
 
 def _bar(row: Sequence[Any]) -> Bar:

@@ -24,6 +24,7 @@ from starter.api.problems import KINDS, MEDIA_TYPE, FieldError, Problem, Problem
 from starter.api.routes import (
     alerts,
     channels,
+    data,
     deliveries,
     health,
     holdings,
@@ -85,7 +86,7 @@ LINKS: dict[str, dict[str, dict[str, dict[str, str]]]] = {
 }
 
 
-MODULES = (alerts, schedules, runs, reports, deliveries, channels, quiet, notify, sets, holdings)
+MODULES = (alerts, schedules, runs, reports, deliveries, channels, quiet, notify, sets, holdings, data)
 ROUTERS = tuple(module.router for module in MODULES)
 
 

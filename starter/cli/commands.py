@@ -71,6 +71,7 @@ COMMANDS = {
     "providers": Place(_DATA, "Show the market data vendors: order, limits, and how they fare in each worker."),
     "indicators": Place(_DATA, "List the indicators a rule may name, with defaults, bounds and outputs."),
     "backfill": Place(_DATA, "Bring a ticker's history into the database."),
+    "data": Place("coverage_commands", "Market data that is stored."),
     "register": Place(
         "register_commands",
         "Register the alerts and schedules of files: what is new is created, what differs edited, the rest left alone.",

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from activities.jobs.data_steps import clean
+from activities.jobs.data_fetch import clean
 from activities.market_data.vendors.errors import ProviderError
 from activities.market_data.vendors.provider import DataRequest
 from domain.vendor_data import RECORDS, Record

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from activities.market_data.vendors.errors import (
+    BeingTried,
     ProviderError,
     ProviderMisconfigured,
     ProviderQuota,
@@ -102,7 +103,7 @@ class CircuitBreaker:
             said = f"not asked before {self._until:%H:%M:%S} UTC: {self._why}"
             raise kind(self.name, said, self._until - self.clock())
         if self.circuit is Circuit.HALF_OPEN and self._trying:
-            raise ProviderUnavailable(self.name, f"is being tried again: {self._why}", TRIED_AGAIN_IN)
+            raise BeingTried(self.name, f"is being tried again: {self._why}", TRIED_AGAIN_IN)
 
     @asynccontextmanager
     async def call(self) -> AsyncIterator[None]:

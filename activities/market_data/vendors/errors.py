@@ -23,6 +23,10 @@ class ProviderUnavailable(ProviderError):
         super().__init__(provider, message)
 
 
+class BeingTried(ProviderUnavailable):
+    """It was not asked: another caller is finding out whether it is back."""
+
+
 class ProviderQuota(ProviderUnavailable):
     """No more calls until a time: the plan's quota is spent, or the vendor has banned us for a while."""
 

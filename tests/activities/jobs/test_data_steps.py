@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from activities.jobs.data_steps import DataSteps
 from activities.jobs.executor import JobFailed, JobRefused, Task
 from activities.jobs.runner import JobRunner
 from activities.market_data.failover import MarketData
+from activities.market_data.vendors.errors import BeingTried, ProviderRefused
 from domain.errors import InvalidInput
 from domain.job import JobDefinition, JobType, read_job
 from domain.run import Run, RunStatus
@@ -62,7 +65,7 @@ class Desk:
         self.slept: list[float] = []
         market = MarketData(self.providers, database, lambda: now[0], retries=2)
         if database is not None:
-            self.steps = DataSteps(Evaluation(market), database, clock=lambda: now[0], sleep=self._sleep)
+            self.steps = DataSteps(Evaluation(market), database, clock=lambda: now[0], sleep=self._sleep, at_once=1)
 
     async def process(self, one: Task) -> dict[str, Any]:
         """The result of the whole job."""
@@ -215,18 +218,76 @@ async def test_yesterdays_close_is_no_quote_while_the_market_is_open(desk: Desk)
     assert (await desk.process(task(definition, "night")))["symbols"]["AAPL"]["source"] == "polygon"
 
 
-async def test_of_a_list_that_is_too_long_no_ticker_is_always_left_out(desk: Desk) -> None:
+async def test_a_list_that_is_too_long_goes_on_in_the_next_run(desk: Desk, store: Database) -> None:
     desk.vendors[0].fault = lambda asked: desk.now.__setitem__(
         0, desk.now[0] + timedelta(minutes=1)
     )  # each call takes a minute
-    fetched: set[str] = set()
-    definition = job(Kind.STOCK_QUOTES, *[f"S{n}" for n in range(20)])
-    for run in range(20):
-        result = await desk.process(task(definition, f"run-{run}"))
+    every = [f"S{n}" for n in range(20)]
+    seen: list[str] = []
+    for number in range(3):
+        run_id = f"00000000-0000-0000-0000-00000000000{number}"
+        result = await desk.process(task(job(Kind.STOCK_QUOTES, *every), run_id))
         assert 0 < len(result["symbols"]) < 20
-        assert set(result["failed"].values()) == {"fetch: ran out of time"}
-        fetched |= set(result["symbols"])
-    assert len(fetched) == 20
+        assert (result["failed"], result["partial"]) == ({}, True)
+        assert set(result["symbols"]) | set(result["left"]) == set(every)
+        kept = Run(run_id, "data_processing", "job", "local", RunStatus.COMPLETED, desk.now[0], result=result)
+        async with store.transaction() as work:
+            await work.runs.add([kept])
+        left = [symbol for symbol in every if symbol not in seen]
+        assert set(result["symbols"]) >= set(left[: len(result["symbols"])]), "those left come first"
+        seen += [symbol for symbol in result["symbols"] if symbol not in seen]
+    assert len(seen) == 20, "nobody is left out for long"
+
+
+async def test_several_tickers_are_fetched_at_once_within_the_vendors_rate(store: Database) -> None:
+    now, busy, most = [NOW], [0], [0]
+    async with StandIn(FinnhubStandIn(lambda: now[0])) as server:
+        found = Desk(store, [FinnhubStandIn(lambda: now[0])], [server], now)
+        provider = found.providers[0]
+        fetch = provider.data
+
+        async def counted(request: Any) -> Any:
+            busy[0] += 1
+            most[0] = max(most[0], busy[0])
+            try:
+                return await fetch(request)
+            finally:
+                busy[0] -= 1
+
+        provider.data = counted  # type: ignore[method-assign]
+        steps = DataSteps(found.steps.evaluation, store, clock=lambda: now[0], at_once=4)
+        told: list[tuple[int, int, str]] = []
+        one = replace(task(job(Kind.STOCK_QUOTES, *[f"S{n}" for n in range(12)])), tell=lambda *said: told.append(said))
+        result = (await steps.process(one)).result
+        await provider.close()
+    assert (len(result["symbols"]), result["failed"], result["left"]) == (12, {}, [])
+    assert 1 < most[0] <= 4
+    assert told[-1][:2] == (36, 36), "three steps of twelve"
+    assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
+
+
+async def test_while_one_ticker_tries_a_vendor_again_the_others_wait(store: Database) -> None:
+    """However long the trial takes: no try of theirs is used up by it."""
+    waited = [0]
+
+    async def sleep(_seconds: float) -> None:
+        waited[0] += 1
+        await asyncio.sleep(0)
+
+    class Busy:
+        name = "busy"
+        asked = 0
+
+        async def data(self, request: Any) -> Any:
+            Busy.asked += 1
+            if Busy.asked <= 20:
+                raise BeingTried("busy", "is being tried again", timedelta(seconds=2))
+            raise ProviderRefused("busy", "knows nothing of this ticker")
+
+    market = MarketData([Busy()], store, lambda: NOW, retries=2)  # type: ignore[list-item]
+    steps = DataSteps(Evaluation(market), store, clock=lambda: NOW, sleep=sleep)
+    assert await steps.step(task(job(Kind.STOCK_QUOTES, "A")), "fetch") == {"done": 0, "failed": 1}
+    assert (waited[0], Busy.asked) == (20, 21)
 
 
 async def test_a_step_that_was_cut_off_goes_on_where_it_was(desk: Desk, store: Database) -> None:
