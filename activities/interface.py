@@ -71,6 +71,7 @@ RECONCILE_HEARTBEAT = timedelta(seconds=30)
 PRUNE_TIMEOUT = timedelta(hours=2)
 PRUNE_HEARTBEAT = timedelta(minutes=1)
 JOB_HEARTBEAT = timedelta(seconds=15)  # a cancellation arrives with an answer to one
+LOST_WORKER_TRIES = 3  # of a job that its type tries once
 # One answer of ``EVALUATE`` is bounded by bars and by bytes. The server takes 2 MB a payload and 4 MB a message, and ends a
 # workflow whose task brings more; all answers of one task travel in one message.
 MAX_SNAPSHOTS = 200
@@ -95,6 +96,7 @@ class ErrorType(StrEnum):
     CHANNEL_REFUSED = "ChannelRefused"
     CHANNEL_UNAVAILABLE = "ChannelUnavailable"
     JOB_REFUSED = "JobRefused"
+    JOB_FAILED = "JobFailed"
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,23 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from activities import interface
     from activities.interface import CloseRun, DeliveryInput, OpenedRun, OpenRun, RunEnd, RunInput, StepInput
-    from domain.job import JOBS, JobType
+    from domain.job import JOBS, JobType, Limits
     from domain.run import RunStatus
     from workflows.delivery import start_delivery
     from workflows.failures import reason_of
 
 SCHEDULED_FOR = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
+
+
+def _retries(limits: Limits) -> RetryPolicy:
+    """As often as the type says. What a lost worker cut off is no failure of the job: that is always begun again."""
+    once = limits.tries == 1
+    return RetryPolicy(
+        maximum_attempts=max(limits.tries, interface.LOST_WORKER_TRIES),
+        non_retryable_error_types=[interface.ErrorType.JOB_FAILED] if once else [],
+        initial_interval=limits.apart,
+        backoff_coefficient=1.0,
+    )
 
 
 class JobWorkflow:
@@ -39,7 +50,7 @@ class JobWorkflow:
             return f"not run: {opened.why}"
         workflow.set_current_details(f"run {opened.run_id} for {slot:%Y-%m-%d %H:%M:%S} UTC")
         limits = JOBS[JobType(given.job_type)].limits
-        retry = RetryPolicy(maximum_attempts=limits.tries, initial_interval=limits.apart, backoff_coefficient=1.0)
+        retry = _retries(limits)
         try:
             for step in opened.steps:
                 await workflow.execute_activity(

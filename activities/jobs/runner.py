@@ -187,7 +187,7 @@ class JobRunner:
             async with heartbeats(JOB_HEARTBEAT), told(self.database, run_id) as tell, asyncio.timeout(limit):
                 done = await executor(replace(task, tell=tell))
         except TimeoutError:
-            raise ApplicationError(f"took longer than {limit:g} s") from None
+            raise ApplicationError(f"took longer than {limit:g} s", type=ErrorType.JOB_FAILED) from None
         except (JobRefused, InvalidInput) as error:
             raise ApplicationError(str(error)[:MOST_ERROR], type=ErrorType.JOB_REFUSED, non_retryable=True) from None
         except JobFailed as error:
@@ -256,7 +256,7 @@ def _again(error: JobFailed) -> ApplicationError:
     wait, text = error.retry_after, str(error)[:MOST_ERROR]
     if wait is not None and wait > LONGEST_WAIT:
         return ApplicationError(text, type=ErrorType.JOB_REFUSED, non_retryable=True)
-    return ApplicationError(text, next_retry_delay=wait)
+    return ApplicationError(text, type=ErrorType.JOB_FAILED, next_retry_delay=wait)
 
 
 def _clocks_change(at: datetime, zone: ZoneInfo) -> bool:
@@ -295,7 +295,7 @@ def _task(run: Run) -> Task:
         definition = read_job(
             run.job_type,
             kept.get("task_params"),
-            name=kept.get("name") or "",
+            name=kept.get("name") or ("" if kept.get("cron") else f"{run.job_type} by hand"),
             target=kept.get("target"),
             cron=kept.get("cron") or "@daily",  # a job run once by hand has none
             timezone=kept.get("timezone") or "UTC",

@@ -55,8 +55,8 @@ def make(
     """
     among(kind, list(REPORT_TYPES), "TYPE")
     params: dict[str, Any] = {"report_type": kind, "timeframe": timeframe, "days": days, "lookback": lookback}
-    params |= {"symbols": list(tickers or []), "benchmark": benchmark, "pdf": pdf}
-    params |= {"notification_channels": list(channel or [])}
+    params |= {"benchmark": benchmark, "pdf": pdf, "notification_channels": list(channel or [])}
+    params |= {"symbols": tickers} if tickers else {}
     read_job(JobType.REPORT, params, cron="@daily")
 
     async def work(context: Context) -> Any:

@@ -59,7 +59,7 @@ async def _a_day(home: Home, telegram: BotApi) -> None:
     await answered("Snoozed for an hour.\n\nSIM 1s: close > 0\n⏸ snoozed until", "it is snoozed")
     telegram.write("/report SIM")
     await answered("The report on SIM is on its way.", "a report is ordered")
-    await answered("daily summary (1d)\nSIM: ", "and comes")
+    await answered("Daily summary ", "and comes")
     (chat,) = await asyncio.to_thread(home.data, "telegram", "chats")
     assert (chat["chat_id"], chat["user_id"], chat["destination"]) == (42, "local", "telegram")
 

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.processes import Home, eventually
-from tests.pictures.page import bots, mail, mine, shoot
+from tests.pictures.page import bots, mail, mine, shoot, shoot_page
 from tests.stand_ins.binance import BinanceStandIn
 from tests.stand_ins.bot_api import TOKEN, BotApi, bot_api
 from tests.stand_ins.mail import PASSWORD, USER, Mail, mail_server
 from tests.stand_ins.server import StandIn
 
-PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
+ROOT = Path(__file__).parents[2]
+PICTURES, EXAMPLES = ROOT / "docs" / "pictures", ROOT / "examples"
 
 
 class Talk:
@@ -72,6 +73,7 @@ async def main() -> None:
                 await draw(home, telegram, box)
             finally:
                 home.end()
+        await report(Path(folder))
     for one in sorted(PICTURES.glob("*.png")):
         sys.stdout.write(f"{one.name}: {one.stat().st_size // 1024} kB\n")
 
@@ -99,13 +101,28 @@ async def draw(home: Home, telegram: BotApi, box: Mail) -> None:
     await talk.press("Explain", "rsi(14) > 5")
     await talk.press("Back", "BTC-USD 1h")
     await talk.press("Snooze", "Snoozed for")
-    await talk.say("/report BTC-USD", "daily summary")
+    await talk.say("/report BTC-USD", "Daily summary")
     shoot(talk.parts, PICTURES / "telegram-list.png")
     rule = "BTC-USD > 50 and rsi(14) > 5"
     await data("add", rule, "--timeframe", "1h", "--channel", "desk", "--name", "Bitcoin is strong", "--id", "strong")
     await data("evaluate", "strong")
     await eventually(_some(box), 90, "the mail comes")
     shoot([mail(box.messages[0])], PICTURES / "email.png", 860)
+
+
+async def report(folder: Path) -> None:
+    """A portfolio's analysis of the simulated market."""
+    home, page = Home(folder / "reports"), folder / "report.html"
+    try:
+        home.spawn("up")
+        await asyncio.to_thread(home.data, "holdings", "import", str(EXAMPLES / "holdings.csv"))
+        done = await asyncio.to_thread(home.run, "reports", "run", "portfolio_analysis", seconds=120)
+        assert done.returncode == 0, done.stderr
+        run_id = done.stderr.split()[-1]
+        await asyncio.to_thread(home.run, "reports", "open", run_id, "--output", str(page))
+        shoot_page(page.read_text(encoding="utf-8"), PICTURES / "report-portfolio.png", 1080)
+    finally:
+        home.end()
 
 
 def _some(box: Mail) -> Callable[[], Any]:

@@ -70,10 +70,15 @@ def mail(message: Any) -> str:
 def shoot(parts: list[str], to: Path, width: int = 520) -> None:
     """The page as a PNG without what is empty below."""
     page = f"<!doctype html><meta charset=utf-8><style>{STYLE.replace('WIDTH', str(width))}</style>{''.join(parts)}"
+    shoot_page(page, to, width + 36)
+
+
+def shoot_page(page: str, to: Path, width: int) -> None:
+    """A whole page, the same."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "page.html", Path(folder) / "page.png"
         source.write_text(page, encoding="utf-8")
-        size = f"--window-size={width + 36},{TALLEST}"
+        size = f"--window-size={width},{TALLEST}"
         options = [f"--user-data-dir={folder}/profile", size, f"--screenshot={target}", source.as_uri()]
         subprocess.run([*CHROMIUM, *options], check=True, capture_output=True, timeout=60)
         with Image.open(target) as shot:
