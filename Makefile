@@ -59,8 +59,8 @@ generated: $(STAMP) ## Write the JSON Schemas, the indicator catalogue and the O
 pictures: $(STAMP) ## Draw the pictures of docs/pictures anew; needs Debian's chromium
 	$(BIN)/python -m tests.pictures
 
-clean: ## Remove the virtual environment, caches and the demo's data
-	rm -rf $(VENV) .alerts .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+clean: ## Remove the virtual environment and caches; what alerts have stays
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 
 
 .PHONY: help install demo check test faults format bench histories generated clean

@@ -17,7 +17,7 @@ from starter.reconciler.sweep import Reconciler, ensure_schedule, installation, 
 from starter.retention import ensure_retention
 from storage.private import make_private
 from worker.beats import beating
-from worker.client import connect
+from worker.client import claim, connect
 from worker.files import allow_many_files
 from worker.logs import configure_logging
 from worker.runner import running_workers, stop_on_signal, unless_stopped
@@ -75,7 +75,9 @@ class Stack:
         self.services = build_services(self.settings, self.providers)
         self.exits.push_async_callback(self.services.close)
         await self.services.database.upgrade()
-        self.client = await connect(self.settings, seconds=15.0)
+        self.client = await connect(self.settings, seconds=15.0, claimed=self.embedded)
+        if self.embedded:
+            await claim(self.client, self.settings)
         await ensure_search_attributes(self.client)
         database = self.services.database
         mark = await installation(database, now())

@@ -18,7 +18,7 @@ from worker.notification_settings import LONGEST_TRY, NotificationSettings
 from worker.provider_settings import ProviderSettings
 from worker.retention_settings import RetentionSettings
 from worker.schema_folder import SchemaFolder
-from worker.settings_sources import gathered
+from worker.settings_sources import default_home, gathered
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 LEAST_BARS = 250
@@ -30,7 +30,7 @@ class Settings(NotificationSettings, RetentionSettings, ProviderSettings):
 
     model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)
 
-    alerts_home: Path = Path(".alerts")
+    alerts_home: Path = Field(default_factory=default_home)
     alerts_link: str = ""
     alerts_user_id: str = Field(default="local", min_length=1, max_length=64)
     alert_schema_dir: Path | None = None
@@ -210,6 +210,10 @@ def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
 def notes_on(settings: Settings) -> list[str]:
     """What was set and has no effect, or another than its writer may think; sentences for people, no secrets."""
     notes = gathered(os.environ, NAMES).notes
+    if "ALERTS_HOME" not in os.environ and Path(".alerts", "alerts.db").exists():
+        notes.append(
+            f".alerts in this folder is not used: the home is {settings.alerts_home}; set ALERTS_HOME=.alerts to go on with it"
+        )
     if settings.alert_default_lookback < LEAST_BARS:
         notes.append(
             f"ALERT_DEFAULT_LOOKBACK={settings.alert_default_lookback} means {LEAST_BARS}: indicators need as many bars"

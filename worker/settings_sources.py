@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import platformdirs
+
 from domain.errors import Fault, InvalidInput
 
+HOME_FILE = "home.env"  # in the home folder: settings of that home, which everything else wins over
 FILE = "ALERTS_CONFIG"  # the path of a file, as ``--config`` names it
 OURS = {  # names of the earlier services, and what they are called here
     "SCHEDULER_DATABASE_URL": "DATABASE_URL",
@@ -68,7 +71,16 @@ def gathered(variables: Mapping[str, str], known: Collection[str]) -> Gathered:
     path = variables.get(FILE)
     if path:
         _take(found, dict(_of_file(Path(path))), variables, known, f" in {Path(path).name}")
+    home = variables.get("ALERTS_HOME") or found.values.get("ALERTS_HOME") or default_home()
+    own = Path(str(home)) / HOME_FILE
+    if own.is_file():
+        _take(found, dict(_of_lines(own)), variables, known, f" in {own.name}")
     return found
+
+
+def default_home() -> Path:
+    """Where data of programs belongs on this system (``~/.local/share/market-alerts`` and its like)."""
+    return platformdirs.user_data_path("market-alerts", appauthor=False)
 
 
 def _take(

@@ -129,7 +129,7 @@ class EmbeddedServer:
                 lines = self.log_path.read_text(errors="replace").strip().splitlines()
                 raise ServerFailed(f"the Temporal server ended at once: {lines[-1] if lines else 'no message'}")
             try:
-                await connect(self.settings, seconds=2.0)
+                await connect(self.settings, seconds=2.0, claimed=True)
             except TemporalUnreachable:
                 await asyncio.sleep(0.1)
                 continue

@@ -17,6 +17,7 @@ from starter.cli.options import ConfigFile, Environment, Json
 from starter.cli.output import print_json, print_lines, say
 from starter.cli.serving import serve, settings_in_force
 from starter.clock import now
+from starter.demo_home import demo_settings
 from worker.settings import Settings, load_settings
 
 
@@ -51,7 +52,7 @@ def demo(
     from activities.market_data.vendors.local.csv_file import Replay
     from activities.market_data.vendors.local.simulated import SimulatedMarket
 
-    settings = load_settings()
+    settings = demo_settings(load_settings())
     if bars is None:
         provider: Any = SimulatedMarket(settings.alerts_simulated_seed)
         alerts = examples.simulated_alerts()
@@ -100,7 +101,8 @@ async def _demo(settings: Settings, provider: Any, alerts: list[Any], seconds: f
         if not as_json:
             print_lines(
                 f"Web UI:   {stack.ui_url}   (try the query AlertStatus = 'TRIGGERED')",
-                "Alerts:   alerts list | alerts explain demo-momentum | alerts history demo-momentum",
+                f"Alerts:   in another terminal: export ALERTS_HOME={settings.alerts_home.resolve()}",
+                f"          alerts list | alerts explain {alerts[0].id} | alerts history {alerts[0].id}",
                 f"Running:  {len(alerts)} alerts; Ctrl-C ends",
             )
         following = asyncio.create_task(teller.follow(stack.stop, as_json))

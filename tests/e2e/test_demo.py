@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import os
 import signal
 import socket
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,9 +18,16 @@ from activities.market_data.vendors.local.simulated import SimulatedMarket
 from activities.market_data.vendors.provider import BarRequest
 from domain.timeframe import Timeframe
 from storage.database import Database
+from tests.conftest import binary
 from tests.e2e.processes import Home, eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
+
+def demo_ports(home: Home) -> dict[str, str]:
+    """Where the demo is, as it says."""
+    file = home.folder / "demo" / "home.env"
+    return dict(line.split("=") for line in file.read_text().splitlines()) if file.exists() else {}
 
 
 def test_demo_ends_by_itself_with_a_summary(tmp_path: Path) -> None:
@@ -27,7 +36,9 @@ def test_demo_ends_by_itself_with_a_summary(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "▲ triggered" in done.stdout
     assert "✉ delivered" in done.stdout
-    assert f"http://127.0.0.1:{home.ui_port}" in done.stdout
+    ports = demo_ports(home)
+    assert f"http://127.0.0.1:{ports['ALERTS_UI_PORT']}" in done.stdout
+    assert f"export ALERTS_HOME={home.folder / 'demo'}" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("Summary:")
     assert "deliveries sent" in done.stdout
     assert not home.leftovers()
@@ -38,8 +49,13 @@ async def test_web_ui_lists_triggered_alerts_and_ctrl_c_leaves_nothing(tmp_path:
 
     home = Home(tmp_path / "home")
     demo = home.spawn("demo")
-    url = f"http://127.0.0.1:{home.ui_port}/api/v1/namespaces/default/workflows"
     try:
+
+        async def begun() -> bool:
+            return bool(demo_ports(home))
+
+        await eventually(begun, 60, "the demo says where it is")
+        url = f"http://127.0.0.1:{demo_ports(home)['ALERTS_UI_PORT']}/api/v1/namespaces/demo/workflows"
         async with httpx.AsyncClient() as http:
 
             async def listed() -> bool:
@@ -102,7 +118,7 @@ async def test_a_replay_fires_on_the_bars_the_preview_names(tmp_path: Path) -> N
     replay = ("demo", str(definition_file), "--bars", str(recorded), "--symbol", "AAPL", "--speed", "2400", *zone)
     done = home.run(*replay, "--for", "20", "--json", seconds=90)
     assert done.returncode == 0, done.stderr
-    database = Database(f"sqlite:///{home.folder / 'alerts.db'}")
+    database = Database(f"sqlite:///{home.folder / 'demo' / 'alerts.db'}")
     async with database.transaction() as work:
         events = await work.events.of_alert("replay-1", kinds=["triggered", "rearmed"])
     await database.close()
@@ -141,3 +157,69 @@ async def test_restart_continues_where_it_was(tmp_path: Path) -> None:
         assert [e["kind"] for e in home.data("history", "mine")] == ["triggered"]
     finally:
         home.end()
+
+
+async def test_the_demo_meets_nothing_that_is_real(tmp_path: Path) -> None:
+    """Beside a running 'up' with alerts of its own, whose database and server the variables name."""
+    home = Home(tmp_path / "home", DATABASE_URL=f"sqlite:///{tmp_path / 'real.db'}", ALERTS_PROVIDERS="simulated")
+    try:
+        home.spawn("up")
+
+        async def added() -> bool:
+            done = home.run("add", "REAL > 1", "--timeframe", "1s", "--id", "real", "--json")
+            return done.returncode == 0 or "exists already" in done.stderr
+
+        await eventually(added, 60, "a real alert")
+        address = {"TEMPORAL_ADDRESS": f"127.0.0.1:{home.temporal_port}"}
+        demo = home.run("demo", "--for", "15", "--json", seconds=90, **address)
+        assert demo.returncode == 0, demo.stderr
+        assert json.loads(demo.stdout)["events"]["triggered"] > 0
+        assert [one["id"] for one in home.data("list")] == ["real"], "no alert of the demo's"
+        shown = home.run("list", "--json", ALERTS_HOME=str(home.folder / "demo"), DATABASE_URL="")
+        assert all(one["id"].startswith("demo-") for one in json.loads(shown.stdout)), "and none of ours there"
+    finally:
+        home.end()
+
+
+async def test_a_server_of_another_home_is_left_alone(tmp_path: Path) -> None:
+    home, other = Home(tmp_path / "home"), Home(tmp_path / "other")
+    other.variables["ALERTS_TEMPORAL_PORT"] = str(home.temporal_port)
+    try:
+        home.spawn("up")
+
+        async def is_up() -> bool:
+            done = home.run("add", "SIM > 1", "--timeframe", "1s", "--id", "mine")
+            return home.run("evaluate", "mine").returncode == 0 if done.returncode in (0, 5) else False
+
+        await eventually(is_up, 60, "alerts up")
+        done = other.run("add", "SIM > 2", "--id", "theirs")
+        assert f"is that of {home.folder}, and this is {other.folder}" in done.stderr
+        assert "set ALERTS_HOME" in done.stderr
+        asked = other.run("evaluate", "theirs")
+        assert asked.returncode == 1
+        assert "is that of" in asked.stderr
+        listed = home.run("sync", "--dry-run", "--json")
+        assert "theirs" not in listed.stdout, "nothing was started there"
+    finally:
+        home.end()
+
+
+def test_one_home_wherever_one_stands(tmp_path: Path) -> None:
+    """And what an earlier version left in a folder is pointed at."""
+    variables = {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path / "data")}
+    env = {**{k: v for k, v in os.environ.items() if not k.startswith(("ALERT", "TEMPORAL", "DATABASE"))}, **variables}
+
+    def run(*words: str, where: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [binary("alerts"), *words], env=env, cwd=where, capture_output=True, text=True, check=False
+        )
+
+    one, two = tmp_path / "one", tmp_path / "two"
+    for place in (one, two):
+        (place / ".alerts").mkdir(parents=True)
+    (two / ".alerts" / "alerts.db").write_bytes(b"")
+    assert run("holdings", "put", "AAPL", "1", where=one).returncode == 0
+    assert json.loads(run("holdings", "list", "--json", where=two).stdout)[0]["symbol"] == "AAPL"
+    assert (tmp_path / "data" / "market-alerts" / "alerts.db").exists()
+    assert ".alerts in this folder is not used" in run("config", where=two).stderr
+    assert ".alerts in this folder" not in run("config", where=one).stderr
