@@ -51,6 +51,7 @@ class EventKind(StrEnum):
     DATA_STALE = "data_stale"
     PAUSED = "paused"
     RESUMED = "resumed"
+    RETURNED = "returned"  # its workflow had ended though nobody wished it
     UPDATED = "updated"
     EXPIRED = "expired"
     ERROR = "error"

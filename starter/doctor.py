@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 from activities.market_data.vendors.status import NOTE as PROVIDERS
-from activities.market_data.vendors.status import TOLD_FOR, outside_sessions
+from activities.market_data.vendors.status import SEEN, TOLD_FOR, outside_sessions, unreachable
 from activities.notifications.registry import declarations
 from domain.errors import InvalidInput
 from starter.clock import now
@@ -199,7 +199,15 @@ class Doctor:
         if "csv" in self.settings.alerts_providers and not self.settings.alerts_csv_folder.is_dir():
             text = f"there is no folder {self.settings.alerts_csv_folder}"
             found.append(Finding("providers", Verdict.FAIL, text, "set ALERTS_CSV_FOLDER"))
-        return found
+        async with self.database.transaction() as work:
+            notes = await work.reports.under(PROVIDERS, now() - SEEN)
+        for name, why in unreachable((value for _, value in notes.values()), now()).items():
+            found.append(
+                Finding(
+                    "providers", Verdict.FAIL, f"{name} cannot be reached: {why}", "check the network and its settings"
+                )
+            )
+        return found if len(found) == 1 else found[1:]
 
     async def _sessions(self) -> list[Finding]:
         """Trades that vendors have shown where a market's calendar knows no session; they were left out."""

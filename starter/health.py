@@ -12,7 +12,7 @@ from typing import Any
 
 from activities.interface import WORKFLOW_TYPES, TaskQueue
 from activities.market_data.vendors.status import NOTE as PROVIDERS
-from activities.market_data.vendors.status import TOLD_FOR, outside_sessions
+from activities.market_data.vendors.status import SEEN, TOLD_FOR, outside_sessions, unreachable
 from domain.job import JobType
 from domain.run import RunStatus
 from starter.gateway import Gateway
@@ -26,7 +26,7 @@ SWEEP_LATE = timedelta(minutes=2)
 DAY = timedelta(days=1)
 POLLER_SEEN = timedelta(minutes=3)
 
-OFTEN = 3
+OFTEN, MANY_FAILED = 3, 5
 MOST_NAMED, MOST_LISTED, MOST_ERRORS = 3, 20, 10
 PROBLEMS = "TemporalReportedProblems"
 TYPES = ("AlertWorkflow", "DeliveryWorkflow", "ReconcileWorkflow", "RetentionWorkflow", *WORKFLOW_TYPES.values())
@@ -169,6 +169,9 @@ class Examiner:
             stuck = len(await work.runs.running(now - timedelta(hours=1)))
             dead, untold = await work.deliveries.dead_since(now - DAY), await work.deliveries.waiting_count()
             failed = await work.runs.statistics(RunFilter(status=RunStatus.FAILED, since=now - timedelta(hours=1)))
+            ran = await work.runs.statistics(RunFilter(status=RunStatus.COMPLETED, since=now - timedelta(hours=1)))
+            errors = await work.runs.common_errors(RunFilter(since=now - timedelta(hours=1)), 1)
+            vendors = await work.reports.under(PROVIDERS, now - SEEN)
             ended = await work.audit.ended_often(now - timedelta(hours=1), OFTEN)
         enabled = sum(count for _, on, _, count in counts if on)
         level = Level.HEALTHY
@@ -208,14 +211,30 @@ class Examiner:
         if dead:
             message = f"{dead} deliveries of the last day could not be made"
             health.issues.append(Issue("notifications", Level.DEGRADED, message, "see the deliveries' last errors"))
-        bad = sum(one.count for one in failed)
-        health.components["runs"] = {"status": Level.HEALTHY, "failed_last_hour": bad, "stuck": stuck}
+        bad, well = sum(one.count for one in failed), sum(one.count for one in ran)
+        if bad >= MANY_FAILED and bad > well:
+            often = f": {errors[0][0]}" if errors else ""
+            message = f"{bad} of {bad + well} runs of the last hour failed{often}"
+            health.issues.append(Issue("runs", Level.DEGRADED, message, "see 'alerts runs list --status FAILED'"))
+        level = Level.DEGRADED if any(one.component == "runs" for one in health.issues) else Level.HEALTHY
+        health.components["runs"] = {"status": level, "failed_last_hour": bad, "stuck": stuck}
+        self._vendors(health, unreachable((value for _, value in vendors.values()), now))
         health.components["notifications"] = {
             "status": Level.DEGRADED if dead else Level.HEALTHY,
             "dead_last_day": dead,
             "waiting": untold,
         }
         return enabled > 0
+
+    @staticmethod
+    def _vendors(health: Health, troubles: Mapping[str, str]) -> None:
+        """Without any vendor no alert can be judged, however well all else is."""
+        level = Level.DEGRADED if troubles else Level.HEALTHY
+        health.components["market_data"] = {"status": level, "unreachable": dict(troubles)}
+        if troubles:
+            message = f"no vendor can be reached ({_named(troubles)}): no alert is judged meanwhile"
+            mend = "check the network and ALERTS_PROVIDERS; 'alerts providers' shows each"
+            health.issues.append(Issue("market data", level, message, mend))
 
     async def _workers(self, health: Health, now: datetime, wanted: bool) -> None:
         pollers = await self.pollers(now)

@@ -71,8 +71,12 @@ class Applier:
             return
         if not stored.enabled:
             await self._remember_pause(stored)
-        elif stored.state is None or await may_return(self.client, self.database, stored.id, self.clock()):
+        elif stored.state is None or await self._may_return(stored):
             await alert_workflows.ensure_running(self.client, alert_workflows.restored(stored, self.clock()), self.ours)
+
+    async def _may_return(self, stored: StoredSchedule) -> bool:
+        memory = stored.state_under(stored.alert)
+        return await may_return(self.client, self.database, stored.alert, memory, self.clock())
 
     async def _remember_pause(self, stored: StoredSchedule) -> None:
         """An alert that is disabled while nothing runs of it: the bars that close until it is enabled are not its own."""

@@ -17,6 +17,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
+from domain.alert import Alert, AlertState, EventKind, new_event
 from starter.alert_workflows import described
 from storage.audit import ENDED, AuditEntry
 from storage.database import Database
@@ -27,13 +28,18 @@ ABNORMAL = (
     WorkflowExecutionStatus.TIMED_OUT,
 )
 COUNTED = timedelta(hours=1)
+MOST_SAID = 300  # characters of why
 AT_ONCE = 3  # ends in an hour after which it still comes back at once: somebody may terminate it by hand
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(minutes=15)
 log = structlog.get_logger(__name__)
 
 
-async def may_return(client: Client, database: Database, alert_id: str, now: datetime) -> bool:
-    """Whether an alert that is not running is to be started now; its last end is noted when it was abnormal."""
+async def may_return(client: Client, database: Database, alert: Alert, state: AlertState | None, now: datetime) -> bool:
+    """Whether an alert that is not running is to be started now; its last end is noted when it was abnormal.
+
+    ``state`` is the memory it comes back with.
+    """
+    alert_id = alert.id
     found = await described(client, alert_id)
     if found is None or found.status not in ABNORMAL or found.close_time is None:
         return True
@@ -45,6 +51,9 @@ async def may_return(client: Client, database: Database, alert_id: str, now: dat
         detail = {"run_id": found.run_id, "status": found.status.name.lower(), "why": why[:500]}
         async with database.transaction() as work:
             await work.audit.add(AuditEntry(now, "temporal", "temporal", ENDED, "schedule", alert_id, None, detail))
+            said = f"its workflow {found.status.name.lower().replace('_', ' ')}: {why}"[:MOST_SAID]
+            event = new_event(alert, state or AlertState(), EventKind.RETURNED, found.close_time, detail=said)
+            await work.events.record([event], now)
         ends.add(found.run_id)
         log.warning("alert ended abnormally", action="restore", alert_id=alert_id, times=len(ends), why=why[:500])
     return now >= found.close_time + wait(len(ends))

@@ -11,6 +11,8 @@ from activities.market_data.vendors.provider import Provider
 
 NOTE = "providers:"
 TOLD_FOR = timedelta(days=1)  # so long a worker's word counts
+SEEN = timedelta(minutes=2)  # and so long what it says of now
+RECENT = timedelta(minutes=15)
 
 
 def states(providers: Iterable[Provider]) -> list[dict[str, Any]]:
@@ -45,6 +47,28 @@ def state(provider: Provider) -> dict[str, Any]:
             for bucket in breaker.limiter.rates
         ],
     }
+
+
+def unreachable(notes: Iterable[Mapping[str, Any]], now: datetime) -> dict[str, str]:
+    """Why each vendor cannot be used, when the last call of each went wrong a little while ago; empty when one answers.
+
+    What nobody has asked for long, as while markets are shut, is no trouble.
+    """
+    troubles, recent = dict[str, str](), (now - RECENT).isoformat()
+    for note in notes:
+        for state in note.get("providers", []):
+            asked = state.get("calls") or state.get("failures")
+            if state["circuit"] == "none" or (asked and not _is_in_trouble(state, recent)):
+                return {}
+            if asked:
+                troubles[state["name"]] = state.get("last_error") or "does not answer"
+    return troubles
+
+
+def _is_in_trouble(state: Mapping[str, Any], recent: str) -> bool:
+    """Its last call went wrong not long ago; ISO texts of UTC sort as the times do."""
+    failed = state.get("last_error_at") or ""
+    return failed > recent and (state.get("last_ok_at") or "") < failed
 
 
 def outside_sessions(notes: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:

@@ -49,7 +49,7 @@ STORED_BARS, TRIES = 5000, 10
 BODIES: dict[str, type[BaseModel]] = {"previewAlert": PreviewIn}
 EXAMPLES = {"previewAlert": EXAMPLE_PREVIEW}
 Kind = Literal[
-    "triggered", "reminder", "acknowledged", "rearmed", "suppressed", "late", "data_stale",
+    "triggered", "reminder", "acknowledged", "rearmed", "returned", "suppressed", "late", "data_stale",
     "paused", "resumed", "updated", "expired", "error",
 ]  # fmt: skip
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import uuid
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import pytest
 from temporalio.testing import WorkflowEnvironment
 
+from activities.market_data.vendors.status import NOTE
+from domain.run import Run, RunStatus
 from starter.api.app import create_app
+from starter.clock import now
 from starter.gateway import Gateway
 from storage.database import HEAD, Database
 from tests.starter.api.conftest import Api, client_of
@@ -67,3 +74,52 @@ async def test_figures_are_of_the_keys_user(api: Api) -> None:
     assert (await api.nobody.get("/stats")).json()["alerts"] == all_["alerts"], "as whoever may ask how it is"
     wrong = await api.nobody.get("/stats", headers={"Authorization": "Bearer nonsense"})
     assert wrong.status_code == 401
+
+
+def vendor(name: str, **state: Any) -> dict[str, Any]:
+    return {"name": name, "circuit": "closed", "calls": 9, "failures": 3, "last_ok_at": None, **state}
+
+
+def ago(minutes: float) -> str:
+    return (now() - timedelta(minutes=minutes)).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("states", "unreachable"),
+    [
+        ([vendor("yahoo", last_error="timed out", last_error_at=ago(1), last_ok_at=ago(5))], {"yahoo": "timed out"}),
+        ([vendor("yahoo", last_error="timed out", last_error_at=ago(5), last_ok_at=ago(1))], {}),
+        ([vendor("yahoo", last_error="x", last_error_at=ago(1)), vendor("binance", last_ok_at=ago(1))], {}),
+        ([vendor("yahoo", last_error="x", last_error_at=ago(1)), vendor("binance", last_error="y", last_error_at=ago(2))],
+         {"yahoo": "x", "binance": "y"}),
+        ([vendor("yahoo", last_error="x", last_error_at=ago(60))], {}),
+        ([vendor("yahoo", last_error="x", last_error_at=ago(1)), vendor("binance", calls=0, failures=0)], {"yahoo": "x"}),
+        ([{"name": "simulated", "circuit": "none", "calls": 0, "failures": 0}], {}),
+    ],
+)  # fmt: skip
+async def test_without_any_vendor_it_is_degraded_and_says_why(
+    api: Api, states: list[Any], unreachable: dict[str, str]
+) -> None:
+    async with api.database.transaction() as work:
+        await work.reports.put(f"{NOTE}1@host", now(), {"providers": states})
+    body = (await api.nobody.get("/health")).json()
+    assert body["components"]["market_data"]["unreachable"] == unreachable
+    issues = [one for one in body["issues"] if one["component"] == "market data"]
+    assert len(issues) == bool(unreachable)
+    assert all(why in issues[0]["message"] for why in unreachable.values())
+
+
+async def test_where_most_runs_fail_it_is_degraded_and_says_how(api: Api) -> None:
+    def run(status: RunStatus, error: str | None = None) -> Run:
+        at = now()
+        return Run(str(uuid.uuid4()), "report", None, "ann", status, at, at, at, at, error=error)
+
+    bad = [run(RunStatus.FAILED, "yahoo: HTTP 500") for _ in range(6)]
+    async with api.database.transaction() as work:
+        await work.runs.add([*bad, *(run(RunStatus.COMPLETED) for _ in range(6))])
+    assert (await api.nobody.get("/health")).json()["components"]["runs"]["status"] == "healthy"
+    async with api.database.transaction() as work:
+        await work.runs.add([run(RunStatus.FAILED, "yahoo: HTTP 500")])
+    body = (await api.nobody.get("/health")).json()
+    (issue,) = [one for one in body["issues"] if one["component"] == "runs"]
+    assert issue["message"] == "7 of 13 runs of the last hour failed: yahoo: HTTP 500"

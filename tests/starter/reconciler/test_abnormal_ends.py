@@ -53,7 +53,10 @@ async def test_an_alert_that_keeps_ending_is_told_and_comes_back_ever_more_slowl
     assert (await health(home, now() + timedelta(hours=2))).components["alerts"]["ending_abnormally"] == {}
     async with home.database.transaction() as work:
         ends = [entry for entry in await work.audit.of("dying") if entry.action == "ended"]
+        events = await work.events.of_alert("dying", kinds=["returned"])
     assert [entry.detail["why"] for entry in ends] == [f"GrpcMessageTooLarge {number}" for number in (4, 3, 2, 1)]
+    told = [f"its workflow terminated: GrpcMessageTooLarge {number}" for number in range(1, 5)]
+    assert [event.detail for event in events] == told, "its history says so, too"
 
 
 def test_the_waits_grow_and_are_bounded() -> None:
