@@ -17,8 +17,10 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from domain.errors import InvalidInput
 from starter.api import body
 from starter.api.problems import ProblemError, respond, translate
+from starter.api.strictness import unknown_parameters
 from starter.context import Context
 from starter.definition_writes import Who
 from starter.gateway import Gateway
@@ -169,7 +171,13 @@ def needs(scope: KeyScope) -> Any:
 
 
 def context_of(request: Request) -> Context:
-    """What the use cases work with, on behalf of the key's user."""
+    """What the use cases work with, on behalf of the key's user.
+
+    Raises:
+        InvalidInput: the query has parameters that the operation does not know.
+    """
+    if unknown := unknown_parameters(request):
+        raise InvalidInput("the request", unknown)
     principal: Principal = request.scope["principal"]
     state = request.app.state
     gateway: Gateway = state.gateway

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -18,6 +19,7 @@ from starlette.exceptions import HTTPException
 
 from domain.definition import json_path
 from domain.errors import MOST_FAULTS, ErrorKind, ExpectedError, Fault, InvalidInput, first, more_than
+from starter.api.strictness import domain_faults, unknown_parameters
 
 MEDIA_TYPE = "application/problem+json"
 log = structlog.get_logger(__name__)
@@ -145,7 +147,10 @@ def install(app: FastAPI) -> None:
     async def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
         found = error.errors()
-        faults = first([*(_fault(one) for one in found[:MOST_FAULTS]), *more_than(len(found))])
+        shape = [_fault(one) for one in found[:MOST_FAULTS]]
+        told = {one.path for one in shape}
+        others = [*unknown_parameters(request), *await asyncio.to_thread(domain_faults, request, error.body)]
+        faults = first([*shape, *(one for one in others if one.path not in told), *more_than(len(found))])
         return respond(ProblemError(422, "invalid-input", "the request cannot be used", faults))
 
     async def http(request: Request, error: Exception) -> JSONResponse:
@@ -179,7 +184,8 @@ def _allowed(request: Request) -> str:
 def _fault(detail: Any) -> Fault:
     where, *rest = detail["loc"] or ("body",)
     message = str(detail["msg"]).removeprefix("Value error, ")
-    message = "is needed" if detail["type"] == "missing" else message[:1].lower() + message[1:]
+    own = {"missing": "is needed", "extra_forbidden": "unknown key"}
+    message = own.get(detail["type"]) or message[:1].lower() + message[1:]
     if where == "body":
         path = "$" if rest and isinstance(rest[0], int) and detail["type"] == "json_invalid" else json_path(tuple(rest))
     else:

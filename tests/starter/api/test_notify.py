@@ -98,7 +98,7 @@ async def test_who_has_no_destination_is_told_by_the_operators_channels(service:
         ({"message": ""}, "$.message", "at least 1"),
         ({"notification_type": "gossip"}, "$.notification_type", "'alert'"),
         ({"user_id": None}, "$.user_id", "string"),
-        ({"colour": 1}, "$.colour", "not permitted"),
+        ({"colour": 1}, "$.colour", "unknown key"),
     ],
 )
 async def test_what_cannot_be_told_is_refused(
