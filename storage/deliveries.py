@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -34,6 +34,7 @@ class NewDelivery:
 
     ``kind`` is ``alert``, ``report``, ``screener`` or ``notification``; ``priority`` is ``normal``, ``high`` or ``urgent``.
     ``held_until`` is of a fallback: until then the others may tell it. Until ``group_until`` it waits for others of its group.
+    ``about`` is what programs are told of the alert as it was then: its ticker, timeframe, name, rule and tags.
     """
 
     event_id: str
@@ -47,6 +48,7 @@ class NewDelivery:
     held_until: datetime | None = field(default=None, kw_only=True)
     group_key: str = field(default="", kw_only=True)
     group_until: datetime | None = field(default=None, kw_only=True)
+    about: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -321,6 +323,7 @@ def _delivery(row: DeliveryRow) -> Delivery:
         held_until=row.held_until,
         group_key=row.group_key,
         group_until=row.group_until,
+        about=row.about if isinstance(row.about, dict) else {},
         retried_at=row.retried_at,
         next_try_at=row.next_try_at,
         id=row.id,

@@ -265,6 +265,7 @@ class DeliveryRow(Base):
     group_key: Mapped[str] = mapped_column(String(64), default="", server_default="")
     group_until: Mapped[datetime | None]
     handed_at: Mapped[datetime | None]
+    about: Mapped[dict[str, Any] | None] = mapped_column(Json)
 
 
 class DestinationRow(Base):

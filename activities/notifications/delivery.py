@@ -30,7 +30,7 @@ from activities.notifications.channel import ChannelRefused, ChannelUnavailable,
 from activities.notifications.directory import Directory
 from activities.notifications.fallback import URGENT, is_spared, wait_of, with_fallbacks
 from activities.notifications.grouping import with_groups
-from activities.notifications.message import priority, render
+from activities.notifications.message import about_of, priority, render
 from activities.notifications.patience import Patience
 from activities.notifications.sending import Sender
 from activities.notifications.turns import Turns, digest
@@ -103,9 +103,11 @@ class Notifier:
         names, now = await self.directory.names(alert.user_id, alert.definition.notification_channels), self.clock()
         async with self.database.transaction() as work:
             message = render(alert, event, self.link.replace("{id}", alert.id), await _fire_before(work, event))
+            about = about_of(alert)
             rows = [
                 NewDelivery(
-                    event.id, alert.id, alert.user_id, name, message.subject, message.body, priority=priority(alert, event.kind)
+                    event.id, alert.id, alert.user_id, name, message.subject, message.body, priority=priority(alert, event.kind),
+                    about=about,
                 )
                 for name in names
             ]  # fmt: skip

@@ -163,3 +163,15 @@ def number(value: float | None) -> str:
         return "missing"
     whole = len(str(int(abs(value)))) if isfinite(value) else 0
     return f"{value:.{max(6, whole + 2)}g}"
+
+
+def about_of(alert: Alert) -> dict[str, Any]:
+    """What programs are told of an alert beside its event."""
+    definition = alert.definition
+    return {
+        "symbol": definition.symbol,
+        "timeframe": definition.timeframe,
+        "name": definition.name,
+        "rule": str(definition.rule),
+        "tags": list(definition.tags),
+    }

@@ -19,6 +19,7 @@ from activities.outgoing import Outgoing, an_address, is_http
 from domain.errors import Fault, InvalidInput
 
 Clock = Callable[[], datetime]
+ABOUT = ("symbol", "timeframe", "name", "rule", "tags")  # null in notices from before these were told
 SIGNED, MARK = "whsec_", " "  # how a secret begins, and what stands between it and the address it signs for
 
 
@@ -82,6 +83,7 @@ def event_json(letter: Letter) -> dict[str, Any]:
             "event_id": event.id,
             "alert_id": event.alert_id,
             "user_id": delivery.user_id,
+            **{name: delivery.about.get(name) for name in ABOUT},
             "version": event.version,
             "kind": event.kind.value,
             "status": event.status.value,

@@ -1,4 +1,4 @@
-"""users' sets of tickers and holdings, files and progress of runs; msg_system_health: heartbeats of every process, one that another program left is kept under another name"""
+"""users' sets of tickers and holdings, files and progress of runs, what deliveries are about; msg_system_health: heartbeats of every process, one that another program left is kept under another name"""
 
 from alembic import op
 import sqlalchemy as sa
@@ -16,6 +16,7 @@ TABLE, EARLIER = 'msg_system_health', 'msg_system_health_before'
 
 def upgrade() -> None:
     op.add_column('job_schedule_runs', sa.Column('progress', Jsonb(), nullable=True))
+    op.add_column('deliveries', sa.Column('about', Json(), nullable=True))
     op.create_table('ticker_sets',
     sa.Column('user_id', sa.String(length=64), nullable=False),
     sa.Column('name', sa.String(length=64), nullable=False),
@@ -61,6 +62,7 @@ def downgrade() -> None:
     op.drop_table('holdings')
     op.drop_table('ticker_sets')
     op.drop_column('job_schedule_runs', 'progress')
+    op.drop_column('deliveries', 'about')
     op.drop_table(TABLE)
     if sa.inspect(op.get_bind()).has_table(EARLIER):
         op.rename_table(EARLIER, TABLE)

@@ -74,6 +74,15 @@ async def test_webhook_is_signed_and_its_id_is_the_events(database: Database, ht
     assert signature == "v1," + base64.b64encode(hmac.new(b"s3cret", signed, hashlib.sha256).digest()).decode()
     body = json.loads(sent.data)
     assert (body["type"], body["data"]["values"]) == ("alert.triggered", {"close": 101.5})
+    told = {name: body["data"][name] for name in ("symbol", "timeframe", "name", "rule", "tags")}
+    definition = alert.definition
+    assert told == {
+        "symbol": definition.symbol,
+        "timeframe": definition.timeframe,
+        "name": definition.name,
+        "rule": str(definition.rule),
+        "tags": list(definition.tags),
+    }
     row = await delivery(database, event, "webhook")
     assert (row.status, row.attempts) == (DeliveryStatus.SENT, 1)
     await service.close()
