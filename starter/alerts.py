@@ -213,7 +213,7 @@ async def snooze(context: Context, alert_id: str, until: str, reason: str = "") 
 
     handle = await _handle(context, alert_id)
     with _reaching(alert_id):
-        await answered(alert_id, handle.signal("snooze", SnoozeRequest(until=until)))
+        await answered(alert_id, handle.signal("snooze", SnoozeRequest(until=until, reason=reason)))
     who, detail = context.who, {"until": until, "reason": reason}
     async with context.database.transaction() as work:
         alert_id = handle.id.removeprefix(ALERT_PREFIX)  # as it is kept

@@ -93,7 +93,8 @@ class AlertMessages:
             return
         self.live.memory.schedule(snoozed_until=until)
         self.live.enable(True)
-        self._pause(Reason.SNOOZED, f"until {until:%Y-%m-%d %H:%M:%S%z}")
+        why = f": {request.reason}" if request.reason else ""
+        self._pause(Reason.SNOOZED, f"until {until:%Y-%m-%d %H:%M:%S} UTC{why}")
 
     @workflow.signal(description='The definition\'s row was edited. Input: {"version": 3}, may be left out.')
     def definition_changed(self, request: DefinitionChanged = DefinitionChanged()) -> None:

@@ -46,13 +46,15 @@ class PauseRequest:
 
 @dataclass(frozen=True)
 class SnoozeRequest:
-    """``{"until": "2026-01-05T15:00:00Z"}`` or ``{"seconds": 3600}``."""
+    """``{"until": "2026-01-05T15:00:00Z"}`` or ``{"seconds": 3600}``; ``reason`` may be there."""
 
     until: str = ""
     seconds: float = 0
+    reason: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "until", said(self.until, MOST_TIME))
+        object.__setattr__(self, "reason", said(self.reason))
 
 
 @dataclass(frozen=True)

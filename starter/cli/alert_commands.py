@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
@@ -47,10 +46,9 @@ from starter.cli.session import run_command
 from starter.clock import now
 from starter.context import Context
 from starter.definition_writes import new_id
+from starter.quiet import span_of
 from worker.schema_folder import SchemaFolder
 from worker.settings import load_settings
-
-LONGEST_SNOOZE = 366 * 86_400
 
 
 def register(app: typer.Typer) -> None:
@@ -132,27 +130,22 @@ def add(
 def pause(
     id: AlertId,
     reason: Annotated[str, typer.Option(help="Why, for whoever looks.")] = "",
-    seconds: Annotated[float, typer.Option("--for", help="Resume by itself after so many seconds.")] = 0,
+    span: Annotated[str, typer.Option("--for", help="Resume by itself after 30m, 2h, 1d, or so many seconds.")] = "",
     until: Annotated[str, typer.Option(help="Resume by itself at an ISO time.")] = "",
     as_json: Json = False,
 ) -> None:
     """Stop evaluating an alert, for good or for a while.
 
-    Example: alerts pause aapl-3f9c2a --reason earnings --for 3600
+    Example: alerts pause aapl-3f9c2a --reason earnings --for 2h
     """
-    if seconds or until:
-        if seconds and until:
+    if span or until:
+        if span and until:
             raise InvalidInput("options", [Fault("--for, --until", "give one of them, not both")])
-        if not until and not 0 < seconds <= LONGEST_SNOOZE:
-            raise InvalidInput(
-                "options", [Fault("--for", f"expected seconds above 0, at most {LONGEST_SNOOZE}", seconds)]
-            )
-        end = inputs.moment(until, inputs.zone("UTC"), "--until") if until else now() + timedelta(seconds=seconds)
+        end = (
+            inputs.moment(until, inputs.zone("UTC"), "--until") if until else now() + span_of(span, "--for", "options")
+        )
         if end <= now():
-            raise InvalidInput(
-                "options",
-                [Fault("--until" if until else "--for", "expected a time to come", until or seconds)],
-            )
+            raise InvalidInput("options", [Fault("--until", "expected a time to come", until)])
         run_command(lambda context: alerts.snooze(context, id, end.isoformat(), reason))
         _answer({"alert": id, "status": "INACTIVE", "reason": "snoozed", "until": plain(end)}, as_json)
         return

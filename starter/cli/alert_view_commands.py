@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from domain.alert import EventKind, Status
+from domain.alert import EventKind, Reason, Status
+from domain.nearness import distance
 from starter import alerts
 from starter.cli.options import AlertId, Json
 from starter.cli.output import (
@@ -58,41 +59,63 @@ def show(id: AlertId, as_json: Json = False) -> None:
     Example: alerts show aapl-3f9c2a
     """
 
-    async def work(context: Context) -> tuple[Any, dict[str, Any], str]:
+    async def work(context: Context) -> tuple[Any, dict[str, Any], str, str]:
         stored = await context.alert(id)
+        async with context.database.transaction() as unit:
+            last = await unit.events.of_alert(stored.id, kinds=[EventKind.PAUSED], limit=1, newest_first=True)
+        paused = last[0].detail if last else ""
         try:
-            return stored, await alerts.query(context, id, "state"), ""
+            return stored, await alerts.query(context, id, "state"), "", paused
         except Exception as error:
             if not is_known(error):
                 raise
-            return stored, {}, str(error)
+            return stored, {}, str(error), paused
 
-    stored, live, problem = run_command(work)
+    stored, live, problem, paused = run_command(work)
     if as_json:
         print_json({**_stored(stored), "live": live or None})
         return
-    definition = stored.alert.definition
-    state = live.get("state", {})
-    rows = [
-        ["name", definition.name],
-        ["rule", f"{definition.symbol} {definition.timeframe}: {definition.rule}"],
-        [
-            "rearm",
-            ", ".join(f"{key}={value}" for key, value in definition.rearm.model_dump(exclude_none=True).items()),
-        ],
-        ["schedule", f"{definition.cron} ({definition.timezone})"],
-        ["channels", ", ".join(definition.notification_channels) or "none"],
-        ["version", str(stored.alert.version)],
-        ["status", f"{state.get('status', stored.status)} ({state.get('reason', stored.reason)})"],
-        ["next tick", str(live.get("next_tick") or "-")],
-        ["last bar", str(state.get("last_bar_close") or short(stored.last_bar_close))],
-        ["values", _values((state.get("last_snapshot") or {}).get("values") or stored.last_values or {})],
-        ["fires", str(state.get("trigger_count", stored.trigger_count))],
-        ["problem", str(live.get("problem") or "-")],
-    ]
-    print_table(["", id], rows)
+    print_table(["", id], _shown(stored, live, paused))
     if problem:
         say(f"as last recorded: {problem}")
+
+
+def _shown(stored: Any, live: dict[str, Any], paused: str) -> list[list[str]]:
+    """All that its owner said, and how it is; what was left at its default is left out."""
+    definition, state = stored.alert.definition, live.get("state", {})
+    status, reason = state.get("status", stored.status), state.get("reason", stored.reason)
+    values = (state.get("last_snapshot") or {}).get("values") or stored.last_values or {}
+    away = distance(stored.alert, values) if values else None
+    options = definition.options.model_dump(mode="json", exclude_defaults=True)
+    rows = [
+        ["name", definition.name],
+        ["description", definition.description],
+        ["rule", f"{definition.symbol} {definition.timeframe}: {definition.rule}"],
+        ["rearm", _pairs(definition.rearm.model_dump(exclude_none=True))],
+        ["schedule", f"{definition.cron} ({definition.timezone})"],
+        ["channels", ", ".join(definition.notification_channels) or "none"],
+        ["priority", definition.priority],
+        ["message", definition.message_template],
+        ["tags", ", ".join(definition.tags)],
+        ["options", _pairs(options)],
+        ["custom", _pairs(definition.custom)],
+        ["owner", stored.user_id],
+        ["version", str(stored.alert.version)],
+        ["status", f"{status} ({reason})"],
+        ["paused", paused if status == Status.INACTIVE and reason in (Reason.PAUSED, Reason.SNOOZED) else ""],
+        ["next tick", str(live.get("next_tick") or "-")],
+        ["last bar", str(state.get("last_bar_close") or short(stored.last_bar_close))],
+        ["values", _values(values)],
+        ["away", f"{away * 100:.2f} % from firing" if away else ""],
+        ["fires", str(state.get("trigger_count", stored.trigger_count))],
+        ["last fire", short(stored.triggered_at) if stored.triggered_at else ""],
+        ["problem", str(live.get("problem") or "-")],
+    ]
+    return [row for row in rows if row[1]]
+
+
+def _pairs(data: dict[str, Any]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in data.items())
 
 
 def explain(id: AlertId, as_json: Json = False) -> None:
