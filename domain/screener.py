@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from domain import expression
 from domain.definition import AlertDefinition, read_definition
@@ -79,13 +79,6 @@ class ScreenerParams(Told, WithFrame):
     descending: bool = True
     create_alerts: dict[str, Any] | None = None
 
-    @field_validator("create_alerts")
-    @classmethod
-    def _an_alert(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        if value is not None:
-            alert_of(value, "X", "1d")
-        return value
-
     @field_validator("rank_by")
     @classmethod
     def _an_operand(cls, value: str) -> str:
@@ -103,6 +96,13 @@ class ScreenerParams(Told, WithFrame):
         if self.screener_set == CUSTOM and not self.symbols:
             raise ValueError("symbols: name at least one ticker, here or as the target")
         return self
+
+    @field_validator("create_alerts")
+    @classmethod
+    def _an_alert(cls, value: dict[str, Any] | None, info: ValidationInfo) -> dict[str, Any] | None:
+        if value is not None:
+            alert_of(value, "X", info.data.get("timeframe", "1d"))
+        return value
 
 
 def alert_of(template: dict[str, Any], symbol: str, frame: str) -> AlertDefinition:

@@ -47,9 +47,7 @@ async def connect(settings: Settings, seconds: float = 5.0, *, claimed: bool = F
         TemporalUnreachable: when none answers in time.
         OtherHome: the server on this machine is another home's.
     """
-    config: dict[str, Any] = {**ClientConfig.load_client_connect_config()}
-    config.setdefault("target_host", settings.temporal_target)
-    config.setdefault("namespace", settings.temporal_namespace)
+    config = _config(settings)
     ours = str(settings.alerts_home.resolve())
     is_embedded = config["target_host"] == settings.temporal_target and not settings.temporal_address
     try:
@@ -61,6 +59,17 @@ async def connect(settings: Settings, seconds: float = 5.0, *, claimed: bool = F
     if theirs and theirs != ours:
         raise OtherHome(str(config["target_host"]), theirs, ours)
     return client
+
+
+def target_of(settings: Settings) -> str:
+    """Where we connect to: what ``TEMPORAL_ADDRESS`` or a profile says, else the embedded server."""
+    return str(_config(settings)["target_host"])
+
+
+def _config(settings: Settings) -> dict[str, Any]:
+    """The standard variables and profiles, but for a demo, which has a server of its own whatever they say."""
+    given: dict[str, Any] = {} if settings.alerts_demo else {**ClientConfig.load_client_connect_config()}
+    return {"target_host": settings.temporal_target, "namespace": settings.temporal_namespace, **given}
 
 
 async def home_of(client: Client) -> str:

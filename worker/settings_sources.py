@@ -17,6 +17,7 @@ import platformdirs
 from domain.errors import Fault, InvalidInput
 
 HOME_FILE = "home.env"  # in the home folder: settings of that home, which everything else wins over
+DEMO = "ALERTS_DEMO"  # in the file of a demo's home
 FILE = "ALERTS_CONFIG"  # the path of a file, as ``--config`` names it
 OURS = {  # names of the earlier services, and what they are called here
     "SCHEDULER_DATABASE_URL": "DATABASE_URL",
@@ -71,11 +72,22 @@ def gathered(variables: Mapping[str, str], known: Collection[str]) -> Gathered:
     path = variables.get(FILE)
     if path:
         _take(found, dict(_of_file(Path(path))), variables, known, f" in {Path(path).name}")
-    home = variables.get("ALERTS_HOME") or found.values.get("ALERTS_HOME") or default_home()
-    own = Path(str(home)) / HOME_FILE
+    own = _home_file(variables, found)
     if own.is_file():
         _take(found, dict(_of_lines(own)), variables, known, f" in {own.name}")
     return found
+
+
+def demo_of(variables: Mapping[str, str], found: Gathered) -> dict[str, Any]:
+    """What holds in a demo's home whatever else is set: its own server and database, never those that are real."""
+    own = _home_file(variables, found)
+    values = dict(_of_lines(own)) if own.is_file() else {}
+    return {**values, "DATABASE_URL": "", "TEMPORAL_ADDRESS": ""} if DEMO in values else {}
+
+
+def _home_file(variables: Mapping[str, str], found: Gathered) -> Path:
+    home = variables.get("ALERTS_HOME") or found.values.get("ALERTS_HOME") or default_home()
+    return Path(str(home)) / HOME_FILE
 
 
 def default_home() -> Path:

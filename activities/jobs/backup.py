@@ -6,10 +6,12 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import asyncpg
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 
 from activities.jobs.executor import Done, JobFailed, JobRefused, Task
 from activities.side_process import SideProcess
@@ -24,6 +26,8 @@ from storage.private import private_file, private_folder
 from storage.tables import Base
 
 PART = ".part"
+OLD_PART = timedelta(days=1)  # what a killed process has left
+MOST_ERROR = 500
 ENDINGS = (SQLITE, DUMP, EXPORT)
 
 
@@ -58,11 +62,13 @@ class Backup:
         stem = f"alerts-{self.clock():%Y%m%dT%H%M%S}-{mark}"
         try:
             path, contents, checked = await self._made(stem)
-        except (NotTheSame, ToolFailed, NoTool, sqlite3.Error, OSError) as error:
-            raise JobFailed(f"{type(error).__name__}: {error}" if isinstance(error, OSError) else str(error)) from None
+        except (NotTheSame, ToolFailed, NoTool) as error:
+            raise JobFailed(str(error)) from None
+        except (sqlite3.Error, DBAPIError, asyncpg.PostgresError, OSError) as error:
+            said = getattr(error, "orig", None) or error
+            raise JobFailed(f"{type(said).__name__}: {said}"[:MOST_ERROR]) from None
         finally:
-            for part in self.folder.glob(f"{stem}*{PART}*"):
-                part.unlink(missing_ok=True)
+            self._clear(stem)
         beside = private_file(path.with_name(path.name + BESIDE))
         beside.write_text(json.dumps({"schema": HEAD, "checked": checked, "tables": as_json(contents)}, indent=1))
         old = backups_in(self.folder)[keep:]
@@ -77,6 +83,13 @@ class Backup:
             "tables": len(contents),
             "removed": [one.name for one in old],
         }
+
+    def _clear(self, stem: str) -> None:
+        """Of this try, and of processes that were killed."""
+        long_ago = (self.clock() - OLD_PART).timestamp()
+        for part in self.folder.glob(f"*{PART}*"):
+            if part.name.startswith(stem) or part.stat().st_mtime < long_ago:
+                part.unlink(missing_ok=True)
 
     async def _made(self, stem: str) -> tuple[Path, Contents, str]:
         if self.url.get_backend_name() != "postgresql":

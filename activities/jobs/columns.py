@@ -15,6 +15,7 @@ from activities.jobs.executor import JobFailed, JobRefused
 from activities.jobs.on_bars import OnBars, Values
 from activities.jobs.progress import Progress, untold
 from activities.jobs.stored_values import StoredQuery, StoredValues, Window, stored_values
+from activities.market_data.calendars.exchange import NEVER_QUIET
 from activities.market_data.calendars.market import Market
 from activities.market_data.feeds.store import stored_key
 from activities.market_data.quality.gaps import LIQUID
@@ -25,6 +26,7 @@ from storage.database import Database
 
 BATCH = 600  # tickers a call: how far it has come is told between two
 YIELD_EVERY = 50
+FEWEST = 2  # bars: a jump is seen between two
 log = structlog.get_logger(__name__)
 
 
@@ -67,11 +69,11 @@ class ByColumns:
         self, symbols: Sequence[str], frame: Timeframe, keys: tuple[str, ...], tell: Progress
     ) -> dict[str, Values]:
         """Of tickers whose stored bars are all there; none where the database is away, or no vendor's bars are kept."""
-        frames = {frame: 1}
+        frames = {frame: FEWEST}
         try:
             for operand in map(operand_of, keys):
                 own = Timeframe(operand.timeframe or frame)
-                frames[own] = max(frames.get(own, 1), bars_for(operand))
+                frames[own] = max(frames.get(own, FEWEST), bars_for(operand))
         except (ValueError, AssertionError) as error:
             raise JobRefused(f"{', '.join(keys)}: {error}") from None
         kept = {one: self._kept(one) for one in frames}
@@ -82,7 +84,7 @@ class ByColumns:
         since = {str(one): await self._begin(symbols, one, count, now) for one, count in frames.items()}
         for start in range(0, len(symbols), BATCH):
             some = tuple(symbols[start : start + BATCH])
-            asked = StoredQuery(self.database.url, some, frame, keys, adjustments, since, now)
+            asked = StoredQuery(self.database.url, some, frame, keys, adjustments, since, now, FEWEST)
             try:
                 answered = await self.side.run(stored_values, asked)
             except Exception as error:  # the vendors have them, too
@@ -91,8 +93,11 @@ class ByColumns:
             for number, (symbol, one) in enumerate(answered.items()):
                 if number % YIELD_EVERY == 0:
                     await asyncio.sleep(0)
-                if await self._is_whole(symbol, one, kept, now):
-                    found[symbol] = one.values
+                try:
+                    if await self._is_whole(symbol, one, kept, now):
+                        found[symbol] = one.values
+                except Exception as error:  # of a market that has no calendar; it is looked at by itself
+                    log.debug("not by columns", action="columns", symbol=symbol, error=type(error).__name__)
             tell(min(start + BATCH, len(symbols)), len(symbols), "stored bars")
         return found
 
@@ -100,8 +105,11 @@ class ByColumns:
         """Since when every ticker has so many bars, whichever its market."""
         calendars, found = self.market.calendars, [now]
         for code in {calendars.code_of(symbol) for symbol in symbols}:
-            await calendars.prepare(code)
-            found.append(calendars.market(code).start_of(frame, now, count))
+            try:
+                await calendars.prepare(code)
+                found.append(calendars.market(code).start_of(frame, now, count))
+            except Exception as error:  # its tickers are looked at one by one
+                log.debug("no calendar", action="columns", market=code, error=type(error).__name__)
         return min(found)
 
     def _kept(self, frame: Timeframe) -> dict[str, Provider]:
@@ -140,4 +148,16 @@ def is_whole(window: Window, frame: Timeframe, market: Market, now: datetime) ->
         return bisect_right(grid, window.last_open, key=itemgetter(0)) - first == window.count
     if market.continuous:
         return (window.last_open - window.first_open) / frame.length + 1 == window.count
-    return window.count * frame.length >= LIQUID * market.trading(window.first_open, window.last_close)
+    possible = _possible(window, frame, market)
+    return window.count == possible if frame.length >= NEVER_QUIET else window.count >= LIQUID * possible
+
+
+def _possible(window: Window, frame: Timeframe, market: Market) -> int:
+    """Bars that there could be: a session's last may be cut."""
+    grid, found = market.grid(frame), 0
+    first = max(bisect_right(grid, window.first_open, key=itemgetter(0)) - 1, 0)
+    for start, end in grid[first : bisect_left(grid, window.last_close, key=itemgetter(0))]:
+        begin, until = max(start, window.first_open), min(end, window.last_close)
+        if begin < until:
+            found += -((begin - until) // frame.length)
+    return found

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
+import structlog
+
 from activities.evaluation import Evaluation
 from activities.interface import EvaluateInput, Freshness
 from activities.jobs.executor import JobFailed, JobRefused
@@ -19,6 +21,7 @@ AT_ONCE = 8  # tickers: vendors' own limits bound what is asked of each
 MOST_WHY = 5
 Values = dict[str, float | None]
 T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
 
 class OnBars:
@@ -92,6 +95,9 @@ async def _each(
                 failed[symbol] = str(error)
             except JobRefused as error:
                 refused.append(error)
+            except Exception as error:  # one ticker's odd data must not stop the others
+                log.error("ticker failed", action="bars", symbol=symbol, error=repr(error)[:300])
+                failed[symbol] = f"{type(error).__name__} in its bars"
             tell(len(found) + len(failed), len(symbols), symbol)
 
     async with asyncio.TaskGroup() as group:

@@ -184,10 +184,11 @@ class JobRunner:
             if executor is None:
                 raise JobRefused(f"this worker has nothing that runs {run.job_type} jobs")
             limit = self.timeouts.get(JobType(run.job_type))
-            async with heartbeats(JOB_HEARTBEAT), told(self.database, run_id) as tell, asyncio.timeout(limit):
+            async with heartbeats(JOB_HEARTBEAT), told(self.database, run_id) as tell, asyncio.timeout(limit) as bound:
                 done = await executor(replace(task, tell=tell))
-        except TimeoutError:
-            raise ApplicationError(f"took longer than {limit:g} s", type=ErrorType.JOB_FAILED) from None
+        except TimeoutError as error:
+            took = f"took longer than {limit:g} s" if limit is not None and bound.expired() else "something timed out"
+            raise ApplicationError(str(error) or took, type=ErrorType.JOB_FAILED) from None
         except (JobRefused, InvalidInput) as error:
             raise ApplicationError(str(error)[:MOST_ERROR], type=ErrorType.JOB_REFUSED, non_retryable=True) from None
         except JobFailed as error:

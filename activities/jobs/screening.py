@@ -127,7 +127,9 @@ class Screener:
         """One for each ticker that matches and did not in the last run, as many as the user may have."""
         if params.create_alerts is None:
             return []
-        begun = result.get("new", [one["symbol"] for one in result["results"]])
+        matching = [one["symbol"] for one in result["results"]]
+        left = await self._left_out(task)  # the last time, for want of room
+        begun = [symbol for symbol in matching if symbol in result.get("new", matching) or symbol in left]
         ids = {f"{task.job_id[:40]}-{_as_id(symbol)}": symbol for symbol in begun}
         async with self.database.transaction() as work:
             there = {one.id for one in await work.schedules.these(list(ids))}
@@ -154,11 +156,19 @@ class Screener:
         async with self.database.transaction() as work:
             return await work.companies.of(list(rows))
 
-    async def _before(self, task: Task) -> set[str] | None:
-        """What the last run of the same schedule found; None where there was none."""
+    async def _last(self, task: Task) -> dict[str, Any] | None:
+        """The result of the last run of the same schedule; None where there was none."""
         async with self.database.transaction() as work:
             runs = await work.runs.page(RunFilter(job_id=task.job_id, status=RunStatus.COMPLETED), None, 1)
-        results = (runs[0].result or {}).get("results") if runs else None
+        return (runs[0].result or {}) if runs else None
+
+    async def _left_out(self, task: Task) -> set[str]:
+        found = (await self._last(task) or {}).get("alerts_left_out")
+        return {str(symbol) for symbol in found} if isinstance(found, list) else set()
+
+    async def _before(self, task: Task) -> set[str] | None:
+        """What the last run of the same schedule found; None where there was none."""
+        results = (await self._last(task) or {}).get("results")
         if not isinstance(results, list):
             return None
         return {str(one["symbol"]) for one in results if isinstance(one, dict) and "symbol" in one}

@@ -43,7 +43,10 @@ Columns = Mapping[str, NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class StoredQuery:
-    """What is asked: of each timeframe the stored series to look into, best first, and since when bars are wanted."""
+    """What is asked: of each timeframe the stored series to look into, best first, and since when bars are wanted.
+
+    A window has at least ``fewest`` bars, whatever the operands need.
+    """
 
     url: str
     symbols: tuple[str, ...]
@@ -52,6 +55,7 @@ class StoredQuery:
     adjustments: Mapping[str, tuple[str, ...]]
     since: Mapping[str, datetime]
     until: datetime
+    fewest: int = 1
 
 
 @dataclass(frozen=True)
@@ -95,10 +99,10 @@ def stored_values(asked: StoredQuery) -> dict[str, StoredValues]:
 
 async def _read(asked: StoredQuery) -> dict[str, StoredValues]:
     operands = [operand_of(key) for key in asked.keys]
-    needed: dict[str, int] = {asked.frame: 1}
+    needed: dict[str, int] = {asked.frame: asked.fewest}
     for operand in operands:
         frame = operand.timeframe or asked.frame
-        needed[frame] = max(needed.get(frame, 1), bars_for(operand))
+        needed[frame] = max(needed.get(frame, asked.fewest), bars_for(operand))
     database = Database(asked.url, pool_size=1)
     found: dict[str, StoredValues] = {}
     try:

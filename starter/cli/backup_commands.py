@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy.engine import make_url
 
 from domain.errors import Fault, InvalidInput
 from starter.cli.databases import in_database
@@ -84,7 +86,12 @@ def restore(
         await _refuse_busy(database, yes)
         await database.close()
         done = await put_back(database.url, path, f"{now():%Y%m%d%H%M%S}")
-        await database.upgrade()
+        try:
+            await database.upgrade()
+        except Exception as error:
+            before = done.before or "nothing"
+            said = f"restored, but not brought to this version's schema: {error}; what was there before is {before}"
+            raise Failure(said, FAILED) from None
         return done, await database.revision()
 
     done, revision = in_database(work)
@@ -99,22 +106,28 @@ def restore(
 
 
 async def _refuse_busy(database: Database, yes: bool) -> None:
-    """Who works on the database would go on with what is no longer there."""
+    """Who works on the database would go on with what is no longer there; what cannot be looked at may be worked on."""
+    if yes or not await asyncio.to_thread(_may_be_there, database.url):
+        return
     try:
-        there = await database.revision() is not None
         async with database.transaction() as unit:
             beats = [one for one in await unit.heartbeats.list() if one.status != STOPPED]
-    except Exception:  # nothing is there, or it is broken: that is why it is restored
-        return
+    except Exception as error:  # another schema, no server, or broken: that may be why it is restored
+        said = (
+            f"is needed: whether anybody works on the database cannot be told ({type(error).__name__}); stop them first"
+        )
+        raise InvalidInput("options", [Fault("--yes", said)]) from None
     alive = [f"{one.system} {one.instance}" for one in beats if now() - one.last_heartbeat < ALIVE]
-    if alive and not yes:
-        raise InvalidInput(
-            "options", [Fault("--yes", f"is needed: {', '.join(alive)} lived within the last minute; stop them first")]
-        )
-    if there and not yes:
-        raise InvalidInput(
-            "options", [Fault("--yes", "is needed: a database is there; it would stay beside the restored one")]
-        )
+    said = f"is needed: {', '.join(alive)} lived within the last minute; stop them first"
+    if not alive:
+        said = "is needed: a database is there; it would stay beside the restored one"
+    raise InvalidInput("options", [Fault("--yes", said)])
+
+
+def _may_be_there(url: str) -> bool:
+    """Looking at a SQLite file that is not there would make it."""
+    where = make_url(url)
+    return where.get_backend_name() != "sqlite" or Path(str(where.database)).exists()
 
 
 def _described(path: Path) -> dict[str, Any]:

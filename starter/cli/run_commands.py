@@ -17,7 +17,7 @@ from starter.cli.options import ConfigFile, Environment, Json
 from starter.cli.output import print_json, print_lines, say
 from starter.cli.serving import serve, settings_in_force
 from starter.clock import now
-from starter.demo_home import demo_settings
+from starter.demo_home import demo_settings, leave_word
 from worker.settings import Settings, load_settings
 
 
@@ -92,6 +92,7 @@ async def _demo(settings: Settings, provider: Any, alerts: list[Any], seconds: f
     began = now()
     quiet = settings.model_copy(update={"log_level": "WARNING"})  # what happens is told below, line by line
     async with Stack(quiet, [provider], say, jobs=False) as stack:
+        leave_word(settings)
         replay = provider if isinstance(provider, Replay) else None
         await fresh_alerts(stack, alerts, seen_until=replay.bars[0].open_time if replay else None)
         if replay:

@@ -32,6 +32,7 @@ OPTIONS = {
     "target_session_attrs": "PGTARGETSESSIONATTRS",
 }
 MAINTENANCE = ("postgres", "template1")  # databases from which others are made
+LONGEST_NAME = 63  # bytes
 
 
 class ToolFailed(Exception):
@@ -82,7 +83,15 @@ async def dump(url: URL, path: Path) -> Contents:
     async with connected(url) as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         snapshot = await connection.fetchval("SELECT pg_export_snapshot()")
         contents = await postgres_contents(connection)
-        command = ["pg_dump", "--format=custom", f"--snapshot={snapshot}", "--file", str(path), str(url.database)]
+        command = [
+            "pg_dump",
+            "--no-password",
+            "--format=custom",
+            f"--snapshot={snapshot}",
+            "--file",
+            str(path),
+            str(url.database),
+        ]
         try:
             await run_tool(command, url)
         except ToolFailed as error:
@@ -116,7 +125,7 @@ async def restore_dump(url: URL, path: Path) -> None:
         ToolFailed: it ended with an error.
     """
     words = ["--single-transaction", "--no-owner", "--no-privileges", "--exit-on-error", "--dbname", str(url.database)]
-    await run_tool(["pg_restore", *words, str(path)], url)
+    await run_tool(["pg_restore", "--no-password", *words, str(path)], url)
 
 
 @asynccontextmanager
@@ -129,38 +138,73 @@ async def scratch(url: URL) -> AsyncIterator[str | None]:
     try:
         yield name
     finally:
-        await asyncio.shield(_drop(url, name))
+        await asyncio.shield(drop_database(url, name))
 
 
 async def create_database(url: URL, name: str) -> bool:
     """Whether a database of that name could be made."""
     try:
-        await on_server(url, f'CREATE DATABASE "{name}" TEMPLATE template0')
+        async with on_server(url) as connection:
+            await connection.execute(f"CREATE DATABASE {quoted(name)} TEMPLATE template0")
     except (asyncpg.InsufficientPrivilegeError, NoDatabase):
         return False
     return True
 
 
-async def _drop(url: URL, name: str) -> None:
-    await on_server(url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+async def drop_database(url: URL, name: str) -> None:
+    """Whoever is still connected."""
+    async with on_server(url) as connection:
+        await connection.execute(f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)")
 
 
-async def on_server(url: URL, *statements: str) -> None:
-    """Statements on the server, one after the other, from a database other than the URL's own.
+async def swap(url: URL, fresh: str, before: str | None) -> None:
+    """``fresh`` takes the name of the URL's database, which is called ``before`` then; both or neither.
 
     Raises:
-        asyncpg.PostgresError: one was refused.
+        asyncpg.PostgresError: it was refused: somebody is connected, or the user owns it not.
     """
-    refused: Exception | None = None
+    name = str(url.database)
+    async with on_server(url) as connection:
+        if before is not None:
+            ending = (
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()"
+            )
+            await connection.fetch(ending, name)
+        async with connection.transaction():
+            if before is not None:
+                await connection.execute(f"ALTER DATABASE {quoted(name)} RENAME TO {quoted(before)}")
+            await connection.execute(f"ALTER DATABASE {quoted(fresh)} RENAME TO {quoted(name)}")
+
+
+def quoted(name: str) -> str:
+    """A name as SQL has it, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def named_beside(name: str, ending: str) -> str:
+    """A name of a database beside another; PostgreSQL cuts what is longer."""
+    return name.encode()[: LONGEST_NAME - len(ending.encode())].decode(errors="ignore") + ending
+
+
+@asynccontextmanager
+async def on_server(url: URL) -> AsyncIterator[Any]:
+    """A connection to a database other than the URL's own, from which others are made.
+
+    Raises:
+        NoDatabase: there is none that lets us in.
+    """
     for name in (one for one in MAINTENANCE if one != url.database):
         try:
-            async with connected(url.set(database=name)) as connection:
-                for statement in statements:
-                    await connection.execute(statement)
-                return
-        except NoDatabase as error:
-            refused = error
-    raise refused or AssertionError
+            opened = connected(url.set(database=name))
+            connection = await opened.__aenter__()
+        except (NoDatabase, DBAPIError):
+            continue
+        try:
+            yield connection
+        finally:
+            await opened.__aexit__(None, None, None)
+        return
+    raise NoDatabase("no database lets us make others")
 
 
 async def run_tool(command: list[str], url: URL) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 from sqlalchemy.engine import URL, make_url
 
 from domain.errors import ErrorKind, ExpectedError
@@ -20,12 +22,14 @@ from storage.backups.postgres import (
     ToolFailed,
     connected,
     create_database,
-    on_server,
+    drop_database,
+    named_beside,
     restore_dump,
     run_tool,
+    swap,
 )
-from storage.backups.sqlite_file import checked_sqlite, put_back_sqlite
-from storage.database import async_url
+from storage.backups.sqlite_file import VERSIONS, checked_sqlite, put_back_sqlite, schema_of
+from storage.database import HEAD, async_url
 
 SQLITE, DUMP, EXPORT = ".db", ".dump", ".zip"
 BESIDE = ".json"  # the file that says what a backup holds
@@ -68,11 +72,27 @@ async def restore(url: str, backup: Path, stamp: str) -> Restored:
         known = held(backup)
         if known:
             refuse_unlike(known, await asyncio.to_thread(checked_sqlite, backup))
+        await asyncio.to_thread(checked_sqlite, backup)
+        _refuse_unknown(await asyncio.to_thread(schema_of, backup))
         before = await asyncio.to_thread(put_back_sqlite, backup, Path(where.database), stamp)
         found = await asyncio.to_thread(checked_sqlite, Path(where.database))
         return Restored({name: one.rows for name, one in found.items()}, str(before or ""))
     except (NotTheSame, ToolFailed, NoTool) as error:
         raise CannotRestore(str(error)) from None
+    except OSError as error:
+        raise CannotRestore(f"cannot be written: {error}") from None
+
+
+def _refuse_unknown(revision: str) -> None:
+    """Lets schemas pass that this version can bring to its own.
+
+    Raises:
+        CannotRestore: it is newer, or none of ours.
+    """
+    if not re.fullmatch(r"\d{4}", revision) or revision > HEAD:
+        raise CannotRestore(
+            f"the backup has schema {revision or 'none'}, and this version knows those up to {HEAD}: restore it with its own"
+        )
 
 
 def held(backup: Path) -> Contents:
@@ -86,17 +106,20 @@ def held(backup: Path) -> Contents:
 async def _postgres(url: URL, backup: Path, stamp: str) -> Restored:
     """Into a new database, which takes the old one's name once it is whole; straight into an empty one where none may be made."""
     await _refuse_unreadable(url, backup)
-    name, fresh = str(url.database), f"{url.database}_restored_{stamp}"
+    name = str(url.database)
+    fresh, before = (named_beside(name, f"_{what}_{stamp}") for what in ("restored", "before"))
     there = await _tables(url)
     if await create_database(url, fresh):
         try:
             rows = await _filled(url.set(database=fresh), backup)
-        except BaseException:
-            await asyncio.shield(on_server(url, f'DROP DATABASE IF EXISTS "{fresh}" WITH (FORCE)'))
+            await swap(url, fresh, None if there is None else before)
+        except BaseException as error:
+            await asyncio.shield(drop_database(url, fresh))
+            if isinstance(error, asyncpg.PostgresError):
+                raise CannotRestore(
+                    f"{name} cannot be replaced: {error}; stop whoever works on it, or restore as its owner"
+                ) from None
             raise
-        before = f"{name}_before_{stamp}"
-        moves = [] if there is None else [_end_others(name), f'ALTER DATABASE "{name}" RENAME TO "{before}"']
-        await on_server(url, *moves, f'ALTER DATABASE "{fresh}" RENAME TO "{name}"')
         return Restored(rows, before if there is not None else "")
     if there is None or there:
         raise CannotRestore(
@@ -123,6 +146,9 @@ async def _filled(url: URL, backup: Path) -> dict[str, int]:
         await restore_dump(url, backup)
     async with connected(url) as connection:
         found = await postgres_contents(connection)
+        if VERSIONS not in found:
+            raise CannotRestore(f"{backup.name} is no backup of this program: it has no schema of ours")
+        _refuse_unknown(str(await connection.fetchval(f"SELECT version_num FROM {VERSIONS}")))  # noqa: S608
     known = held(backup) if backup.suffix == DUMP else {}
     if known:
         refuse_unlike(known, {name: one for name, one in found.items() if name in known})
@@ -136,9 +162,3 @@ async def _tables(url: URL) -> list[Any] | None:
             return list(await postgres_contents(connection))
     except NoDatabase:
         return None
-
-
-def _end_others(name: str) -> str:
-    return (
-        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND pid <> pg_backend_pid()"  # noqa: S608
-    )

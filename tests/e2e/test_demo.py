@@ -175,7 +175,7 @@ async def test_the_demo_meets_nothing_that_is_real(tmp_path: Path) -> None:
         assert demo.returncode == 0, demo.stderr
         assert json.loads(demo.stdout)["events"]["triggered"] > 0
         assert [one["id"] for one in home.data("list")] == ["real"], "no alert of the demo's"
-        shown = home.run("list", "--json", ALERTS_HOME=str(home.folder / "demo"), DATABASE_URL="")
+        shown = home.run("list", "--json", ALERTS_HOME=str(home.folder / "demo"), **address)
         assert all(one["id"].startswith("demo-") for one in json.loads(shown.stdout)), "and none of ours there"
     finally:
         home.end()

@@ -26,6 +26,7 @@ from domain.job import read_job
 from storage.backups import postgres as tools
 from storage.backups.contents import NotTheSame, TableContents, of_json, refuse_unlike
 from storage.backups.restore import CannotRestore, held, restore
+from storage.backups.sqlite_file import checked_sqlite, copy_sqlite, put_back_sqlite
 from storage.database import HEAD, Database
 from tests import postgres
 from tests.e2e.processes import Home
@@ -261,3 +262,70 @@ def test_an_export_says_what_is_in_it(tmp_path: Path) -> None:
     path.write_bytes(b"no zip")
     with pytest.raises(NotTheSame, match="no export of ours"):
         listed(path)
+
+
+@pytest.mark.parametrize("folder", ["C#", "what?mode=ro", "a%41b"])
+async def test_odd_paths_mean_themselves(tmp_path: Path, folder: str) -> None:
+    place = tmp_path / folder
+    place.mkdir()
+    database = Database(f"sqlite:///{tmp_path / 'plain.db'}")
+    await database.upgrade()
+    await fill(database)
+    await database.close()
+    os.replace(tmp_path / "plain.db", place / "alerts.db")
+    contents = copy_sqlite(str(place / "alerts.db"), place / "copy.db")
+    assert contents["job_schedules"].rows == 30
+    assert sorted(one.name for one in tmp_path.iterdir()) == sorted(
+        {folder, "plain.db-shm", "plain.db-wal"} & {one.name for one in tmp_path.iterdir()} | {folder}
+    )
+    assert put_back_sqlite(place / "copy.db", place / "alerts.db", "s") == place / "alerts.db.before-s"
+    assert checked_sqlite(place / "alerts.db")["job_schedules"].rows == 30
+
+
+async def test_what_is_none_of_ours_or_of_a_newer_schema_is_not_put_back(
+    filled: Database, kind: str, tmp_path: Path
+) -> None:
+    done = await Backup(filled, tmp_path / "b", None, lambda: NOW)(job())
+    before = await ids(filled)
+    if kind != "export":  # whose schema is made by the migrations, which know no newer one
+        async with filled.transaction() as work:
+            await work.session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        newer = await Backup(filled, tmp_path / "b", None, lambda: NOW + timedelta(days=1))(job())
+        async with filled.transaction() as work:
+            await work.session.execute(text(f"UPDATE alembic_version SET version_num = '{HEAD}'"))
+        await filled.close()
+        with pytest.raises(CannotRestore, match="schema 9999"):
+            await restore(filled.url, tmp_path / "b" / str(newer.result["file"]), "s1")
+    await filled.close()
+    if kind == "sqlite":
+        with closing(sqlite3.connect(tmp_path / "other.db")) as other:
+            other.execute("CREATE TABLE x (y)")
+        for name in ("other.db", "empty.db"):
+            (tmp_path / "empty.db").touch()
+            with pytest.raises(CannotRestore, match="no database of this program"):
+                await restore(filled.url, tmp_path / name, "s2")
+    fresh = Database(filled.url)
+    assert await ids(fresh) == before, "nothing is changed"
+    await fresh.close()
+    assert (await restore(filled.url, tmp_path / "b" / str(done.result["file"]), "s3")).rows["job_schedules"] == 30
+
+
+def test_names_of_databases_are_quoted_and_fit() -> None:
+    assert tools.quoted('a"b') == '"a""b"'
+    assert tools.named_beside("n" * 80, "_before_20260105030000") == "n" * 41 + "_before_20260105030000"
+    assert len(tools.named_beside("ü" * 40, "_before_20260105030000").encode()) <= 63
+
+
+def test_whoever_cannot_be_asked_may_be_at_work(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    assert home.data("holdings", "list") == []
+    made = home.data("db", "backup")
+    with closing(sqlite3.connect(home.folder / "alerts.db")) as raw:
+        raw.execute("DROP TABLE msg_system_health")
+        raw.commit()
+    refused = home.run("db", "restore", made["file"])
+    assert (refused.returncode, "cannot be told" in refused.stderr) == (2, True)
+    for one in home.folder.glob("alerts.db*"):
+        one.unlink()
+    done = home.data("db", "restore", made["file"])
+    assert done["before"] is None, "nothing was there, and nothing was made by looking"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,8 @@ WINDOW = 61  # bars: the longest change is over 60
 USUAL = 20  # bars whose mean volume is the usual one
 PERIODS = (1, 5, 20, 60)
 SPARK = 30
+STALE = timedelta(days=4)  # behind the newest ticker: a long weekend is no reason
+YIELD_EVERY = 50  # tickers
 GAP, UNUSUAL = 0.1, 1.5  # per cent, and times the usual volume: less is nothing to tell
 NEAR = 0.05  # of what it is compared with
 LONGEST_LOOK = timedelta(days=7)
@@ -29,29 +32,39 @@ MOST_FIRED = 50
 
 async def daily_summary(source: Source, task: Task, params: ReportParams) -> dict[str, Any]:
     """``symbols``: each ticker's session; ``movers``, ``gaps`` and ``volume`` name the greatest; ``fired`` and ``nearly_fired``
-    alerts; ``earnings`` of the next seven days; ``failed`` tickers. Changes are in per cent.
+    alerts; ``earnings`` of the next seven days; ``failed`` tickers; ``stale`` ones, with an old bar, are no movers. All changes
+    are in per cent.
     """
     alerts = await source.alerts(task.user_id)
     held = [one.symbol for one in await source.holdings(task.user_id)] if not params.symbols else []
     symbols = tickers(task, params, held, [one.alert.definition.symbol for one in alerts])
     found, failed = await source.on_bars.series(symbols, params.timeframe, WINDOW, tell=task.tell)
-    sessions = {symbol: session(series) for symbol, series in found.items()}
-    rose = {symbol: one for symbol, one in sessions.items() if (one["change_1"] or 0) > 0}
-    fell = {symbol: one for symbol, one in sessions.items() if (one["change_1"] or 0) < 0}
-    since = min(_since(series) for series in found.values())
+    sessions = {}
+    for number, (symbol, series) in enumerate(found.items()):
+        if number % YIELD_EVERY == 0:
+            await asyncio.sleep(0)  # alerts of the same process take their turn
+        sessions[symbol] = session(series)
+    newest = max(series.bars[-1].close_time for series in found.values())
+    old = newest - max(STALE, 4 * params.timeframe.length)
+    stale = [symbol for symbol, one in found.items() if one.bars[-1].close_time < old]
+    moved = {symbol: one for symbol, one in sessions.items() if symbol not in stale}
+    rose = {symbol: one for symbol, one in moved.items() if (one["change_1"] or 0) > 0}
+    fell = {symbol: one for symbol, one in moved.items() if (one["change_1"] or 0) < 0}
+    since = min(_since(found[symbol]) for symbol in moved)
     now = source.clock()
     return {
-        "as_of": max(series.bars[-1].close_time for series in found.values()).isoformat(),
+        "as_of": newest.isoformat(),
         "symbols": sessions,
         "movers": {
             "up": _greatest(rose, "change_1", params.top_n),
             "down": _greatest(fell, "change_1", params.top_n),
         },
-        "gaps": _greatest(sessions, "gap", params.top_n, least=GAP),
-        "volume": _greatest(sessions, "volume_ratio", params.top_n, least=UNUSUAL),
+        "gaps": _greatest(moved, "gap", params.top_n, least=GAP),
+        "volume": _greatest(moved, "volume_ratio", params.top_n, least=UNUSUAL),
         "fired": await _fired(source, alerts, max(since, now - LONGEST_LOOK)),
         "nearly_fired": _nearly(alerts, params.top_n),
         "earnings": await _earnings(source, list(sessions), now),
+        "stale": stale,
         "failed": failed,
     }
 
@@ -65,14 +78,17 @@ def session(series: BarSeries) -> dict[str, Any]:
     """
     columns = series.columns
     close, bar = columns["close"], series.bars[-1]
-    before = float(close[-2]) if len(close) > 1 else float("nan")
+    is_split = series.is_broken(len(close) - 2, len(close) - 1)
+    before = float(close[-2]) if len(close) > 1 and not is_split else float("nan")
     volume = columns["volume"]
     usual = float(np.nanmean(volume[-1 - USUAL : -1])) if np.isfinite(volume[-1 - USUAL : -1]).any() else float("nan")
     found: dict[str, Any] = {
         name: finite(float(columns[name][-1])) for name in ("open", "high", "low", "close", "volume")
     }
+    last = len(close) - 1
     for count in PERIODS:
-        then = float(close[-1 - count]) if len(close) > count else float("nan")
+        known = last >= count and not series.is_broken(last - count, last)  # a split lies between: no change
+        then = float(close[-1 - count]) if known else float("nan")
         found[f"change_{count}"] = _percent(float(close[-1]), then)
     found["gap"] = _percent(bar.open, before)
     found["range"] = finite((bar.high - bar.low) / before * 100) if before else None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from domain.timeframe import Timeframe
 
 DAILY = Timeframe("1d")
 FEWEST = 20  # returns on which risk is measured
+MOMENT, SATURDAY = timedelta(microseconds=1), 5
 Days = dict[date, float]
 
 
@@ -37,6 +39,18 @@ async def portfolio_analysis(source: Source, task: Task, params: ReportParams) -
     symbols = tickers(task, params, list(held))
     asked = list(dict.fromkeys([*symbols, params.benchmark]))
     found, failed = await source.on_bars.series(asked, frame, params.lookback + 1, tell=task.tell)
+    return await asyncio.to_thread(_analysed, params, frame, symbols, held, found, failed)
+
+
+def _analysed(
+    params: ReportParams,
+    frame: Timeframe,
+    symbols: Sequence[str],
+    held: Mapping[str, Holding],
+    found: Mapping[str, BarSeries],
+    failed: dict[str, str],
+) -> dict[str, Any]:
+    """The figures, once the bars are there. Blocking."""
     benchmark = found.get(params.benchmark)
     prices = {symbol: _by_day(found[symbol]) for symbol in symbols if symbol in found}
     notes = [] if benchmark is not None else [f"no beta: {params.benchmark}: {failed.pop(params.benchmark, 'no bars')}"]
@@ -54,8 +68,7 @@ async def portfolio_analysis(source: Source, task: Task, params: ReportParams) -
     days = sorted(set.intersection(*(set(one) for one in prices.values())))
     if len(days) <= FEWEST:
         raise JobFailed(f"there are {len(days)} days on which all tickers have a price; risk needs {FEWEST + 1}")
-    continuous = all((found[symbol].market is None or found[symbol].market.continuous) for symbol in prices)  # type: ignore[union-attr]
-    a_year = figures.per_year(weekly=frame.is_weekly, continuous=continuous)
+    a_year = figures.per_year(weekly=frame.is_weekly, continuous=_is_continuous(prices))
     table = np.array([[one[day] for day in days] for one in prices.values()], dtype=np.float64)
     amounts = np.array([quantities[symbol] for symbol in prices], dtype=np.float64)
     yardstick = _by_day(benchmark) if benchmark is not None else {}
@@ -159,8 +172,23 @@ def _rows(
 
 
 def _by_day(series: BarSeries) -> Days:
-    """Closes by the day on which their bar opened (UTC); one without a close is left out."""
-    return {bar.open_time.date(): bar.close for bar in series.bars if math.isfinite(bar.close) and bar.close > 0}
+    """Closes by the day on which their session ended (UTC), or by the Monday of their week; one without a close is left out.
+
+    Sessions that open the evening before (Sydney, foreign exchange) meet those of the same day so. Where a vendor's prices have a
+    split in them that it has not worked in, what is older cannot be compared, and is left out.
+    """
+    first = series.splits[-1] if series.splits else 0
+    found: Days = {}
+    for bar in series.bars[first:]:
+        if math.isfinite(bar.close) and bar.close > 0:
+            day = (bar.close_time - MOMENT).date()
+            found[day - timedelta(days=day.weekday()) if series.timeframe.is_weekly else day] = bar.close
+    return found
+
+
+def _is_continuous(prices: Mapping[str, Days]) -> bool:
+    """Whether all of them have prices at weekends, too."""
+    return all(any(day.weekday() >= SATURDAY for day in one) for one in prices.values())
 
 
 def _equal(prices: dict[str, Days]) -> dict[str, float]:

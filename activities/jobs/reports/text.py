@@ -12,6 +12,8 @@ Result = dict[str, Any]
 def words(result: Result) -> tuple[str, str]:
     """Title and body."""
     title, lines = KINDS[result["report_type"]](result)
+    if result.get("stale"):
+        lines.append(f"No new bar of {_few(result['stale'])}")
     if result["failed"]:
         few = "; ".join(f"{symbol}: {why}" for symbol, why in list(result["failed"].items())[:MOST])
         lines.append(f"No data for {len(result['failed'])}: {few}")

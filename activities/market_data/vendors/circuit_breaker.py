@@ -151,6 +151,7 @@ class CircuitBreaker:
             return self._open(MISCONFIGURED_FOR, error)
         if isinstance(error, ProviderRefused):
             self._failed = 0  # it answers: this ticker or interval is what it does not have
+            self.tally.last_ok_at = self.clock()
             if self.circuit is Circuit.HALF_OPEN:
                 self.succeeded()
             return None

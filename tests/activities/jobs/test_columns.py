@@ -11,9 +11,11 @@ import pytest
 from sqlalchemy import delete, select
 
 from activities.evaluation import Evaluation
-from activities.jobs.columns import ByColumns
+from activities.jobs.columns import ByColumns, is_whole
 from activities.jobs.executor import JobFailed, JobRefused
 from activities.jobs.on_bars import OnBars
+from activities.jobs.stored_values import Window
+from activities.market_data.calendars.calendars import Calendars
 from activities.market_data.failover import MarketData
 from activities.market_data.vendors.errors import ProviderRefused
 from activities.market_data.vendors.provider import BarRequest, FetchedBars
@@ -151,3 +153,53 @@ async def test_it_tells_how_far_it_is(any_database: Database, side: SideProcess)
     await columns.each(["A", "B", "C"], Timeframe("1h"), ("close",), lambda *said: told.append(said))
     assert told[0] == (3, 3, "stored bars")
     assert told[-1] == (3, 3, "C")
+
+
+@pytest.mark.parametrize(
+    ("frame", "lacking", "whole"),
+    [("1h", 0, True), ("1h", 1, False), ("4h", 1, False), ("5m", 1, True), ("5m", 12, False)],
+)
+def test_a_sessions_last_bar_is_cut_and_hides_no_hole(frame: str, lacking: int, whole: bool) -> None:
+    """New York's 6.5 hours are seven bars of an hour and two of four; of minutes some may be quiet."""
+    market, length = Calendars(lambda: NOW).market("XNYS"), Timeframe(frame)
+    sessions = market.days(NOW - timedelta(days=9), NOW)
+    count = sum(-((start - end) // length.length) for start, end in sessions)
+    closed = market.last_close(length, NOW)
+    assert closed is not None
+    first, last = (
+        sessions[0][0],
+        sessions[-1][0] + ((closed - sessions[-1][0] - timedelta(seconds=1)) // length.length) * length.length,
+    )
+    assert is_whole(Window("v", count - lacking, first, last, closed), length, market, NOW) is whole
+
+
+async def test_a_jump_is_seen_by_a_rule_that_needs_one_bar(any_database: Database, side: SideProcess) -> None:
+    reader, frame = on_bars(any_database, Always()), Timeframe("1h")
+    await reader.each(["X"], frame, ("close",))
+    async with any_database.transaction() as work:
+        row = await work.session.scalar(select(BarRow).where(BarRow.close_time == NOW.replace(minute=0, second=0)))
+        assert row is not None
+        assert row.close is not None
+        row.close *= 10
+    fresh = on_bars(any_database, Always())
+    await ByColumns(fresh, any_database, side).each(["X"], frame, ("close",))
+    assert fresh.asked == ["X"], "looked at as alerts see it"
+
+
+async def test_one_tickers_odd_data_fails_no_other(any_database: Database, side: SideProcess) -> None:
+    class Odd(Always):
+        async def fetch(self, request: BarRequest) -> FetchedBars:
+            found = await super().fetch(request)
+            return FetchedBars(found.bars[:3]) if request.symbol == "ODD" else found
+
+    reader = on_bars(any_database, Odd())
+    values = reader._values
+
+    async def sometimes(symbol: str, *given: Any) -> Any:
+        if symbol == "ODD":
+            raise KeyError("bars")
+        return await values(symbol, *given)
+
+    reader._values = sometimes  # type: ignore[method-assign]
+    found, failed = await ByColumns(reader, any_database, side).each(["ODD", "X"], Timeframe("1h"), ("close",))
+    assert (list(found), failed) == (["X"], {"ODD": "KeyError in its bars"})

@@ -14,6 +14,7 @@ from activities.jobs.executor import Done, JobFailed, JobRefused, Task
 from activities.jobs.reports.page import render, spark
 from activities.jobs.reports.report import Reports
 from activities.jobs.reports.text import price, words
+from activities.market_data.calendars.calendars import Calendars
 from activities.market_data.feeds.series import BEGINNING, BarSeries
 from activities.side_process import SideProcess
 from domain.alert import Alert, AlertEvent, EventKind, Status
@@ -312,3 +313,56 @@ EMPTY: dict[str, Any] = {
 
 def _file(done: Done, name: str) -> str:
     return next(one for one in done.files if one.name == name).content.decode()
+
+
+async def test_a_halted_ticker_is_no_mover_and_does_not_widen_the_session(
+    any_database: Database, side: SideProcess
+) -> None:
+    on_bars = Bars(HALTED=bars([100.0] * 50 + [150.0], end=LAST - 30 * DAY))
+    await add_alert(any_database, "fired", "close > 1")
+    await happened(any_database, "fired", (EventKind.TRIGGERED, COUNT - 5, 1), (EventKind.TRIGGERED, COUNT - 1, 1))
+    done = await report(any_database, side, on_bars, symbols=["HALTED", "AAA"])
+    assert done.result["stale"] == ["HALTED"]
+    assert len(done.result["fired"]) == 1, "of this session alone"
+    assert "HALTED" not in [one["symbol"] for way in done.result["movers"].values() for one in way]
+    assert done.notice is not None
+    assert "No new bar of HALTED" in done.notice.body
+
+
+async def test_across_a_split_that_the_vendor_has_not_worked_in_nothing_is_compared(
+    any_database: Database, side: SideProcess
+) -> None:
+    new_york = Calendars(lambda: NOW).market("XNYS")
+    closes = [300.0 + at % 5 for at in range(60)] + [30.0 + at % 5 / 10 for at in range(40)]
+    sessions = [(start, end) for start, end in new_york.days(LAST - 200 * DAY, LAST)][-100:]
+    made = tuple(
+        Bar(start, end, close, close + 1, close - 1, close, 1000.0)
+        for (start, end), close in zip(sessions, closes, strict=True)
+    )
+
+    class Raw(Bars):
+        async def series(self, symbols: Any, *given: Any, **named: Any) -> Any:
+            found, failed = await super().series(symbols, *given, **named)
+            found["SPLIT"] = BarSeries("raw", Timeframe("1d"), made, True, BEGINNING, market=new_york, is_raw=True)
+            return found, failed
+
+    daily = (await report(any_database, side, Raw(), symbols=["SPLIT"])).result["symbols"]["SPLIT"]
+    assert (daily["change_60"], daily["change_20"] is not None) == (None, True)
+    whole = (
+        await report(any_database, side, Raw(), report_type="portfolio_analysis", symbols=["SPLIT"], benchmark="SPLIT")
+    ).result
+    assert len(whole["curve"]["days"]) == 40
+    assert whole["portfolio"]["max_drawdown"] > -5
+
+
+async def test_a_year_of_an_exchange_has_its_sessions_also_from_a_file(
+    any_database: Database, side: SideProcess
+) -> None:
+    """A file says nothing of its market; its days do."""
+    closes = walk("AAA", 300)
+    weekdays = tuple(bar for bar in bars(closes) if bar.open_time.weekday() < 5)
+    done = await report(
+        any_database, side, Bars(AAA=weekdays, SPY=weekdays), report_type="portfolio_analysis", symbols=["AAA"]
+    )
+    changes = pd.Series([bar.close for bar in weekdays][-253:]).pct_change().dropna()
+    assert done.result["portfolio"]["volatility"] == pytest.approx(100 * changes.std() * math.sqrt(252))

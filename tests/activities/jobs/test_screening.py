@@ -258,6 +258,9 @@ async def test_an_alert_is_made_once_for_each_ticker_that_begins_to_match(any_da
         BARS["HOT"]["rsi(14)"], BARS["LOSS"]["rsi(14)"] = 10.0, 10.0
         full = await run()
         assert (len(full["alerts_created"]), len(full["alerts_left_out"])) == (1, 1), "a user may have three"
+        limit += 1
+        later = await run()
+        assert list(later["alerts_created"]) == full["alerts_left_out"], "as soon as there is room"
     finally:
         del BARS["^GSPC"]
         BARS["HOT"]["rsi(14)"], BARS["LOSS"]["rsi(14)"] = 80.0, None
@@ -277,3 +280,10 @@ def test_a_template_that_is_no_alert_is_refused(template: dict[str, Any], said: 
         read_job("screener", {"symbols": ["X"], "create_alerts": template}, cron="@daily")
     assert [fault.path for fault in caught.value.faults] == ["$.task_params.create_alerts"]
     assert said in str(caught.value)
+
+
+def test_a_template_is_judged_by_the_screeners_timeframe() -> None:
+    given = {"symbols": ["X"], "create_alerts": {"rule": "close > sma(20)@4h"}}
+    assert read_job("screener", {**given, "timeframe": "1h"}, cron="@daily").params.create_alerts
+    with pytest.raises(InvalidInput, match="create_alerts"):
+        read_job("screener", {**given, "timeframe": "1w"}, cron="@daily")

@@ -285,3 +285,12 @@ async def test_tokens_that_are_given_back_are_not_counted_twice() -> None:
             bucket.take(now)
             granted += 1
     assert granted <= 60 + 15
+
+
+async def test_a_vendor_that_refuses_a_ticker_can_be_reached() -> None:
+    now = datetime(2026, 1, 5, 15, tzinfo=UTC)
+    breaker = CircuitBreaker("v", clock=lambda: now)
+    breaker.failed(ProviderRefused("v", "no such ticker"))
+    assert breaker.tally.last_ok_at == breaker.tally.last_error_at == now
+    breaker.failed(ProviderUnavailable("v", "timed out"))
+    assert breaker.tally.last_ok_at == now
