@@ -155,8 +155,10 @@ class _Run:
         row = self._next(state, -1)
         last, looks = -1, 0
         while row < size and state.status is not Status.INACTIVE:
-            state = self._forward(state, last, row - 1)
-            state, happened = step(self.alert, state, self.snapshot(row))
+            before = self._forward(state, last, row - 1)
+            state, happened = step(self.alert, before, self.snapshot(row))
+            if state.last_snapshot is before.last_snapshot is not None and row - 1 > last:
+                state = replace(state, last_snapshot=self.snapshot(row - 1))  # it expired, and saw that one last
             events += [(row, event) for event in happened]
             last, row = row, self._next(state, row)
             looks += 1

@@ -87,6 +87,21 @@ def test_jumping_equals_stepping(
     assert found.final == state
 
 
+def test_what_an_alert_saw_last_before_it_expired() -> None:
+    """Nothing happened in the minutes before, over which a preview jumps."""
+    options = {"expires_at": "2026-01-05T14:40:00Z"}
+    alert = Alert(id="p", definition=read_definition({"symbol": "X", "rule": "close > 100", "options": options}))
+    prices: list[float | None] = [98.0, None, *(98.0 + at / 10 for at in range(12))]
+    bars, state = table(prices), AlertState()
+    run = _Run(alert, bars, operand_columns(alert, bars), lambda done, total: None)
+    for row in range(len(prices)):
+        state, _ = step(alert, state, run.snapshot(row))
+    found = preview(alert, bars).final
+    assert found == state
+    assert found.last_snapshot is not None
+    assert found.last_snapshot.bar_close == datetime(2026, 1, 5, 14, 39, tzinfo=UTC)
+
+
 def minutes_of(days: list[int], hours: tuple[float, float]) -> BarTable:
     """A bar each minute of some days of January 2026, between two hours UTC."""
     begins = [datetime(2026, 1, day, tzinfo=UTC) + timedelta(hours=hours[0]) for day in days]

@@ -80,20 +80,24 @@ def vendor(name: str, **state: Any) -> dict[str, Any]:
     return {"name": name, "circuit": "closed", "calls": 9, "failures": 3, "last_ok_at": None, **state}
 
 
-def ago(minutes: float) -> str:
-    return (now() - timedelta(minutes=minutes)).isoformat()
+def told_at(state: dict[str, Any]) -> dict[str, Any]:
+    """Minutes ago become times, when the test runs."""
+    return {
+        name: (now() - timedelta(minutes=value)).isoformat() if name.endswith("_at") and value is not None else value
+        for name, value in state.items()
+    }
 
 
 @pytest.mark.parametrize(
     ("states", "unreachable"),
     [
-        ([vendor("yahoo", last_error="timed out", last_error_at=ago(1), last_ok_at=ago(5))], {"yahoo": "timed out"}),
-        ([vendor("yahoo", last_error="timed out", last_error_at=ago(5), last_ok_at=ago(1))], {}),
-        ([vendor("yahoo", last_error="x", last_error_at=ago(1)), vendor("binance", last_ok_at=ago(1))], {}),
-        ([vendor("yahoo", last_error="x", last_error_at=ago(1)), vendor("binance", last_error="y", last_error_at=ago(2))],
+        ([vendor("yahoo", last_error="timed out", last_error_at=1, last_ok_at=5)], {"yahoo": "timed out"}),
+        ([vendor("yahoo", last_error="timed out", last_error_at=5, last_ok_at=1)], {}),
+        ([vendor("yahoo", last_error="x", last_error_at=1), vendor("binance", last_ok_at=1)], {}),
+        ([vendor("yahoo", last_error="x", last_error_at=1), vendor("binance", last_error="y", last_error_at=2)],
          {"yahoo": "x", "binance": "y"}),
-        ([vendor("yahoo", last_error="x", last_error_at=ago(60))], {}),
-        ([vendor("yahoo", last_error="x", last_error_at=ago(1)), vendor("binance", calls=0, failures=0)], {"yahoo": "x"}),
+        ([vendor("yahoo", last_error="x", last_error_at=60)], {}),
+        ([vendor("yahoo", last_error="x", last_error_at=1), vendor("binance", calls=0, failures=0)], {"yahoo": "x"}),
         ([{"name": "simulated", "circuit": "none", "calls": 0, "failures": 0}], {}),
     ],
 )  # fmt: skip
@@ -101,7 +105,7 @@ async def test_without_any_vendor_it_is_degraded_and_says_why(
     api: Api, states: list[Any], unreachable: dict[str, str]
 ) -> None:
     async with api.database.transaction() as work:
-        await work.reports.put(f"{NOTE}1@host", now(), {"providers": states})
+        await work.reports.put(f"{NOTE}1@host", now(), {"providers": [told_at(one) for one in states]})
     body = (await api.nobody.get("/health")).json()
     assert body["components"]["market_data"]["unreachable"] == unreachable
     issues = [one for one in body["issues"] if one["component"] == "market data"]
