@@ -204,21 +204,26 @@ class Evaluation:
         with self._lock:
             kept = self._values.get(name) if bar.final else None
         if kept is None:
-            kept = _compute(operand, series, index)
+            kept = value_of(operand, series.columns, index, begins_history=series.begins_history)
             if bar.final and index + 1 >= indicators.bars_needed(operand):
                 with self._lock:
                     self._values[name] = kept
         return finite(kept[operand.output or operand.definition.outputs[0]])
 
 
-def _compute(operand: IndicatorOperand, series: BarSeries, index: int) -> dict[str, float]:
-    """The indicator at one bar from a window of always the same length."""
+def value_of(
+    operand: IndicatorOperand, columns: indicators.Columns, index: int, *, begins_history: bool
+) -> dict[str, float]:
+    """The indicator's outputs at one bar, from a window of always the same length; NaN where that is not there.
+
+    ``begins_history``: the first bar is the first there ever was.
+    """
     needed = indicators.bars_needed(operand)
     start = max(0, index + 1 - needed)
-    if index + 1 < needed and not series.begins_history:
+    if index + 1 < needed and not begins_history:
         return dict.fromkeys(operand.definition.outputs, math.nan)
-    window = {name: column[start : index + 1] for name, column in series.columns.items()}
-    outputs = indicators.compute(operand, window, whole_history=start == 0 and series.begins_history)
+    window = {name: column[start : index + 1] for name, column in columns.items()}
+    outputs = indicators.compute(operand, window, whole_history=start == 0 and begins_history)
     return {name: float(values[-1]) for name, values in outputs.items()}
 
 

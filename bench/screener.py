@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,7 +24,7 @@ from sqlalchemy import insert
 from activities.market_data.vendors.errors import ProviderRefused
 from activities.market_data.vendors.local.simulated import SimulatedMarket
 from activities.market_data.vendors.provider import BarRequest, FetchedBars, Hours, Provider
-from bench.ticks import RULE, SYMBOLS, Tick, free_port, ticks_of
+from bench.ticks import RULE, SYMBOLS, Tick, free_port, polling, ticks_of
 from domain.run import Run, RunStatus
 from storage.database import Database
 from storage.tables import BarRow
@@ -72,7 +71,7 @@ async def fill(database: Database, count: int) -> int:
 async def serve() -> None:
     """The worker process: alerts on a simulated market, jobs on stored bars."""
     from worker.client import connect
-    from worker.runner import build_workers, settle_memory, stop_on_signal
+    from worker.runner import build_workers
     from worker.settings import load_settings
     from worker.wiring import build_services
 
@@ -86,14 +85,7 @@ async def serve() -> None:
     from temporalio import activity
 
     workers = build_workers(client, services, sweeps=[activity.defn(name="bench.no_sweep")(no_sweep)])
-    async with AsyncExitStack() as stack:
-        for worker in workers:
-            await stack.enter_async_context(worker)
-        settle_memory()
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
-        with stop_on_signal() as stop:
-            await stop.wait()
+    await polling(workers)
     await services.close()
 
 

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -56,7 +57,7 @@ async def serve(shape: str) -> None:
     from activities.market_data.vendors.local.simulated import SimulatedMarket
     from bench import shapes
     from worker.client import connect
-    from worker.runner import CACHED_WORKFLOWS, build_workers, settle_memory, stop_on_signal
+    from worker.runner import CACHED_WORKFLOWS, build_workers
     from worker.settings import load_settings
     from worker.wiring import build_services
 
@@ -78,6 +79,13 @@ async def serve(shape: str) -> None:
                 max_cached_workflows=CACHED_WORKFLOWS,
             )
         ]
+    await polling(workers)
+
+
+async def polling(workers: Sequence[Any]) -> None:
+    """Says ``ready`` once they poll, and lets them until the process is told to stop."""
+    from worker.runner import settle_memory, stop_on_signal
+
     async with AsyncExitStack() as stack:
         for worker in workers:
             await stack.enter_async_context(worker)

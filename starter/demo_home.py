@@ -7,6 +7,7 @@ import socket
 from storage.private import private_file, private_folder
 from worker.settings import Settings
 from worker.settings_sources import DEMO, HOME_FILE
+from worker.temporal_server import is_free
 
 NAMESPACE = "demo"
 TEMPORAL_PORT, UI_PORT = 7243, 8243  # where they are free
@@ -33,12 +34,8 @@ def leave_word(settings: Settings) -> None:
 
 def _free(wanted: int) -> int:
     """That port, or another that nobody uses."""
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise AssertionError
+    if is_free(wanted):
+        return wanted
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -168,9 +168,11 @@ class Examiner:
             swept = await work.reports.get("reconciler")
             stuck = len(await work.runs.running(now - timedelta(hours=1)))
             dead, untold = await work.deliveries.dead_since(now - DAY), await work.deliveries.waiting_count()
-            failed = await work.runs.statistics(RunFilter(status=RunStatus.FAILED, since=now - timedelta(hours=1)))
-            ran = await work.runs.statistics(RunFilter(status=RunStatus.COMPLETED, since=now - timedelta(hours=1)))
-            errors = await work.runs.common_errors(RunFilter(since=now - timedelta(hours=1)), 1)
+            recent = RunFilter(since=now - timedelta(hours=1))
+            ended_as = by_status(await work.runs.statistics(recent))
+            bad, well = ended_as.get(RunStatus.FAILED, 0), ended_as.get(RunStatus.COMPLETED, 0)
+            mostly_failed = bad >= MANY_FAILED and bad > well
+            errors = await work.runs.common_errors(recent, 1) if mostly_failed else []
             vendors = await work.reports.under(PROVIDERS, now - SEEN)
             ended = await work.audit.ended_often(now - timedelta(hours=1), OFTEN)
         enabled = sum(count for _, on, _, count in counts if on)
@@ -211,8 +213,7 @@ class Examiner:
         if dead:
             message = f"{dead} deliveries of the last day could not be made"
             health.issues.append(Issue("notifications", Level.DEGRADED, message, "see the deliveries' last errors"))
-        bad, well = sum(one.count for one in failed), sum(one.count for one in ran)
-        if bad >= MANY_FAILED and bad > well:
+        if mostly_failed:
             often = f": {errors[0][0]}" if errors else ""
             message = f"{bad} of {bad + well} runs of the last hour failed{often}"
             health.issues.append(Issue("runs", Level.DEGRADED, message, "see 'alerts runs list --status FAILED'"))
@@ -331,22 +332,28 @@ async def statistics(
     }
 
 
+def by_status(runs: Sequence[RunCount]) -> dict[str, int]:
+    """How many of each, of all types."""
+    counts: dict[str, int] = {}
+    for one in runs:
+        counts[one.status] = counts.get(one.status, 0) + one.count
+    return counts
+
+
 def _success(runs: Sequence[RunCount]) -> dict[str, Any]:
     """``success_rate`` is of the runs of the last day that have ended, from 0 to 1; None where none has."""
-    by_status: dict[str, int] = {}
-    for one in runs:
-        by_status[one.status] = by_status.get(one.status, 0) + one.count
-    well = by_status.get(RunStatus.COMPLETED.value, 0)
-    badly = by_status.get(RunStatus.FAILED.value, 0) + by_status.get(RunStatus.MISSED.value, 0)
+    counts = by_status(runs)
+    well = counts.get(RunStatus.COMPLETED.value, 0)
+    badly = counts.get(RunStatus.FAILED.value, 0) + counts.get(RunStatus.MISSED.value, 0)
     timed = [(one.count, one.seconds) for one in runs if one.seconds is not None]
     count = sum(number for number, _ in timed)
     mean = sum(number * seconds for number, seconds in timed) / count if count else None
     metrics = {
-        "runs": sum(by_status.values()),
+        "runs": sum(counts.values()),
         "completed": well,
-        "failed": by_status.get(RunStatus.FAILED.value, 0),
-        "missed": by_status.get(RunStatus.MISSED.value, 0),
-        "cancelled": by_status.get(RunStatus.CANCELLED.value, 0),
+        "failed": counts.get(RunStatus.FAILED.value, 0),
+        "missed": counts.get(RunStatus.MISSED.value, 0),
+        "cancelled": counts.get(RunStatus.CANCELLED.value, 0),
         "mean_seconds": mean,
     }
     return {"metrics": metrics, "success_rate": well / (well + badly) if well + badly else None}

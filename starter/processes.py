@@ -17,7 +17,7 @@ from starter.reconciler.sweep import Reconciler, ensure_schedule, installation, 
 from starter.retention import ensure_retention
 from storage.private import make_private
 from worker.beats import beating
-from worker.client import claim, connect, target_of
+from worker.client import claim, connect, has_own_server
 from worker.files import allow_many_files
 from worker.logs import configure_logging
 from worker.runner import running_workers, stop_on_signal, unless_stopped
@@ -41,7 +41,7 @@ class Stack:
         jobs: bool = True,
     ) -> None:
         self.settings, self.providers, self.say, self.jobs = settings, providers, say, jobs
-        self.embedded = embedded and not settings.temporal_address and target_of(settings) == settings.temporal_target
+        self.embedded = embedded and has_own_server(settings)
         self.exits = AsyncExitStack()
         self.stop = asyncio.Event()
         self.services: Services

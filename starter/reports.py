@@ -34,7 +34,7 @@ async def file_of(work: UnitOfWork, run: Run, name: str) -> RunFile:
     """
     found = await work.files.get(run.run_id, name)
     if found is None:
-        there = await work.files.sizes(run.run_id)
-        see = f"alerts reports show {run.run_id}" if there else f"alerts runs show {run.run_id}"
+        command = "reports" if await work.files.has_any(run.run_id) else "runs"
+        see = f"alerts {command} show {run.run_id}"
         raise NotFound(f"{run.run_id} as {name}", "report", see)
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -68,7 +68,7 @@ class RunFiles:
         row = await self.session.get(RunFileRow, (run_id, name))
         return None if row is None else RunFile(row.name, row.media_type, row.content)
 
-    async def sizes(self, run_id: str) -> Mapping[str, int]:
-        """The names there are, each with its bytes."""
-        rows = await self.session.scalars(select(RunFileRow).where(RunFileRow.run_id == run_id))
-        return {row.name: len(row.content) for row in rows}
+    async def has_any(self, run_id: str) -> bool:
+        """Whether the run has made some."""
+        found = select(RunFileRow.name).where(RunFileRow.run_id == run_id).limit(1)
+        return await self.session.scalar(found) is not None

@@ -163,6 +163,11 @@ class Runs:
             statement = statement.where(RunRow.id < before)
         return [self._run(row) for row in await self.session.scalars(statement)]
 
+    async def last_result(self, job_id: str) -> dict[str, Any] | None:
+        """What the schedule's last completed run came to; None where none has."""
+        runs = await self.page(RunFilter(job_id=job_id, status=RunStatus.COMPLETED), None, 1)
+        return (runs[0].result or {}) if runs else None
+
     async def under_way(self, user_id: str) -> int:
         """How many of a user's runs wait or run."""
         statement = select(func.count()).where(RunRow.user_id == user_id, RunRow.status.in_(OPEN))

@@ -49,11 +49,10 @@ async def connect(settings: Settings, seconds: float = 5.0, *, claimed: bool = F
     """
     config = _config(settings)
     ours = str(settings.alerts_home.resolve())
-    is_embedded = config["target_host"] == settings.temporal_target and not settings.temporal_address
     try:
         async with asyncio.timeout(seconds):
             client = await Client.connect(**config, data_converter=DATA_CONVERTER)
-            theirs = await home_of(client) if is_embedded and not claimed else ""
+            theirs = await home_of(client) if not claimed and has_own_server(settings) else ""
     except (TimeoutError, RuntimeError, RPCError):
         raise TemporalUnreachable(str(config["target_host"])) from None
     if theirs and theirs != ours:
@@ -61,8 +60,13 @@ async def connect(settings: Settings, seconds: float = 5.0, *, claimed: bool = F
     return client
 
 
+def has_own_server(settings: Settings) -> bool:
+    """Whether we connect to the embedded server: neither ``TEMPORAL_ADDRESS`` nor a profile says another."""
+    return not settings.temporal_address and target_of(settings) == settings.temporal_target
+
+
 def target_of(settings: Settings) -> str:
-    """Where we connect to: what ``TEMPORAL_ADDRESS`` or a profile says, else the embedded server."""
+    """Where we connect to."""
     return str(_config(settings)["target_host"])
 
 

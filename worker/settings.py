@@ -18,7 +18,7 @@ from worker.notification_settings import LONGEST_TRY, NotificationSettings
 from worker.provider_settings import ProviderSettings
 from worker.retention_settings import RetentionSettings
 from worker.schema_folder import SchemaFolder
-from worker.settings_sources import default_home, demo_of, gathered
+from worker.settings_sources import default_home, gathered
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 LEAST_BARS = 250
@@ -196,10 +196,8 @@ def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
         InvalidInput: naming every variable that cannot be used, its value (but for secrets) and what was expected.
     """
     given = gathered(os.environ, NAMES)
-    values = {name.lower(): value for name, value in given.values.items()}
-    values |= {name.lower(): value for name, value in demo_of(os.environ, given).items()}
     try:
-        return Settings(**values | dict(overrides or {}))
+        return Settings(**{name.lower(): value for name, value in given.values.items()} | dict(overrides or {}))
     except ValidationError as error:
         faults = []
         for detail in error.errors(include_url=False):

@@ -55,7 +55,7 @@ MOST_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Gathered:
-    """``values`` by our names, beside those that are variables already; ``notes`` are sentences for people."""
+    """``values`` by our names, which win over variables; ``notes`` are sentences for people."""
 
     values: dict[str, Any]
     notes: list[str]
@@ -72,22 +72,14 @@ def gathered(variables: Mapping[str, str], known: Collection[str]) -> Gathered:
     path = variables.get(FILE)
     if path:
         _take(found, dict(_of_file(Path(path))), variables, known, f" in {Path(path).name}")
-    own = _home_file(variables, found)
-    if own.is_file():
-        _take(found, dict(_of_lines(own)), variables, known, f" in {own.name}")
-    return found
-
-
-def demo_of(variables: Mapping[str, str], found: Gathered) -> dict[str, Any]:
-    """What holds in a demo's home whatever else is set: its own server and database, never those that are real."""
-    own = _home_file(variables, found)
-    values = dict(_of_lines(own)) if own.is_file() else {}
-    return {**values, "DATABASE_URL": "", "TEMPORAL_ADDRESS": ""} if DEMO in values else {}
-
-
-def _home_file(variables: Mapping[str, str], found: Gathered) -> Path:
     home = variables.get("ALERTS_HOME") or found.values.get("ALERTS_HOME") or default_home()
-    return Path(str(home)) / HOME_FILE
+    own = Path(str(home)) / HOME_FILE
+    lines = dict(_of_lines(own)) if own.is_file() else {}
+    if DEMO in lines:  # its own server and database, never those that are real, whatever else is set
+        found.values.update({**lines, "DATABASE_URL": "", "TEMPORAL_ADDRESS": ""})
+    else:
+        _take(found, lines, variables, known, f" in {own.name}")
+    return found
 
 
 def default_home() -> Path:

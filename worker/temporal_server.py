@@ -174,12 +174,19 @@ def _hidden_address() -> tuple[str, int]:
 
 
 def _refuse_used_port(port: int, variable: str) -> None:
+    if not is_free(port):
+        raise ServerFailed(f"port {port} is in use; set {variable} to a free one")
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens there on this machine."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            raise ServerFailed(f"port {port} is in use; set {variable} to a free one") from None
+            return False
+    return True
 
 
 def _die_with_parent() -> None:

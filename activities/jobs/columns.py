@@ -80,11 +80,12 @@ class ByColumns:
         if self.database is None or not all(kept.values()):
             return {}
         now, found = self.market.clock(), dict[str, Values]()
+        needed = {str(one): count for one, count in frames.items()}
         adjustments = {str(one): tuple(providers) for one, providers in kept.items()}
         since = {str(one): await self._begin(symbols, one, count, now) for one, count in frames.items()}
         for start in range(0, len(symbols), BATCH):
             some = tuple(symbols[start : start + BATCH])
-            asked = StoredQuery(self.database.url, some, frame, keys, adjustments, since, now, FEWEST)
+            asked = StoredQuery(self.database.url, some, frame, keys, needed, adjustments, since, now)
             try:
                 answered = await self.side.run(stored_values, asked)
             except Exception as error:  # the vendors have them, too

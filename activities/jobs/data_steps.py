@@ -27,10 +27,8 @@ from activities.market_data.vendors.errors import ProviderError, ProviderRefused
 from activities.market_data.vendors.provider import Provider
 from domain.bar import Bar
 from domain.job import JOBS, DataProcessingParams, JobType, Step
-from domain.run import RunStatus
 from domain.vendor_data import RECORDS, Kind
 from storage.database import Database
-from storage.runs import RunFilter
 from storage.vendor_data import Staged
 
 LOOKBACK = 250
@@ -115,8 +113,7 @@ class DataSteps:
     async def _in_order(self, task: Task, params: DataProcessingParams) -> list[str]:
         """Those that the schedule's last run did not come to are first, who has waited longest before the others."""
         async with self.database.transaction() as work:
-            last = await work.runs.page(RunFilter(job_id=task.job_id, status=RunStatus.COMPLETED), None, 1)
-        found = (last[0].result or {}).get("left") if last else None
+            found = (await work.runs.last_result(task.job_id) or {}).get("left")
         left = {str(symbol): place for place, symbol in enumerate(found)} if isinstance(found, list) else {}
         return sorted(params.each, key=lambda symbol: left.get(symbol, len(left)))
 

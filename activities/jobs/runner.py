@@ -239,12 +239,16 @@ async def _described(work: UnitOfWork, run: Run, workflow_id: str) -> Run:
 
 async def _begin(work: UnitOfWork, task: Task, alerts: Sequence[Alert], now: datetime) -> None:
     """Alerts that a run makes; the reconciler starts them. One that is there already stays as it is."""
-    for alert in await work.never_before(alerts):
-        if await work.schedules.version(alert.id) is None:
-            await work.schedules.add(alert, now)
-            detail = {"name": alert.definition.name, "run": task.run_id}
-            entry = AuditEntry(now, task.user_id, "job", "created", "schedule", alert.id, alert.version, detail)
-            await work.audit.add_all([entry])
+    there = await work.schedules.owners(*(alert.id for alert in alerts))
+    fresh = await work.never_before([alert for alert in alerts if alert.id not in there])
+    await work.schedules.add_all(fresh, now)
+    details = [{"name": alert.definition.name, "run": task.run_id} for alert in fresh]
+    await work.audit.add_all(
+        [
+            AuditEntry(now, task.user_id, "job", "created", "schedule", alert.id, alert.version, detail)
+            for alert, detail in zip(fresh, details, strict=True)
+        ]
+    )
 
 
 async def _ended(work: UnitOfWork, run_id: str, status: RunStatus) -> RunEnd:

@@ -18,12 +18,10 @@ from domain.definition import AlertDefinition, read_definition
 from domain.errors import Fault, InvalidInput
 from domain.job import JobType
 from domain.job_words import CUSTOM
-from domain.run import RunStatus
 from domain.screener import RANKED_BY_COMPANY, FilterCriteria, ScreenerParams, alert_of
 from domain.ticker_sets import TickerSet, by_name, plain_name, read_set
 from storage.database import Database
 from storage.fundamentals import Fundamentals
-from storage.runs import RunFilter
 
 MOST_TOLD = 40  # tickers in a message
 MOST_ALERTS = 1000  # of one user
@@ -105,7 +103,9 @@ class Screener:
                 found.append(_result(symbol, values, known.get(symbol)))
         found.sort(key=lambda one: _rank(one, params))
         top = found[: params.top_n]
-        before = await self._before(task)
+        async with self.database.transaction() as work:
+            last = await work.runs.last_result(task.job_id) or {}
+        before = _matched(last)
         result: dict[str, Any] = {
             "screener_set": params.screener_set,
             "total_tickers": len(tickers.symbols),
@@ -120,19 +120,21 @@ class Screener:
         if criteria.fundamentals:
             lacking = [symbol for symbol, values in rows.items() if not _has_all(criteria, values, known.get(symbol))]
             result["without_fundamentals"] = sorted(lacking)
-        alerts = await self._alerts(task, params, result)
+        alerts = await self._alerts(task, params, result, last)
         return Done(result, _notice(params, result), alerts=alerts)
 
-    async def _alerts(self, task: Task, params: ScreenerParams, result: dict[str, Any]) -> list[Alert]:
+    async def _alerts(
+        self, task: Task, params: ScreenerParams, result: dict[str, Any], last: dict[str, Any]
+    ) -> list[Alert]:
         """One for each ticker that matches and did not in the last run, as many as the user may have."""
         if params.create_alerts is None:
             return []
         matching = [one["symbol"] for one in result["results"]]
-        left = await self._left_out(task)  # the last time, for want of room
+        left = last.get("alerts_left_out") or ()  # for want of room
         begun = [symbol for symbol in matching if symbol in result.get("new", matching) or symbol in left]
         ids = {f"{task.job_id[:40]}-{_as_id(symbol)}": symbol for symbol in begun}
         async with self.database.transaction() as work:
-            there = {one.id for one in await work.schedules.these(list(ids))}
+            there = await work.schedules.owners(*ids)
             counts = await work.schedules.counts(task.user_id)
         room = self.most_alerts - sum(count for kind, _, _, count in counts if kind == JobType.ALERT)
         fresh = [(id, symbol) for id, symbol in ids.items() if id not in there]
@@ -156,22 +158,13 @@ class Screener:
         async with self.database.transaction() as work:
             return await work.companies.of(list(rows))
 
-    async def _last(self, task: Task) -> dict[str, Any] | None:
-        """The result of the last run of the same schedule; None where there was none."""
-        async with self.database.transaction() as work:
-            runs = await work.runs.page(RunFilter(job_id=task.job_id, status=RunStatus.COMPLETED), None, 1)
-        return (runs[0].result or {}) if runs else None
 
-    async def _left_out(self, task: Task) -> set[str]:
-        found = (await self._last(task) or {}).get("alerts_left_out")
-        return {str(symbol) for symbol in found} if isinstance(found, list) else set()
-
-    async def _before(self, task: Task) -> set[str] | None:
-        """What the last run of the same schedule found; None where there was none."""
-        results = (await self._last(task) or {}).get("results")
-        if not isinstance(results, list):
-            return None
-        return {str(one["symbol"]) for one in results if isinstance(one, dict) and "symbol" in one}
+def _matched(last: dict[str, Any]) -> set[str] | None:
+    """The tickers of an earlier result; None where it has none."""
+    results = last.get("results")
+    if not isinstance(results, list):
+        return None
+    return {str(one["symbol"]) for one in results if isinstance(one, dict) and "symbol" in one}
 
 
 def _as_id(symbol: str) -> str:

@@ -16,12 +16,11 @@ from operator import itemgetter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities import indicators
-from activities.evaluation import bars_for, operand_of
+from activities.evaluation import operand_of, value_of
+from activities.indicators import Columns
 from domain.bar import FIELDS, finite
 from domain.operand import FieldOperand, SeriesOperand
 from storage.database import Database
@@ -38,24 +37,20 @@ QUERY = text(
     bindparam("since", type_=UtcDateTime()),
     bindparam("until", type_=UtcDateTime()),
 )
-Columns = Mapping[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
 class StoredQuery:
-    """What is asked: of each timeframe the stored series to look into, best first, and since when bars are wanted.
-
-    A window has at least ``fewest`` bars, whatever the operands need.
-    """
+    """What is asked: of each timeframe how many bars are ``needed``, the stored series to look into, best first, since when."""
 
     url: str
     symbols: tuple[str, ...]
     frame: str
     keys: tuple[str, ...]
+    needed: Mapping[str, int]
     adjustments: Mapping[str, tuple[str, ...]]
     since: Mapping[str, datetime]
     until: datetime
-    fewest: int = 1
 
 
 @dataclass(frozen=True)
@@ -99,10 +94,6 @@ def stored_values(asked: StoredQuery) -> dict[str, StoredValues]:
 
 async def _read(asked: StoredQuery) -> dict[str, StoredValues]:
     operands = [operand_of(key) for key in asked.keys]
-    needed: dict[str, int] = {asked.frame: asked.fewest}
-    for operand in operands:
-        frame = operand.timeframe or asked.frame
-        needed[frame] = max(needed.get(frame, asked.fewest), bars_for(operand))
     database = Database(asked.url, pool_size=1)
     found: dict[str, StoredValues] = {}
     try:
@@ -110,10 +101,10 @@ async def _read(asked: StoredQuery) -> dict[str, StoredValues]:
             for start in range(0, len(asked.symbols), CHUNK):
                 some = asked.symbols[start : start + CHUNK]
                 series = {
-                    frame: await _series(connection, asked, frame, some, count) for frame, count in needed.items()
+                    frame: await _series(connection, asked, frame, some, count) for frame, count in asked.needed.items()
                 }
                 for symbol in some:
-                    one = _values(symbol, asked.frame, operands, needed, series)
+                    one = _values(symbol, asked, operands, series)
                     if one is not None:
                         found[symbol] = one
     finally:
@@ -145,19 +136,15 @@ def _columns(bars: list[Any]) -> Columns:
 
 
 def _values(
-    symbol: str,
-    frame: str,
-    operands: list[SeriesOperand],
-    needed: Mapping[str, int],
-    series: Mapping[str, Mapping[str, _Series]],
+    symbol: str, asked: StoredQuery, operands: list[SeriesOperand], series: Mapping[str, Mapping[str, _Series]]
 ) -> StoredValues | None:
     of_ticker = {name: found[symbol] for name, found in series.items() if symbol in found}
-    if len(of_ticker) < len(needed) or any(one.doubtful for one in of_ticker.values()):
+    if len(of_ticker) < len(asked.needed) or any(one.doubtful for one in of_ticker.values()):
         return None
-    own = of_ticker[frame]
+    own = of_ticker[asked.frame]
     values: dict[str, float | None] = {"close": finite(float(own.columns["close"][-1]))}
     for operand in operands:
-        chosen = of_ticker[operand.timeframe or frame]
+        chosen = of_ticker[operand.timeframe or asked.frame]
         at = len(chosen.closes) - 1 if chosen is own else bisect_right(chosen.closes, own.closes[-1]) - 1
         values[operand.key] = _value(operand, chosen.columns, at)
     windows = {
@@ -169,14 +156,12 @@ def _values(
 
 def _value(operand: SeriesOperand, columns: Columns, at: int) -> float | None:
     index = at - operand.offset
-    if isinstance(operand, FieldOperand):
-        return finite(float(columns[operand.field][index])) if index >= 0 else None
-    start = index + 1 - indicators.bars_needed(operand)
-    if start < 0:
+    if index < 0:
         return None
-    window = {name: column[start : index + 1] for name, column in columns.items()}
-    outputs = indicators.compute(operand, window, whole_history=False)
-    return finite(float(outputs[operand.output or operand.definition.outputs[0]][-1]))
+    if isinstance(operand, FieldOperand):
+        return finite(float(columns[operand.field][index]))
+    outputs = value_of(operand, columns, index, begins_history=False)
+    return finite(outputs[operand.output or operand.definition.outputs[0]])
 
 
 def _moment(value: Any) -> datetime:

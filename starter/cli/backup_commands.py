@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -131,14 +130,9 @@ def _may_be_there(url: str) -> bool:
 
 
 def _described(path: Path) -> dict[str, Any]:
-    from storage.backups.restore import BESIDE, held
+    from storage.backups.restore import beside, held
 
-    contents = held(path)
-    try:
-        said = json.loads(path.with_name(path.name + BESIDE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        said = {}
-    rows = sum(one.rows for one in contents.values())
+    said, rows = beside(path), sum(one.rows for one in held(path).values())
     about = {"schema": str(said.get("schema", "?")), "checked": str(said.get("checked", "?"))}
     return {"file": path.name, "bytes": path.stat().st_size, "rows": rows, **about}
 

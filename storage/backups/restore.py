@@ -69,14 +69,12 @@ async def restore(url: str, backup: Path, stamp: str) -> Restored:
             return await _postgres(where, backup, stamp)
         if not where.database or where.database == ":memory:":
             raise CannotRestore("a database in memory cannot be restored")
-        known = held(backup)
-        if known:
-            refuse_unlike(known, await asyncio.to_thread(checked_sqlite, backup))
-        await asyncio.to_thread(checked_sqlite, backup)
+        contents = await asyncio.to_thread(checked_sqlite, backup)
+        if known := held(backup):
+            refuse_unlike(known, contents)
         _refuse_unknown(await asyncio.to_thread(schema_of, backup))
-        before = await asyncio.to_thread(put_back_sqlite, backup, Path(where.database), stamp)
-        found = await asyncio.to_thread(checked_sqlite, Path(where.database))
-        return Restored({name: one.rows for name, one in found.items()}, str(before or ""))
+        before = await asyncio.to_thread(put_back_sqlite, backup, contents, Path(where.database), stamp)
+        return Restored({name: one.rows for name, one in contents.items()}, str(before or ""))
     except (NotTheSame, ToolFailed, NoTool) as error:
         raise CannotRestore(str(error)) from None
     except OSError as error:
@@ -95,11 +93,19 @@ def _refuse_unknown(revision: str) -> None:
         )
 
 
-def held(backup: Path) -> Contents:
-    """What a backup says that it holds, in the file beside it; empty where there is none."""
+def beside(backup: Path) -> dict[str, Any]:
+    """What the file beside a backup says of it; empty where there is none."""
     try:
-        return of_json(json.loads(backup.with_name(backup.name + BESIDE).read_text(encoding="utf-8"))["tables"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return dict(json.loads(backup.with_name(backup.name + BESIDE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def held(backup: Path) -> Contents:
+    """What a backup says that it holds; empty where it does not."""
+    try:
+        return of_json(beside(backup).get("tables") or {})
+    except (ValueError, KeyError, TypeError):
         return {}
 
 

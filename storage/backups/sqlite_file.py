@@ -56,15 +56,14 @@ def schema_of(path: Path) -> str:
         return str(copy.execute(f"SELECT version_num FROM {VERSIONS}").fetchone()[0])  # noqa: S608
 
 
-def put_back_sqlite(backup: Path, target: Path, stamp: str) -> Path | None:
-    """The backup in place of the database; where what was there is now. Blocking.
+def put_back_sqlite(backup: Path, contents: Contents, target: Path, stamp: str) -> Path | None:
+    """A backup that was found to hold this, in place of the database; where what was there is now. Blocking.
 
     The new file is whole before anything of the old one moves, and takes its place in one step; the old one stays beside it.
 
     Raises:
         NotTheSame: what was put there is not what the backup holds; nothing is changed.
     """
-    contents = checked_sqlite(backup)
     private_folder(target.parent)
     fresh = target.with_name(f"{target.name}.restoring")
     for ending in SQLITE_BESIDE:

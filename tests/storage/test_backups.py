@@ -278,7 +278,7 @@ async def test_odd_paths_mean_themselves(tmp_path: Path, folder: str) -> None:
     assert sorted(one.name for one in tmp_path.iterdir()) == sorted(
         {folder, "plain.db-shm", "plain.db-wal"} & {one.name for one in tmp_path.iterdir()} | {folder}
     )
-    assert put_back_sqlite(place / "copy.db", place / "alerts.db", "s") == place / "alerts.db.before-s"
+    assert put_back_sqlite(place / "copy.db", contents, place / "alerts.db", "s") == place / "alerts.db.before-s"
     assert checked_sqlite(place / "alerts.db")["job_schedules"].rows == 30
 
 

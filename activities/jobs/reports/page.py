@@ -11,16 +11,12 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from activities.jobs.reports import text
+from activities.jobs.reports import NoPdf, text
 from activities.jobs.reports.charts import charts
 from storage.holdings import RunFile
 
 TEMPLATES = Path(__file__).parent / "templates"
 SPARK_WIDTH, SPARK_HEIGHT = 90, 22
-
-
-class NoPdf(Exception):
-    """The extra is not installed, or its libraries are not there."""
 
 
 def render(result: dict[str, Any], name: str, zone: str, made_at: datetime, *, drawn: bool, pdf: bool) -> list[RunFile]:

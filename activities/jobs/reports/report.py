@@ -8,6 +8,7 @@ from typing import Any
 
 from activities.jobs.executor import Done, JobRefused, Notice, Task
 from activities.jobs.on_bars import OnBars
+from activities.jobs.reports import NoPdf
 from activities.jobs.reports.daily import daily_summary
 from activities.jobs.reports.performance import performance_report
 from activities.jobs.reports.portfolio import portfolio_analysis
@@ -57,18 +58,11 @@ class Reports:
         given = (result, task.job.name, task.job.timezone, self.clock(), params.include_charts, params.pdf)
         try:
             return await self.side.run(_render, *given)
-        except NoPage as error:
+        except NoPdf as error:
             raise JobRefused(str(error)) from None
 
 
-class NoPage(Exception):
-    """A wanted page cannot be made here."""
-
-
 def _render(result: Result, name: str, zone: str, made_at: datetime, drawn: bool, pdf: bool) -> list[RunFile]:
-    from activities.jobs.reports.page import NoPdf, render  # it takes a second to import
+    from activities.jobs.reports.page import render  # it takes a second to import
 
-    try:
-        return render(result, name, zone, made_at, drawn=drawn, pdf=pdf)
-    except NoPdf as error:
-        raise NoPage(str(error)) from None
+    return render(result, name, zone, made_at, drawn=drawn, pdf=pdf)

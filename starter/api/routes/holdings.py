@@ -19,24 +19,26 @@ router = APIRouter(tags=["holdings"])
 Symbol = Annotated[str, Path(max_length=64, description="The ticker.")]
 
 
-class HoldingIn(In):
+class Figures(In):
     """So many shares, negative when sold short, and what was paid for one."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"quantity": 12.5, "cost": 151.2, "currency": "USD"}]})
 
     quantity: float = Field(description="Shares; not 0.", json_schema_extra={"not": {"const": 0}})
     cost: float | None = Field(default=None, ge=0, description="What a share was bought for.")
     currency: str = Field(default="", pattern=r"^([A-Z]{3})?$", description="ISO 4217.")
+
+
+class HoldingIn(Figures):
+    """So many shares, negative when sold short, and what was paid for one."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"quantity": 12.5, "cost": 151.2, "currency": "USD"}]})
+
     user_id: Owner | None = Field(default=None, description="For admin keys: whose it is.")
 
 
-class LotIn(In):
+class LotIn(Figures):
     """A holding of a ticker; several of one ticker become one."""
 
     symbol: str = Field(min_length=1, max_length=64)
-    quantity: float = Field(description="Shares; not 0.", json_schema_extra={"not": {"const": 0}})
-    cost: float | None = Field(default=None, ge=0)
-    currency: str = Field(default="", pattern=r"^([A-Z]{3})?$")
 
 
 class HoldingsIn(In):
