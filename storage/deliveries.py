@@ -214,6 +214,12 @@ class Deliveries:
         )
         return [_delivery(row) for row in rows]
 
+    async def hand_all_again(self) -> None:
+        """Temporal may know of none that is waiting: each is handed to it by the next sweep, which does no harm if it does."""
+        await self.session.execute(
+            update(DeliveryRow).where(DeliveryRow.status == DeliveryStatus.PENDING.value).values(handed_at=None)
+        )
+
     async def handed(self, number: int, now: datetime) -> None:
         """Temporal knows of it."""
         await self.session.execute(

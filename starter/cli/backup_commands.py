@@ -87,6 +87,8 @@ def restore(
         done = await put_back(database.url, path, f"{now():%Y%m%d%H%M%S}")
         try:
             await database.upgrade()
+            async with database.transaction() as unit:
+                await unit.deliveries.hand_all_again()
         except Exception as error:
             before = done.before or "nothing"
             said = f"restored, but not brought to this version's schema: {error}; what was there before is {before}"

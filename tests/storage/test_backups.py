@@ -28,6 +28,7 @@ from storage.backups.contents import NotTheSame, TableContents, of_json, refuse_
 from storage.backups.restore import CannotRestore, held, restore
 from storage.backups.sqlite_file import checked_sqlite, copy_sqlite, put_back_sqlite
 from storage.database import HEAD, Database
+from storage.deliveries import NewDelivery
 from tests import postgres
 from tests.e2e.processes import Home
 
@@ -249,6 +250,24 @@ def test_by_command(tmp_path: Path) -> None:
     assert done["rows"]["job_schedules"] == 1
     listed = home.run("db", "backups").stdout
     assert made["file"] in listed
+
+
+async def test_what_was_under_way_at_the_backup_is_handed_on_by_the_next_sweep(tmp_path: Path) -> None:
+    """Temporal may have gone with the database: nobody else would think of it for hours."""
+    home = Home(tmp_path / "home")
+    assert home.data("holdings", "list") == []
+    url = f"sqlite:///{home.folder / 'alerts.db'}"
+    database = Database(url)
+    async with database.transaction() as work:
+        await work.deliveries.open([NewDelivery("e1", "a1", "ann", "webhook", "s", "b")], NOW)
+        assert not await work.deliveries.unhanded(NOW + timedelta(days=1))
+    await database.close()
+    made = home.data("db", "backup")
+    home.data("db", "restore", made["file"], "--yes")
+    fresh = Database(url)
+    async with fresh.transaction() as work:
+        assert [one.event_id for one in await work.deliveries.unhanded(NOW + timedelta(days=1))] == ["e1"]
+    await fresh.close()
 
 
 def test_an_export_says_what_is_in_it(tmp_path: Path) -> None:
