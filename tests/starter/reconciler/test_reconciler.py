@@ -74,7 +74,7 @@ async def test_a_terminated_alert_comes_back_with_its_memory(home: Installation)
     await home.becomes(lambda: _swept(home, {"create": 1}))
     assert (await home.state("t1"))["state"] == before
     async with home.database.transaction() as work:
-        assert [event.kind.value for event in await work.events.of_alert("t1")] == ["triggered"]
+        assert [event.kind.value for event in await work.events.of_alert("t1")] == ["triggered", "returned"]
 
 
 async def test_orphans_end_but_not_those_of_another_database(home: Installation, tmp_path: Path) -> None:
