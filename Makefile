@@ -4,20 +4,25 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+RUNTIME := $(VENV)/.runtime
 JOBS ?= 2
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-12s %s\n", $$1, $$2}'
 
+$(RUNTIME): pyproject.toml requirements.txt
+	@PYTHON=$(PYTHON) deploy/install requirements.txt
+	@touch $(RUNTIME)
+
 $(STAMP): pyproject.toml constraints.txt
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
-	@touch $(STAMP)
+	@PYTHON=$(PYTHON) deploy/install constraints.txt
+	@touch $(RUNTIME) $(STAMP)
 
-install: $(STAMP) ## Install into .venv
+install: $(STAMP) ## Install into .venv, with the tools of tests and checks
 
-demo: $(STAMP) ## Simulated market, alerts that fire within a minute, Web UI; Ctrl-C ends
+runtime: $(RUNTIME) ## Install what the product needs, and no more
+
+demo: $(RUNTIME) ## Simulated market, alerts that fire within a minute, Web UI; Ctrl-C ends
 	@$(BIN)/alerts demo
 
 check: $(STAMP) ## Format, lint, types, import direction
@@ -63,4 +68,4 @@ clean: ## Remove the virtual environment and caches; what alerts have stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 
 
-.PHONY: help install demo check test faults format bench histories generated clean
+.PHONY: help install runtime demo check test faults format bench histories generated clean

@@ -59,3 +59,8 @@ def _escaped(character: str) -> str:
 
 Line = Annotated[str, AfterValidator(refuse_steering)]
 Lines = Annotated[str, AfterValidator(lambda text: refuse_steering(text, lines=True))]
+
+
+def counted(count: int, singular: str, plural: str = "") -> str:
+    """``1 alert``, ``2 alerts``, ``1,000 deliveries``."""
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"

@@ -9,6 +9,7 @@ from typing import Any
 
 from domain.alert import Alert, AlertEvent, EventKind
 from domain.definition import read_definition
+from domain.text import counted
 from storage.database import Database
 from storage.deliveries import DeliveryFilter, DeliveryStatus
 
@@ -168,4 +169,4 @@ class Teller:
         events = ", ".join(f"{count} {kind}" for kind, count in self.kinds.most_common()) or "no events"
         sent = delivered.get(DeliveryStatus.SENT.value, 0)
         rest = sum(delivered.values()) - sent
-        return f"{events}; {sent} deliveries sent" + (f", {rest} not yet" if rest else "")
+        return f"{events}; {counted(sent, 'delivery', 'deliveries')} sent" + (f", {rest} not yet" if rest else "")

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from domain.errors import Fault, InvalidInput
+from domain.text import counted
 from starter import deliveries
 from starter.cli.options import Json, Limit
 from starter.cli.output import plain, print_json, print_table, progress, say, short
@@ -108,7 +109,7 @@ def retry(
         print_json([_delivery(one) | {"told": not problem} for one, problem in done])
         return
     problems = {problem for _, problem in done if problem}
-    say(f"{len(done)} deliver{'y' if len(done) == 1 else 'ies'} told again")
+    say(f"{counted(len(done), 'delivery', 'deliveries')} told again")
     for problem in sorted(problems):
         say(f"Temporal will be told later ({problem})")
 

@@ -198,7 +198,8 @@ def test_every_dependency_is_pinned_by_its_hashes() -> None:
     assert names <= {pin.partition("==")[0] for pin in runtime}
     own = {_name(one) for one in project["optional-dependencies"]["dev"]}
     assert own <= {pin.partition("==")[0] for pin in everything}
-    for name in ("constraints.txt", "requirements.txt"):
+    assert all(pins_of("deploy/uv.txt").values()), "what installs is pinned, too"
+    for name in ("constraints.txt", "requirements.txt", "deploy/uv.txt"):
         assert "://" not in (ROOT / name).read_text(encoding="utf-8"), "no address of an index"
 
 
@@ -263,3 +264,29 @@ def test_what_channels_declare_is_what_people_set() -> None:
         "what is a secret is masked by its type"
     )
     assert all("channels.env" in str(PRODUCT[name]["env_file"]) for name in ("worker", "api"))
+
+
+def test_a_first_start_installs_only_what_the_product_needs() -> None:
+    steps = subprocess.run(
+        ["make", "--dry-run", "--always-make", "demo"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert "deploy/install requirements.txt" in steps
+    assert "constraints.txt" not in steps
+    for name in ("alerts", "deploy/install"):
+        assert os.access(ROOT / name, os.X_OK)
+        assert subprocess.run(["sh", "-n", name], cwd=ROOT, check=False).returncode == 0
+
+
+def test_an_old_python_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    old = tmp_path / "python"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.2"\nexit 1\n', encoding="utf-8")
+    old.chmod(0o755)
+    (tmp_path / "deploy").mkdir()
+    shutil.copy(ROOT / "deploy" / "install", tmp_path / "deploy" / "install")
+    done = subprocess.run(
+        [tmp_path / "deploy" / "install"], env={"PATH": os.environ["PATH"], "PYTHON": str(old)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "needs Python 3.11 or newer" in done.stderr
+    assert not (tmp_path / ".venv").exists()

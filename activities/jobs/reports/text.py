@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from domain.text import counted
+
 MOST = 5  # of a kind in one line
 Result = dict[str, Any]
 
@@ -88,12 +90,12 @@ def _portfolio(result: Result) -> tuple[str, list[str]]:
 
 def _performance(result: Result) -> tuple[str, list[str]]:
     total = result["total"]
-    fires, alerts = _counted(total["fires"], "fire"), _counted(len(result["alerts"]), "alert")
+    fires, alerts = counted(total["fires"], "fire"), counted(len(result["alerts"]), "alert")
     lines = [f"{fires} of {alerts} ({result['watched']} watched)"]
     for bars, one in total["outcomes"].items():
         if one["count"]:
             lines.append(
-                f"After {_counted(int(bars), 'bar')}: {percent(one['mean'])} on average, "
+                f"After {counted(int(bars), 'bar')}: {percent(one['mean'])} on average, "
                 f"{percent(one['hit_rate'], signed=False)} hits of {one['count']}"
             )
     lines.append(f"False rearms {total['false_rearms']} of {total['rearms']}")
@@ -109,10 +111,6 @@ def _performance(result: Result) -> tuple[str, list[str]]:
 def _line(title: str, rows: list[Result], name: str, said: Callable[[float], str]) -> list[str]:
     found = [f"{one['symbol']} {said(one[name])}" for one in rows if one[name] is not None]
     return [f"{title}: {_few(found)}"] if found else []
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _few(words: Iterable[str]) -> str:
