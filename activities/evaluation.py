@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
@@ -34,7 +34,7 @@ from activities.market_data.feeds.query import BarsAnswer, BarsQuery
 from activities.market_data.feeds.series import BarSeries
 from domain.bar import Bar, BarSnapshot, by_close, finite
 from domain.definition import AlertDefinition
-from domain.expression import parse
+from domain.expression import operand_in
 from domain.operand import FieldOperand, IndicatorOperand, SeriesOperand
 from domain.timeframe import Timeframe
 
@@ -42,6 +42,7 @@ LOCAL_FETCH_SECONDS = 2.0
 LONGEST_CATCH_UP = 10_000
 A_FEW_VALUES = 400  # each takes some 50 microseconds; more hold up every other alert, and go to a thread
 KEPT_VALUES = 20_000
+Bars = tuple[str, Timeframe]  # a ticker and the timeframe of its bars
 
 
 class Evaluation:
@@ -74,7 +75,7 @@ class Evaluation:
                 clock=self.market.clock(),
             )
         series = own.series
-        others_series = {frame: answer.series for frame, answer in others.items() if answer.series is not None}
+        others_series = {of: answer.series for of, answer in others.items() if answer.series is not None}
         since = _since(wanted)
         new = [
             index
@@ -98,7 +99,7 @@ class Evaluation:
             ready_at=settling.ready_at,
             more=len(snapshots) < len(new),
             source=series.provider,
-            problem=_short_of_history(operands, wanted.timeframe, {wanted.timeframe: series, **others_series}),
+            problem=_short_of_history(operands, wanted, {_own(wanted): series, **others_series}),
             skipped_until=None if since == wanted.after else since,
             next_close=own.next_close,
             record_all=self.record_all,
@@ -110,7 +111,7 @@ class Evaluation:
         wanted: EvaluateInput,
         operands: Sequence[SeriesOperand],
         series: BarSeries,
-        others: dict[Timeframe, BarSeries],
+        others: Mapping[Bars, BarSeries],
         indices: Sequence[int],
     ) -> tuple[BarSnapshot, ...]:
         """The first of these bars, at least one, as many as fit into one answer."""
@@ -124,7 +125,7 @@ class Evaluation:
             found.append(snapshot)
         return tuple(found)
 
-    def _until(self, series: BarSeries, others: dict[Timeframe, BarsAnswer]) -> int:
+    def _until(self, series: BarSeries, others: Mapping[Bars, BarsAnswer]) -> int:
         """Bars before a higher bar that has closed but is not there yet; the later ones wait for it."""
         until = len(series.bars)
         for answer in others.values():
@@ -156,18 +157,17 @@ class Evaluation:
 
     async def _answers(
         self, wanted: EvaluateInput, operands: Sequence[SeriesOperand], limit: float | None
-    ) -> tuple[BarsAnswer, dict[Timeframe, BarsAnswer]]:
-        """The alert's own series and those of the higher timeframes its rule names."""
-        windows = {wanted.timeframe: wanted.lookback or self.lookback}
+    ) -> tuple[BarsAnswer, dict[Bars, BarsAnswer]]:
+        """The alert's own series, and those of higher timeframes and other tickers that its rule names."""
+        windows = {_own(wanted): wanted.lookback or self.lookback}
         for operand in operands:
-            frame = operand.timeframe or wanted.timeframe
-            windows[frame] = max(windows.get(frame, 1), bars_for(operand))
+            of = _bars_of(operand, wanted)
+            windows[of] = max(windows.get(of, 1), bars_for(operand))
         since = _since(wanted)
-        query = BarsQuery(wanted.symbol, wanted.timeframe, windows.pop(wanted.timeframe), since, forming=wanted.forming)
+        query = BarsQuery(*_own(wanted), windows.pop(_own(wanted)), since, forming=wanted.forming)
         own = await self.market.bars(query, limit=limit)
         others = {
-            frame: await self.market.bars(BarsQuery(wanted.symbol, frame, window, since), limit=limit)
-            for frame, window in windows.items()
+            of: await self.market.bars(BarsQuery(*of, window, since), limit=limit) for of, window in windows.items()
         }
         return own, others
 
@@ -176,19 +176,21 @@ class Evaluation:
         wanted: EvaluateInput,
         operands: Sequence[SeriesOperand],
         series: BarSeries,
-        others: dict[Timeframe, BarSeries],
+        others: Mapping[Bars, BarSeries],
         index: int,
     ) -> BarSnapshot:
         bar = series.bars[index]
         values: dict[str, float | None] = {"close": finite(bar.close)}
         for operand in operands:
-            if operand.timeframe and operand.timeframe != wanted.timeframe:
-                chosen = others[operand.timeframe]
+            of = _bars_of(operand, wanted)
+            chosen, at = series, index
+            if of != _own(wanted):
+                chosen = others[of]
                 at = bisect_right(chosen.bars, bar.close_time, key=by_close) - 1
-            else:
-                chosen, at = series, index
-            frame = operand.timeframe or wanted.timeframe
-            values[operand.key] = self._value((wanted.symbol, frame), operand, chosen, at)
+                if operand.symbol and not _is_level(chosen, at, bar.close_time):
+                    values[operand.key] = None
+                    continue
+            values[operand.key] = self._value(of, operand, chosen, at)
         return BarSnapshot(bar.open_time, bar.close_time, values, final=bar.final)
 
     def _value(self, of: tuple[str, str], operand: SeriesOperand, series: BarSeries, at: int) -> float | None:
@@ -234,20 +236,42 @@ def _operands(keys: tuple[str, ...]) -> tuple[SeriesOperand, ...]:
 
 def operand_of(key: str) -> SeriesOperand:
     """The operand that a key stands for."""
-    rule = parse(f"{key} != 0").rule
-    operand = getattr(rule, "left", None)
+    operand = operand_in(key)
     assert isinstance(operand, FieldOperand | IndicatorOperand), key
     return operand
 
 
-def windows_of(definition: AlertDefinition) -> dict[Timeframe, tuple[str, int]]:
-    """Of each timeframe that a rule reads: the operand that needs most bars, and how many."""
-    found: dict[Timeframe, tuple[str, int]] = {}
+def windows_of(definition: AlertDefinition) -> dict[Bars, tuple[str, int]]:
+    """Of each ticker and timeframe that a rule reads: the operand that needs most bars, and how many."""
+    found: dict[Bars, tuple[str, int]] = {}
     for key, operand in definition.operands.items():
-        frame, count = operand.timeframe or definition.timeframe, bars_for(operand)
-        if frame not in found or count > found[frame][1]:
-            found[frame] = key, count
+        of, count = _bars_of(operand, definition), bars_for(operand)
+        if of not in found or count > found[of][1]:
+            found[of] = key, count
     return found
+
+
+def _own(wanted: EvaluateInput | AlertDefinition) -> Bars:
+    return wanted.symbol, wanted.timeframe
+
+
+def _bars_of(operand: SeriesOperand, wanted: EvaluateInput | AlertDefinition) -> Bars:
+    """Of which ticker and timeframe an operand's bars are."""
+    return operand.symbol or wanted.symbol, operand.timeframe or wanted.timeframe
+
+
+def _is_level(series: BarSeries, at: int, close: datetime) -> bool:
+    """Whether another ticker's bar is the one that should have closed last at a close: no older one stands in for it.
+
+    Where nobody knows when it trades, it must not be older than one bar.
+    """
+    if at < 0:
+        return False
+    found = series.bars[at].close_time
+    if series.market is None:
+        return close - found < series.timeframe.length
+    expected = series.last_close(close)
+    return expected is not None and found >= expected
 
 
 def bars_for(operand: SeriesOperand) -> int:
@@ -256,11 +280,13 @@ def bars_for(operand: SeriesOperand) -> int:
     return window + operand.offset
 
 
-def _short_of_history(operands: Sequence[SeriesOperand], frame: Timeframe, series: dict[Timeframe, BarSeries]) -> str:
+def _short_of_history(
+    operands: Sequence[SeriesOperand], wanted: EvaluateInput, series: Mapping[Bars, BarSeries]
+) -> str:
     """Of the operand that lacks most bars of its window, how many there are; empty where every window is full."""
     lacking = []
     for operand in operands:
-        held = series[operand.timeframe or frame]
+        held = series[_bars_of(operand, wanted)]
         needed = _fewest_for(operand, begins_history=held.begins_history)
         if len(held.bars) < needed:
             lacking.append((needed - len(held.bars), operand, needed, held))

@@ -7,9 +7,11 @@ real ``step`` runs. In between only counters move, and they are set from the col
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,11 +20,13 @@ from numpy.typing import NDArray
 from activities import indicators
 from activities.bar_table import BarTable
 from activities.market_data.calendars.calendars import Calendars
+from activities.market_data.calendars.market import Market
 from activities.market_data.vendors.resample_table import resample
 from activities.vectorized_rule import FALSE, TRUE, UNKNOWN, VectorizedRule
 from domain.alert import Alert, AlertEvent, AlertState, Status
 from domain.bar import BarSnapshot, finite
 from domain.compiled_rule import Side
+from domain.errors import Fault, InvalidInput
 from domain.operand import FieldOperand, IndicatorOperand, SeriesOperand
 from domain.rearm import STALE_AFTER, step
 from domain.timeframe import Timeframe
@@ -30,6 +34,8 @@ from domain.timeframe import Timeframe
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]
 TELL_EVERY = 50  # steps of the machine, of which each may take milliseconds
+NO_OTHERS: Mapping[str, BarTable] = MappingProxyType({})
+Computed = tuple[str | None, str, Timeframe | None]
 _SIDES = {1: Side.ABOVE, -1: Side.BELOW}
 
 
@@ -48,12 +54,17 @@ def preview(
     table: BarTable,
     progress: Progress = lambda done, total: None,
     calendars: Calendars | None = None,
+    others: Mapping[str, BarTable] = NO_OTHERS,
 ) -> Preview:
     """Runs the alert over all bars of the table. ``progress`` is told (rows done, rows), and may raise to end it.
 
-    With ``calendars`` higher timeframes lie on the grid of the ticker's market, as live.
+    With ``calendars`` higher timeframes lie on the grid of the ticker's market, as live. ``others`` are the bars of other tickers
+    that the rule reads.
+
+    Raises:
+        InvalidInput: those of one are not there.
     """
-    columns = operand_columns(alert, table, progress, calendars)
+    columns = operand_columns(alert, table, progress, calendars, others)
     return _Run(alert, table, columns, progress).run()
 
 
@@ -90,30 +101,41 @@ def operand_columns(
     table: BarTable,
     progress: Progress = lambda done, total: None,
     calendars: Calendars | None = None,
+    others: Mapping[str, BarTable] = NO_OTHERS,
 ) -> dict[str, Array]:
-    """Each operand's value on each bar by key, NaN where it is missing; ``close`` always."""
-    computed: dict[tuple[str, Timeframe | None], dict[str, Array]] = {}
+    """Each operand's value on each bar by key, NaN where it is missing; ``close`` always.
+
+    Raises:
+        InvalidInput: the rule reads another ticker whose bars are not there.
+    """
+    computed: dict[Computed, dict[str, Array]] = {}
     columns: dict[str, Array] = {"close": table.columns["close"]}
     for key, operand in alert.definition.operands.items():
         progress(0, len(table))
-        frame = operand.timeframe if operand.timeframe and operand.timeframe.length > table.interval else None
-        market = calendars.of(alert.definition.symbol, table.first_day) if calendars and frame else None
-        source = resample(table, frame, market) if frame else table
+        own = table if operand.symbol is None else others.get(operand.symbol)
+        if own is None:
+            raise InvalidInput("bars", [Fault("$.rule", f"reads {operand.symbol}, whose bars are not given", key)])
+        frame = operand.timeframe if operand.timeframe and operand.timeframe.length > own.interval else None
+        market = calendars.of(operand.symbol or alert.definition.symbol, own.first_day) if calendars else None
+        source = resample(own, frame, market) if frame else own
         values = _shifted(_series(operand, source, computed, frame), operand.offset)
-        columns[key] = _last_closed(values, source, table) if frame else values
+        if operand.symbol:
+            columns[key] = _last_closed(values, source, table, level=partial(_is_level, market=market))
+        else:
+            columns[key] = _last_closed(values, source, table) if frame else values
     return columns
 
 
 def _series(
     operand: SeriesOperand,
     table: BarTable,
-    computed: dict[tuple[str, Timeframe | None], dict[str, Array]],
+    computed: dict[Computed, dict[str, Array]],
     frame: Timeframe | None,
 ) -> Array:
     if isinstance(operand, FieldOperand):
         return table.columns[operand.field]
     assert isinstance(operand, IndicatorOperand)
-    name = (operand.base, frame)
+    name = (operand.symbol, operand.base, frame)
     if name not in computed:
         computed[name] = indicators.compute(operand, table.columns, whole_history=True)
     return computed[name][operand.output or operand.definition.outputs[0]]
@@ -123,10 +145,30 @@ def _shifted(values: Array, offset: int) -> Array:
     return values if offset == 0 else np.concatenate([np.full(min(offset, len(values)), np.nan), values[:-offset]])
 
 
-def _last_closed(values: Array, source: BarTable, table: BarTable) -> Array:
-    """For each bar, the value of the newest higher bar that has closed at its close."""
+def _last_closed(
+    values: Array, source: BarTable, table: BarTable, level: Callable[[BarTable, int, int], bool] | None = None
+) -> Array:
+    """For each bar, the value of another series' newest bar that has closed at its close, where ``level`` finds it new enough."""
+    if not len(source):
+        return np.full(len(table), np.nan)
     at = np.searchsorted(source.close_time, table.close_time, side="right") - 1
-    return np.where(at >= 0, values[np.maximum(at, 0)], np.nan)
+    known = at >= 0
+    if level is not None:
+        found = source.close_time[np.maximum(at, 0)]
+        for row in np.flatnonzero(known & (found != table.close_time)):
+            known[row] = level(source, int(found[row]), int(table.close_time[row]))
+    return np.where(known, values[np.maximum(at, 0)], np.nan)
+
+
+def _is_level(source: BarTable, found: int, close: int, market: Market | None) -> bool:
+    """Whether another ticker's bar is the one that should have closed last at a close, as live."""
+    frame = Timeframe.of_length(source.interval)
+    if market is None or frame is None:
+        return close - found < source.interval.total_seconds()
+    opened = datetime.fromtimestamp(int(source.open_time[-1]), UTC)
+    phase = market.phase_of(frame, opened) if frame.is_intraday else None
+    expected = market.last_close(frame, datetime.fromtimestamp(close, UTC), phase)
+    return expected is not None and found >= expected.timestamp()
 
 
 class _Run:

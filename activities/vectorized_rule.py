@@ -5,15 +5,17 @@ A truth is 1, 0 or -1 (UNKNOWN). Used only to find the bars that matter; ``step`
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
 from domain.compiled_rule import direction_of
 from domain.definition import AlertDefinition
-from domain.operand import SeriesOperand
+from domain.operand import CalculatedOperand, Operand
 from domain.rearm_policy import Rearm
 from domain.rule import CROSSINGS, And, Comparison, Node, Not, Or
 
@@ -89,12 +91,33 @@ class VectorizedRule:
         wanted = {"up": now > 0, "down": now < 0, "both": now != 0}[direction]
         return _truths(flipped & wanted, known)
 
-    def _values(self, operand: float | SeriesOperand) -> Array:
+    def _values(self, operand: Operand) -> Array:
         if isinstance(operand, int | float):
             size = len(next(iter(self.columns.values())))
             return np.full(size, float(operand))
+        if isinstance(operand, CalculatedOperand):
+            return _calculated(operand.calc, [self._values(part) for part in operand.of])
         values = self.columns[operand.key]
         return values if operand.multiplier == 1.0 else values * operand.multiplier
+
+
+def _calculated(calc: str, parts: list[Array]) -> Array:
+    """As ``domain.compiled_rule`` does bar by bar: missing where a part is, or where no finite number comes of it."""
+    stacked = np.stack(parts)
+    with np.errstate(all="ignore"):
+        if calc == "+":
+            found = reduce(operator.add, parts)
+        elif calc == "-":
+            found = parts[0] - parts[1]
+        elif calc == "*":
+            found = reduce(operator.mul, parts)
+        elif calc == "/":
+            found = parts[0] / parts[1]
+        elif calc == "abs":
+            found = np.abs(parts[0])
+        else:
+            found = (np.min if calc == "min" else np.max)(stacked, axis=0)
+    return np.where(np.isfinite(stacked).all(axis=0) & np.isfinite(found), found, np.nan)
 
 
 def _change(now: Array, earlier: Array) -> Array:

@@ -6,14 +6,16 @@ one judgement costs microseconds.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import reduce
 from math import isfinite
 from typing import Any
 
 from domain.definition import AlertDefinition
-from domain.operand import SeriesOperand
+from domain.operand import CalculatedOperand, Operand
 from domain.rearm_policy import Rearm
 from domain.rule import CROSSINGS, And, Comparison, Node, Not, Or
 
@@ -133,10 +135,12 @@ class _Compiler:
         return test
 
 
-def _reader(operand: float | SeriesOperand) -> Read:
+def _reader(operand: Operand) -> Read:
     if isinstance(operand, int | float):
         number = float(operand)
         return lambda _values: number
+    if isinstance(operand, CalculatedOperand):
+        return _calculation(operand)
     key, multiplier = operand.key, operand.multiplier
 
     def read(values: Values) -> float | None:
@@ -144,6 +148,36 @@ def _reader(operand: float | SeriesOperand) -> Read:
         if value is None or not isfinite(value):
             return None
         return value if multiplier == 1.0 else value * multiplier
+
+    return read
+
+
+_CALCULATIONS: dict[str, Callable[[list[float]], float]] = {
+    "+": lambda parts: reduce(operator.add, parts),
+    "-": lambda parts: parts[0] - parts[1],
+    "*": lambda parts: reduce(operator.mul, parts),
+    "/": lambda parts: parts[0] / parts[1],
+    "abs": lambda parts: abs(parts[0]),
+    "min": min,
+    "max": max,
+}
+
+
+def _calculation(operand: CalculatedOperand) -> Read:
+    calculate, reads = _CALCULATIONS[operand.calc], tuple(_reader(part) for part in operand.of)
+
+    def read(values: Values) -> float | None:
+        parts = []
+        for part in reads:
+            value = part(values)
+            if value is None:
+                return None
+            parts.append(value)
+        try:
+            found = calculate(parts)
+        except (ZeroDivisionError, OverflowError):
+            return None
+        return found if isfinite(found) else None
 
     return read
 

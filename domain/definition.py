@@ -19,7 +19,7 @@ from domain.dialects import NOTIFIED, Translation, translated
 from domain.errors import MOST_FAULTS, Fault, InvalidInput, MoreFaults, more_than
 from domain.operand import Model, SeriesOperand
 from domain.rearm_policy import YEAR, Rearm, misfits
-from domain.rule import MAX_COMPARISONS, MAX_DEPTH, Node, comparisons, depth, series
+from domain.rule import MAX_COMPARISONS, MAX_DEPTH, Node, comparisons, depth, series, unqualified
 from domain.rule_size import refuse_too_large
 from domain.short_forms import ALIASES, expand
 from domain.template import template_faults
@@ -30,6 +30,7 @@ from domain.zones import zone
 
 SCHEMA_VERSION = 1
 MOST_TAG_BYTES = 1900
+MAX_OTHERS = 10  # other tickers in a rule
 CHANNELS = ("log", "notify", "telegram", "email", "webhook")  # declared by activities/notifications/channels
 CHANNEL = re.compile(r"[a-z][a-z0-9_-]{0,62}|webhook:[a-z0-9][a-z0-9_-]{0,62}")
 Priority = Literal["normal", "high", "urgent"]
@@ -161,8 +162,11 @@ class AlertDefinition(Model):
 
     @model_validator(mode="after")
     def _whole(self) -> AlertDefinition:
+        object.__setattr__(self, "rule", unqualified(self.rule, self.symbol))
         faults = misfits(self.rearm, self.rule) + self._reminder_faults()
         own = self.timeframe.length
+        if len(others := {one.symbol for one in self.operands.values() if one.symbol}) > MAX_OTHERS:
+            faults.append(f"the rule reads {len(others)} other tickers, at most {MAX_OTHERS}")
         for operand in self.operands.values():
             if operand.timeframe and operand.timeframe.length < own:
                 faults.append(f"{operand.key} is on a lower timeframe than the alert's {self.timeframe}")

@@ -92,6 +92,23 @@ def find(name: str) -> Indicator:
     return found
 
 
+def names() -> list[str]:
+    """Every name that ``find`` knows."""
+    return [*catalogue(), *ALIASES]
+
+
+def is_known(name: str) -> bool:
+    """Whether ``find`` finds it."""
+    key = name.lower()
+    return ALIASES.get(key, key) in catalogue()
+
+
+def with_output(name: str) -> list[str]:
+    """The indicators that have an output of that name among others; a variant such as macdext is left out beside macd."""
+    owners = sorted(one.name for one in catalogue().values() if name in one.outputs and len(one.outputs) > 1)
+    return [one for one in owners if not any(other != one and one.startswith(other) for other in owners)]
+
+
 def complete(indicator: Indicator, given: Mapping[str, float]) -> dict[str, float]:
     """All parameters with defaults filled in, in the indicator's order.
 

@@ -1,16 +1,19 @@
-"""What a condition compares: a number, a bar field, or an indicator of it."""
+"""What a condition compares: a number, a bar field, an indicator of it, or what is calculated from those."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from domain import indicators
+from domain.ticker import Ticker, ticker_text
 from domain.timeframe import Timeframe
 
 MAX_OFFSET = 500
+MAX_CALCULATION = 12  # levels
 FieldName = Literal["open", "high", "low", "close", "volume"]
 
 
@@ -43,9 +46,13 @@ class Model(BaseModel):
 
 
 class FieldOperand(Model):
-    """A field of the bar; ``price`` is written for ``close``. ``offset`` counts bars back."""
+    """A field of the bar; ``price`` is written for ``close``.
+
+    ``offset`` counts bars back, ``symbol`` is another ticker than the alert's.
+    """
 
     field: FieldName
+    symbol: Ticker | None = None
     offset: int = Field(default=0, ge=0, le=MAX_OFFSET)
     timeframe: Timeframe | None = None
     multiplier: float = 1.0
@@ -60,7 +67,7 @@ class FieldOperand(Model):
     @cached_property
     def key(self) -> str:
         """The value's name in snapshots, e.g. ``close[1]``."""
-        return f"{self.field}{_suffix(self)}"
+        return f"{_prefix(self)}{self.field}{_suffix(self)}"
 
     def __str__(self) -> str:
         return _scaled(self.multiplier, self.key)
@@ -70,9 +77,11 @@ class IndicatorOperand(Model):
     """A TA-Lib indicator by name, e.g. ``{"indicator": "rsi", "params": {"timeperiod": 14}}``.
 
     ``output`` is needed only where the function has several; ``source`` replaces the close where it takes one series.
+    ``symbol`` is another ticker than the alert's.
     """
 
     indicator: str
+    symbol: Ticker | None = None
     params: dict[str, int | float] = Field(default_factory=dict)
     output: str | None = None
     source: FieldName | None = None
@@ -123,7 +132,7 @@ class IndicatorOperand(Model):
         """The value's name in snapshots, e.g. ``macd(12, 26, 9).macdsignal@1d[1]``."""
         first = self.definition.outputs[0]
         output = "" if self.output == first else f".{self.output}"
-        return f"{self.base}{output}{_suffix(self)}"
+        return f"{_prefix(self)}{self.base}{output}{_suffix(self)}"
 
     @cached_property
     def window(self) -> int:
@@ -132,6 +141,10 @@ class IndicatorOperand(Model):
 
     def __str__(self) -> str:
         return _scaled(self.multiplier, self.key)
+
+
+def _prefix(operand: FieldOperand | IndicatorOperand) -> str:
+    return f"{ticker_text(operand.symbol)}:" if operand.symbol else ""
 
 
 def _suffix(operand: FieldOperand | IndicatorOperand) -> str:
@@ -149,7 +162,54 @@ def number_text(value: float) -> str:
     return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
 
 
+class CalculatedOperand(Model):
+    """What is calculated from others, e.g. ``{"calc": "/", "of": [{"field": "close"}, {"field": "close", "symbol": "QQQ"}]}``.
+
+    ``+``, ``*``, ``min`` and ``max`` take two or more, ``-`` and ``/`` two, ``abs`` one. It is missing where a part is, where it
+    divides by zero, and where no finite number comes of it.
+    """
+
+    calc: Literal["+", "-", "*", "/", "abs", "min", "max"]
+    of: tuple[Operand, ...] = Field(min_length=1, max_length=20)
+
+    @model_validator(mode="after")
+    def _fits(self) -> CalculatedOperand:
+        count = len(self.of)
+        if self.calc == "abs" and count != 1:
+            raise ValueError(f"abs takes one value, got {count}")
+        if self.calc in ("-", "/") and count != 2:
+            raise ValueError(f"'{self.calc}' takes two values, got {count}")
+        if self.calc in ("+", "*", "min", "max") and count < 2:
+            raise ValueError(f"'{self.calc}' takes at least two values, got {count}")
+        if _levels(self) > MAX_CALCULATION:
+            raise ValueError(f"is calculated in more than {MAX_CALCULATION} levels")
+        if not any(series_of(self)):
+            raise ValueError("calculates with numbers alone; name a price or an indicator")
+        return self
+
+    def __str__(self) -> str:
+        if self.calc == "abs":
+            return f"abs({operand_text(self.of[0])})"
+        if self.calc in ("min", "max"):  # a number first, so that it is not read as a period
+            parts = sorted(self.of, key=lambda one: not isinstance(one, int | float))
+            return f"{self.calc}({', '.join(operand_text(one) for one in parts)})"
+        return f" {self.calc} ".join(self._part(one, first=not at) for at, one in enumerate(self.of))
+
+    def _part(self, operand: Operand, *, first: bool) -> str:
+        text = operand_text(operand)
+        if isinstance(operand, int | float):
+            return text
+        if not isinstance(operand, CalculatedOperand):
+            return text if operand.multiplier == 1 or (first or self.calc in "+-") else f"({text})"
+        if operand.calc in ("abs", "min", "max"):
+            return text
+        tighter = operand.calc in "*/" and self.calc in "+-"
+        return text if tighter or (first and (self.calc in "+-" or operand.calc in "*/")) else f"({text})"
+
+
 def _operand_tag(value: Any) -> str:
+    if isinstance(value, CalculatedOperand) or (isinstance(value, dict) and "calc" in value):
+        return "<calculation>"
     if isinstance(value, FieldOperand) or (isinstance(value, dict) and "field" in value):
         return "<field>"
     if isinstance(value, IndicatorOperand | dict):
@@ -161,11 +221,43 @@ SeriesOperand = FieldOperand | IndicatorOperand
 Operand = Annotated[
     Annotated[float, Tag("<number>")]
     | Annotated[FieldOperand, Tag("<field>")]
-    | Annotated[IndicatorOperand, Tag("<indicator>")],
+    | Annotated[IndicatorOperand, Tag("<indicator>")]
+    | Annotated[CalculatedOperand, Tag("<calculation>")],
     Discriminator(_operand_tag),
 ]
+CalculatedOperand.model_rebuild()
 
 
-def operand_text(operand: float | SeriesOperand) -> str:
+def operand_text(operand: Operand) -> str:
     """How the operand is written in an expression."""
     return number_text(operand) if isinstance(operand, int | float) else str(operand)
+
+
+def series_of(operand: Operand) -> Iterator[SeriesOperand]:
+    """What must be looked up to know its value, in reading order."""
+    if isinstance(operand, CalculatedOperand):
+        for part in operand.of:
+            yield from series_of(part)
+    elif isinstance(operand, FieldOperand | IndicatorOperand):
+        yield operand
+
+
+def changed(operand: Operand, change: Callable[[SeriesOperand], SeriesOperand]) -> Operand:
+    """The operand with each series in it replaced."""
+    if isinstance(operand, CalculatedOperand):
+        return CalculatedOperand(calc=operand.calc, of=tuple(changed(part, change) for part in operand.of))
+    return operand if isinstance(operand, int | float) else change(operand)
+
+
+def with_fields(operand: SeriesOperand, **fields: Any) -> SeriesOperand:
+    """The operand with other fields."""
+    return type(operand).model_validate(operand.model_dump() | fields)
+
+
+def earlier(operand: Operand, bars: int) -> Operand:
+    """The operand as it was so many bars before."""
+    return changed(operand, lambda one: with_fields(one, offset=one.offset + bars))
+
+
+def _levels(operand: Operand) -> int:
+    return 1 + max(map(_levels, operand.of)) if isinstance(operand, CalculatedOperand) else 0

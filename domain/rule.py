@@ -7,7 +7,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from domain.operand import FieldOperand, IndicatorOperand, Model, Operand, SeriesOperand, number_text, operand_text
+from domain.operand import (
+    MAX_OFFSET,
+    Model,
+    Operand,
+    SeriesOperand,
+    changed,
+    earlier,
+    number_text,
+    operand_text,
+    series_of,
+    with_fields,
+)
 
 MAX_DEPTH = 32
 MAX_COMPARISONS = 100
@@ -58,7 +69,7 @@ class Comparison(Model):
             low, high = self.right
             if low > high:  # type: ignore[operator]
                 raise ValueError(f"'{self.op}' needs its lower bound first, got {low:g} and {high:g}")
-        if isinstance(self.left, int | float) and not any(self.series()):
+        if not any(self.series()):
             raise ValueError("compares two numbers; name a price or an indicator on one side")
         if self.op == "change_pct":
             self._fit_change()
@@ -71,28 +82,25 @@ class Comparison(Model):
             raise ValueError("change_pct needs 'bars', the number of bars to look back")
         if not isinstance(self.right, int | float) or isinstance(self.left, int | float):
             raise ValueError("change_pct compares a price or an indicator with a number of percent")
-        if self.left.offset + self.bars > 500:
-            raise ValueError("change_pct looks back more than 500 bars")
+        if any(one.offset + self.bars > MAX_OFFSET for one in series_of(self.left)):
+            raise ValueError(f"change_pct looks back more than {MAX_OFFSET} bars")
         if self.compare is None:
             object.__setattr__(self, "compare", ">=" if self.right >= 0 else "<=")
 
-    def operands(self) -> tuple[float | SeriesOperand, ...]:
+    def operands(self) -> tuple[Operand, ...]:
         """Left, then right (both bounds of a pair)."""
         return (self.left, *self.right) if isinstance(self.right, tuple) else (self.left, self.right)
 
     def series(self) -> Iterator[SeriesOperand]:
         """The operands that must be looked up, the earlier value of ``change_pct`` included."""
         for operand in self.operands():
-            if isinstance(operand, FieldOperand | IndicatorOperand):
-                yield operand
-        if self.op == "change_pct" and self.bars and isinstance(self.left, FieldOperand | IndicatorOperand):
-            yield self.earlier()
+            yield from series_of(operand)
+        if self.op == "change_pct" and self.bars:
+            yield from series_of(self.earlier())
 
-    def earlier(self) -> SeriesOperand:
+    def earlier(self) -> Operand:
         """The left operand of ``change_pct``, ``bars`` bars ago."""
-        assert isinstance(self.left, FieldOperand | IndicatorOperand)
-        fields = self.left.model_dump() | {"offset": self.left.offset + (self.bars or 0)}
-        return type(self.left).model_validate(fields)
+        return earlier(self.left, self.bars or 0)
 
     def __str__(self) -> str:
         left = operand_text(self.left)
@@ -183,3 +191,25 @@ def depth(node: Node) -> int:
 def series(node: Node) -> dict[str, SeriesOperand]:
     """Every operand to look up, by key, in reading order."""
     return {operand.key: operand for leaf in comparisons(node) for operand in leaf.series()}
+
+
+def unqualified(node: Node, symbol: str) -> Node:
+    """The rule with an alert's own ticker left out where it is named like another."""
+    if not any(operand.symbol == symbol for operand in series(node).values()):
+        return node
+
+    def own(operand: SeriesOperand) -> SeriesOperand:
+        return with_fields(operand, symbol=None) if operand.symbol == symbol else operand
+
+    def of(node: Node) -> Node:
+        if isinstance(node, Not):
+            return Not.model_validate({"not": of(node.not_)})
+        if isinstance(node, And):
+            return And.model_validate({"and": tuple(of(part) for part in node.and_)})
+        if isinstance(node, Or):
+            return Or.model_validate({"or": tuple(of(part) for part in node.or_)})
+        right: Any = tuple(changed(side, own) for side in node.operands()[1:])
+        sides = {"left": changed(node.left, own), "right": right if isinstance(node.right, tuple) else right[0]}
+        return node.model_copy(update=sides)
+
+    return of(node)

@@ -42,5 +42,11 @@ def _parts_of(path: str, one: Any) -> tuple[list[tuple[str, Any]], list[str]]:
     sides = [one.get(side) for side in ("left", "right")]
     if any(isinstance(side, list) and len(side) > 2 for side in sides):
         raise InvalidInput("definition", [Fault(path, "compares with one value, or with a pair [low, high]")])
-    values = [value for side in sides for value in (side if isinstance(side, list) else [side])]
-    return parts, [value for value in values if isinstance(value, str)]
+    values, texts = [value for side in sides for value in (side if isinstance(side, list) else [side])], []
+    while values:  # those of calculations, too
+        value = values.pop()
+        if isinstance(value, str):
+            texts.append(value)
+        elif isinstance(value, dict) and isinstance(value.get("of"), list):
+            values += value["of"]
+    return parts, texts

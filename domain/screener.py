@@ -57,6 +57,8 @@ class FilterCriteria(Model):
                 raise ValueError("; ".join(fault.message for fault in error.faults)) from None
             if parsed.symbol is not None:
                 raise ValueError(f"a condition is for every ticker of the set; leave out {parsed.symbol}")
+            if parsed.timeframe is not None:
+                raise ValueError(f"a condition is on the screener's timeframe; leave out {parsed.timeframe}")
         return value
 
 

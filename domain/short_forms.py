@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
-from domain import expression
+from domain import expression, indicators
 from domain.errors import Fault, InvalidInput
 
 SHORT_CONDITIONS = {
@@ -31,7 +32,10 @@ def expand(data: dict[str, Any], has_faults: bool = False) -> tuple[dict[str, An
     faults: list[Fault] = []
     if "condition" in data and "rule" not in data:
         faults += _expand_condition(data)
-    data["rule"] = _expand_texts(data.get("rule"), "$.rule", faults, data)
+    texts = _Texts(data, faults)
+    data["rule"] = texts.expanded(data.get("rule"), "$.rule")
+    if texts.mentioned is not None:
+        data.setdefault("symbol", texts.mentioned)
     if data["rule"] is None:
         if not faults and not has_faults:
             faults.append(Fault("$.rule", "a rule is needed: a text such as 'AAPL > 150', or a tree"))
@@ -55,45 +59,67 @@ def _expand_condition(data: dict[str, Any]) -> list[Fault]:
     return []
 
 
-def _expand_texts(node: Any, path: str, faults: list[Fault], data: dict[str, Any]) -> Any:
-    """Replaces texts in the tree by what they mean; the ticker a text names becomes the symbol."""
-    if isinstance(node, str):
-        try:
-            parsed = expression.parse(node)
-        except InvalidInput as error:
-            faults += error.under(path)
-            return None
-        if parsed.symbol is not None and data.setdefault("symbol", parsed.symbol) != parsed.symbol:
-            faults.append(Fault(path, f"names {parsed.symbol}, but the alert's symbol is {data['symbol']}", node))
-        return parsed.rule
-    if not isinstance(node, dict):
-        return node
-    expanded = dict(node)
-    for word in ("and", "or"):
-        if isinstance(node.get(word), list):
-            parts = [_expand_texts(part, f"{path}.{word}[{i}]", faults, data) for i, part in enumerate(node[word])]
-            expanded[word] = [part for part in parts if part is not None] or None
-            if expanded[word] is None and parts:
+@dataclass
+class _Texts:
+    """Replaces texts in a rule by what they mean; the ticker and the timeframe that they name become the alert's."""
+
+    data: dict[str, Any]
+    faults: list[Fault]
+    mentioned: str | None = None  # the first of the tickers that are named beside the alert's own
+
+    def expanded(self, node: Any, path: str) -> Any:
+        """The node without texts; None where one cannot be read."""
+        if isinstance(node, str):
+            return self._parsed(node, path)
+        if not isinstance(node, dict):
+            return node
+        expanded = dict(node)
+        for word in ("and", "or"):
+            if isinstance(node.get(word), list):
+                parts = [self.expanded(part, f"{path}.{word}[{i}]") for i, part in enumerate(node[word])]
+                expanded[word] = [part for part in parts if part is not None] or None
+                if expanded[word] is None and parts:
+                    return None
+        if "not" in node:
+            expanded["not"] = self.expanded(node["not"], f"{path}.not")
+            if expanded["not"] is None:
                 return None
-    if "not" in node:
-        expanded["not"] = _expand_texts(node["not"], f"{path}.not", faults, data)
-        if expanded["not"] is None:
+        for side in ("left", "right"):
+            if side in node:
+                expanded[side] = _expand_operands(node[side], f"{path}.{side}", self.faults)
+        return expanded
+
+    def _parsed(self, text: str, path: str) -> Any:
+        try:
+            parsed = expression.parse(text)
+        except InvalidInput as error:
+            self.faults += error.under(path)
+            if named := expression.ticker_in(text):
+                self.data.setdefault("symbol", named)
             return None
-    for side in ("left", "right"):
-        if side in node:
-            expanded[side] = _expand_operands(node[side], f"{path}.{side}", faults)
-    return expanded
+        named, frame = parsed.symbol, parsed.timeframe
+        if named is not None and self.data.setdefault("symbol", named) != named:
+            own = self.data["symbol"]
+            also = f" for the indicator write {named.lower()}(…)," if indicators.is_known(named) else ""
+            message = f"names {named}, but the alert's symbol is {own};{also} for another ticker's price {named}:close"
+            self.faults.append(Fault(path, message, text))
+        if frame is not None and self.data.setdefault("timeframe", frame) != frame:
+            message = f"says {frame}, but the alert's timeframe is {self.data['timeframe']}"
+            self.faults.append(Fault(path, message, text))
+        self.mentioned = self.mentioned or parsed.mentioned
+        return parsed.rule
 
 
 def _expand_operands(value: Any, path: str, faults: list[Fault]) -> Any:
     if isinstance(value, list):
         return [_expand_operands(part, f"{path}[{i}]", faults) for i, part in enumerate(value)]
+    if isinstance(value, dict) and isinstance(value.get("of"), list):
+        return {**value, "of": _expand_operands(value["of"], f"{path}.of", faults)}
     if not isinstance(value, str):
         return value
     try:
-        rule = expression.parse(f"{value} != 0").rule
+        return expression.operand_in(value)
     except InvalidInput as error:
         message = error.faults[0].message.removesuffix(", but the text ends")
         faults.append(Fault(path, message, value))
         return 0
-    return getattr(rule, "left", 0)

@@ -9,6 +9,8 @@ from pydantic import BeforeValidator, Field
 
 SYMBOL = r"^[A-Za-z0-9^][A-Za-z0-9.\-=/:^_]{0,31}$"
 
+PLAIN = r"\^?[A-Z][A-Z0-9]*(?:[.\-/:][A-Z0-9]+|=[A-Z])*"  # what may stand in a rule without quotes
+
 
 def _capitals(value: Any) -> Any:
     return value.strip().upper() if isinstance(value, str) else value
@@ -27,3 +29,8 @@ def ticker(text: str) -> str:
     if not re.fullmatch(SYMBOL, name):
         raise ValueError("expected a ticker such as AAPL, BTC-USD or EURUSD=X")
     return name
+
+
+def ticker_text(name: str) -> str:
+    """How a rule names another ticker: in quotes where it could be read as something else."""
+    return name if re.fullmatch(PLAIN, name) and ":" not in name else f'"{name}"'

@@ -16,10 +16,7 @@ async def advice(settings: Settings, definitions: Sequence[AlertDefinition], now
     """Sentences for each definition; none where there is nothing to say."""
     providers, calendars = build_providers(settings), settings.calendars()
     try:
-        return [
-            shortfalls(definition.symbol, windows_of(definition), providers, calendars, now)
-            for definition in definitions
-        ]
+        return [shortfalls(windows_of(definition), providers, calendars, now) for definition in definitions]
     finally:
         for provider in providers:
             await provider.close()

@@ -72,6 +72,8 @@ class ByColumns:
         frames = {frame: FEWEST}
         try:
             for operand in map(operand_of, keys):
+                if operand.symbol:
+                    return {}  # another ticker's bars are joined one by one
                 own = Timeframe(operand.timeframe or frame)
                 frames[own] = max(frames.get(own, FEWEST), bars_for(operand))
         except (ValueError, AssertionError) as error:

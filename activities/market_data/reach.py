@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from activities.market_data.calendars.calendars import Calendars
@@ -10,26 +10,26 @@ from activities.market_data.calendars.market import Market
 from activities.market_data.vendors.provider import Hours, Provider
 from domain.timeframe import Timeframe
 
-Window = tuple[str, int]  # the operand that needs most bars of a timeframe, and how many
+Window = tuple[str, int]  # the operand that needs most bars of a ticker and timeframe, and how many
 
 
 def shortfalls(
-    symbol: str,
-    windows: dict[Timeframe, Window],
+    windows: Mapping[tuple[str, Timeframe], Window],
     providers: Sequence[Provider],
     calendars: Calendars,
     now: datetime,
 ) -> list[str]:
-    """For each timeframe of which no provider has so many bars of a ticker, what it has; empty when all is well.
+    """For each ticker and timeframe of which no provider has so many bars, what it has; empty when all is well.
 
     By what providers declare, and what their plans were found to lack: how old a ticker is shows only when it is asked for.
     """
-    asked = [one for one in providers if _may_have(one, calendars.of(symbol))]
-    return [
-        said
-        for frame, (operand, count) in windows.items()
-        if asked and (said := _of_frame(frame, operand, count, asked, calendars.of(symbol), now))
-    ]
+    found = []
+    for (symbol, frame), (operand, count) in windows.items():
+        market = calendars.of(symbol)
+        asked = [one for one in providers if _may_have(one, market)]
+        if asked and (said := _of_frame(frame, operand, count, asked, market, now)):
+            found.append(said)
+    return found
 
 
 def _of_frame(

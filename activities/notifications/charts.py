@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from activities.bar_table import BarTable
 from activities.preview import Preview
 from domain.alert import Alert, EventKind
-from domain.operand import IndicatorOperand
+from domain.operand import CalculatedOperand, IndicatorOperand
 from domain.text import printable
 
 MOST_CANDLES = 300
@@ -91,7 +91,7 @@ def _levels(alert: Alert, price: Axes, panels: dict[str, Axes]) -> None:
     """The numbers a rule compares with, as dashed lines where they belong."""
     for leaf in alert.compiled.comparisons:
         left, *right = leaf.operands()
-        if isinstance(left, int | float) or leaf.op == "change_pct":
+        if isinstance(left, int | float | CalculatedOperand) or leaf.op == "change_pct":
             continue
         axes = panels.get(left.key, price if left.key in ("close", "open", "high", "low") else None)
         for level in right:

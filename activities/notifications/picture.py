@@ -21,7 +21,7 @@ from activities.preview import operand_columns
 from domain.alert import Alert
 from domain.bar import FIELDS, Bar
 from domain.definition import read_definition
-from domain.operand import IndicatorOperand
+from domain.operand import CalculatedOperand, IndicatorOperand
 from domain.text import printable
 
 SHOWN = 80  # bars: more are no candles on a phone
@@ -132,7 +132,7 @@ def _thresholds(alert: Alert, price: Axes, panels: dict[str, Axes], look: Theme)
     """The numbers that the rule compares with."""
     for leaf in alert.compiled.comparisons:
         left, *right = leaf.operands()
-        if isinstance(left, int | float) or leaf.op == "change_pct":
+        if isinstance(left, int | float | CalculatedOperand) or leaf.op == "change_pct":
             continue
         axes = panels.get(left.key, price if left.key in ("close", "open", "high", "low") else None)
         for level in right:

@@ -63,12 +63,14 @@ def _alert(schema: Schema) -> Schema:
     defs["Comparison"] = _with(defs["Comparison"], left=OPERAND, right=right, op=TEXT)
     field = defs["FieldOperand"]["properties"]["field"]
     defs["FieldOperand"] = _with(defs["FieldOperand"], field=field | {"enum": [*field["enum"], PRICE]})
+    parts = defs["CalculatedOperand"]["properties"]["of"]
+    defs["CalculatedOperand"] = _with(defs["CalculatedOperand"], of=parts | {"items": OPERAND})
     text, params = {"type": ["string", "null"]}, {"type": ["object", "null"]}
     defs["IndicatorOperand"] = _with(defs["IndicatorOperand"], source=text, params=params)
     operands = [
         {"type": "number"},
         TEXT,
-        *({"$ref": f"#/$defs/{name}"} for name in ("FieldOperand", "IndicatorOperand")),
+        *({"$ref": f"#/$defs/{name}"} for name in ("FieldOperand", "IndicatorOperand", "CalculatedOperand")),
     ]
     defs["Operand"] = {"anyOf": operands, "description": "A number, a text such as 'sma(50)', a field, an indicator."}
     defs["Group"] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -270,3 +271,51 @@ async def test_an_outage_too_long_to_catch_up_with_is_told() -> None:
     short = await evaluation.evaluate(wanted(clock, after=NOON - timedelta(minutes=5)))
     assert short.skipped_until is None
     assert (await evaluation.evaluate(wanted(clock))).skipped_until is None
+
+
+class TwoTickers(Vendor):
+    """Y has another price, comes later, and lacks what it is told to."""
+
+    def __init__(self, late: float = 0, lacking: frozenset[datetime] = frozenset()) -> None:
+        super().__init__()
+        self.late, self.lacking = timedelta(seconds=late), lacking
+
+    async def fetch(self, request: BarRequest) -> FetchedBars:
+        found = await super().fetch(request)
+        if request.symbol != "Y":
+            return found
+        kept = [
+            bar for bar in found.bars if bar.open_time not in self.lacking and bar.close_time + self.late <= request.now
+        ]
+        return FetchedBars(tuple(replace(bar, close=50.0, open=50.0, high=51.0, low=49.0) for bar in kept))
+
+
+async def test_another_tickers_value_is_that_of_the_bar_with_the_same_close() -> None:
+    clock, vendor = Clock(), TwoTickers()
+    evaluation = Evaluation(MarketData([vendor], clock=clock))
+    result = await evaluation.evaluate(
+        wanted(clock, "close", "Y:close", "Y:sma(2)[1]", after=NOON - timedelta(minutes=2))
+    )
+    assert [s.values["Y:close"] for s in result.snapshots] == [50.0, 50.0]
+    assert [s.values["Y:sma(2)[1]"] for s in result.snapshots] == [50.0, 50.0]
+    assert {request.symbol for request in vendor.requests} == {"X", "Y"}
+
+
+async def test_where_another_ticker_lacks_a_bar_its_value_is_missing() -> None:
+    clock = Clock()
+    gone = NOON - timedelta(minutes=2)  # opens then, closes a minute before noon
+    evaluation = Evaluation(MarketData([TwoTickers(lacking=frozenset({gone}))], clock=clock))
+    result = await evaluation.evaluate(wanted(clock, "close", "Y:close", after=NOON - timedelta(minutes=3)))
+    assert [s.values["Y:close"] for s in result.snapshots] == [50.0, None]
+    assert result.freshness is Freshness.SETTLING, "what comes after a hole is looked at twice"
+
+
+async def test_a_bar_waits_for_another_tickers_that_is_late() -> None:
+    clock = Clock()
+    evaluation = Evaluation(MarketData([TwoTickers(late=5)], clock=clock))
+    first = await evaluation.evaluate(wanted(clock, "close", "Y:close", after=NOON - timedelta(minutes=2)))
+    assert [s.bar_close for s in first.snapshots] == [NOON - timedelta(minutes=1)]
+    assert first.freshness is Freshness.SETTLING
+    clock.now = NOON + timedelta(seconds=6)
+    then = await evaluation.evaluate(wanted(clock, "close", "Y:close", after=NOON - timedelta(minutes=1)))
+    assert [s.values["Y:close"] for s in then.snapshots] == [50.0]

@@ -30,6 +30,8 @@ RULES = [
     "close crosses_above 100", "close crosses 100 and not close > 102", "close > 100 and close[1] > 100", "close == 100",
     "close != 100", "change_pct(close, 2) > 1", "change_pct(close, 1) <= -1", "close > sma(3)", "rsi(3) > 60",
     "close > high@5m", "not (close > 100 and close < 102)", "0.5 * close >= 50",
+    "close / close[1] > 1.005", "(high + low) / 2 - close[1] > 0.5", "abs(close - close[2]) >= 1", "max(open, 100) crosses_above 100",
+    "change_pct(close, 1) between -1% and 0.5%", "close / (close - 100) > 50", "close + open[1] + low > 300", "close * open > 1e4",
 ]  # fmt: skip
 REARMS: list[dict[str, Any]] = [
     {"type": "edge"}, {"type": "simple"}, {"type": "once"}, {"type": "cooldown", "cooldown": 180},
@@ -154,3 +156,44 @@ def test_bars_of_all_hours_lie_on_the_clocks_grid() -> None:
     alert = Alert(id="p", definition=read_definition({"symbol": "AAPL", "rule": "close@1h > 0"}))
     with_sessions = operand_columns(alert, table, calendars=Calendars(lambda: datetime(2026, 1, 10, tzinfo=UTC)))
     np.testing.assert_array_equal(with_sessions["close@1h"], operand_columns(alert, table)["close@1h"])
+
+
+def other(closes: list[float | None], first: int = 0) -> BarTable:
+    """Bars of another ticker, the first so many minutes later."""
+    made = table(closes)
+    return BarTable(made.open_time + 60 * first, made.columns, made.interval)
+
+
+def test_another_tickers_bars_are_joined_by_their_close() -> None:
+    alert = Alert(id="p", definition=read_definition({"symbol": "X", "rule": "close / QQQ:close > 1"}))
+    own = table([10.0, 10.0, 10.0, 10.0])
+    partner = other([1.0, 2.0, 3.0])
+    lacking = BarTable(partner.open_time[[0, 2]], {k: v[[0, 2]] for k, v in partner.columns.items()}, partner.interval)
+    found = operand_columns(alert, own, others={"QQQ": lacking})["QQQ:close"]
+    np.testing.assert_array_equal(found, [1.0, np.nan, 3.0, np.nan])
+    with pytest.raises(InvalidInput, match="reads QQQ, whose bars are not given"):
+        operand_columns(alert, own)
+
+
+def test_a_closed_market_is_no_hole_in_another_tickers_bars() -> None:
+    """Bitcoin trades while New York does not: then the stock's last close counts."""
+    calendars = Calendars()
+    alert = Alert(
+        id="p", definition=read_definition({"symbol": "BTC-USD", "rule": "close / AAPL:close > 1", "timeframe": "1h"})
+    )
+    hours = [
+        int(datetime(2026, 1, 5, hour, tzinfo=UTC).timestamp()) for hour in range(19, 24)
+    ]  # New York closes at 21:00
+    ones = {name: np.ones(5) for name in ("open", "high", "low", "close", "volume")}
+    own = BarTable(np.array(hours), ones, timedelta(hours=1))
+    opens = np.array([hours[0] + 1800, hours[1] + 1800])  # 19:30 to 20:30, and to the session's end at 21:00
+    stock = BarTable(
+        opens, {name: column[:2] for name, column in ones.items()}, timedelta(hours=1), closes=opens + np.array([3600, 1800])
+    )
+    whole = operand_columns(alert, own, calendars=calendars, others={"AAPL": stock})["AAPL:close"]
+    np.testing.assert_array_equal(whole, [np.nan, 1, 1, 1, 1])
+    first = BarTable(
+        opens[:1], {name: column[:1] for name, column in ones.items()}, timedelta(hours=1), closes=opens[:1] + 3600
+    )
+    cut = operand_columns(alert, own, calendars=calendars, others={"AAPL": first})["AAPL:close"]
+    assert np.isnan(cut).all(), "the session's last bar is not there"

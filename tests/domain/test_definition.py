@@ -128,7 +128,7 @@ def test_only_invalid_input_escapes(data: dict[str, Any]) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.text(alphabet="closervsima()<>=. 0123456789andot@[]*-,'\"XY", max_size=40))
+@given(st.text(alphabet="closervsima()<>=. 0123456789andot@[]*-+/%:&!,'\"XY", max_size=40))
 def test_expressions_read_back_or_are_refused(text: str) -> None:
     try:
         rule = parse(text).rule

@@ -118,7 +118,7 @@ async def test_all_there_is_of_a_young_ticker_is_enough_where_it_is() -> None:
 def said(rule: str, frame: str, *providers: Provider, symbol: str = "AAPL") -> list[str]:
     definition = read_definition({"symbol": symbol, "timeframe": frame, "rule": rule})
     calendars = Calendars(lambda: NOW)
-    return shortfalls(symbol, windows_of(definition), providers, calendars, NOW)
+    return shortfalls(windows_of(definition), providers, calendars, NOW)
 
 
 def test_what_no_provider_can_fill_is_said_when_it_is_written() -> None:
