@@ -29,6 +29,7 @@ from activities.interface import (
     FetchResult,
     Freshness,
 )
+from activities.looks import Looks
 from activities.market_data.failover import MarketData
 from activities.market_data.feeds.query import BarsAnswer, BarsQuery
 from activities.market_data.feeds.series import BarSeries
@@ -48,8 +49,10 @@ Bars = tuple[str, Timeframe]  # a ticker and the timeframe of its bars
 class Evaluation:
     """The market data activities. ``evaluate`` runs locally and gives a vendor two seconds; ``fetch`` takes its time."""
 
-    def __init__(self, market: MarketData, lookback: int = 1, *, record_all: bool = False) -> None:
-        self.market = market
+    def __init__(
+        self, market: MarketData, lookback: int = 1, *, record_all: bool = False, looks: Looks | None = None
+    ) -> None:
+        self.market, self.looks = market, looks
         self.record_all = record_all
         self.lookback = lookback
         self._values: LRUCache[tuple[str, str, str, str, str, datetime], dict[str, float]] = LRUCache(KEPT_VALUES)
@@ -58,7 +61,10 @@ class Evaluation:
     @activity.defn(name=EVALUATE)
     async def evaluate(self, wanted: EvaluateInput) -> EvaluateResult:
         """Snapshots of the closed bars after ``wanted.after``; a missing value is None in them."""
-        return await self.values(wanted, LOCAL_FETCH_SECONDS)
+        found = await self.values(wanted, LOCAL_FETCH_SECONDS)
+        if self.looks is not None and activity.in_activity():
+            self.looks.saw(str(activity.info().workflow_id), found)
+        return found
 
     async def values(self, wanted: EvaluateInput, limit: float | None = None) -> EvaluateResult:
         """The same for other jobs, with the vendor's own time where there is no limit."""

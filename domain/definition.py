@@ -102,6 +102,7 @@ class AlertDefinition(Model):
     timezone: str = "UTC"
     notification_channels: tuple[str, ...] = Field(default=("log",), max_length=10)
     tags: tuple[Line, ...] = Field(default=(), max_length=20)
+    group: Line = Field(default="", max_length=64)
     message_template: Lines = Field(default="", max_length=2000)
     priority: Priority = "high"
     custom: dict[str, Any] = Field(default_factory=dict)

@@ -73,6 +73,12 @@ class Rearm(Model):
             raise ValueError("; ".join(faults))
         return self
 
+    def __str__(self) -> str:
+        """For people: its type, and what is not left at its default."""
+        rest = self.model_dump(exclude_defaults=True, exclude={"type"})
+        said = [f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in rest.items()]
+        return ", ".join([self.type, *said])
+
     @property
     def policy(self) -> RearmPolicy:
         """How its type works."""

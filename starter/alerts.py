@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.alert import Alert, AlertEvent
-from domain.definition import edited
+from domain.definition import edited, read_definition
 from domain.errors import ErrorKind, ExpectedError
 from starter import definition_writes
 from starter.clock import now
 from starter.context import Context, NoAnswer, NotFound, answered
 from starter.definition_writes import Refused, Written
 from storage.audit import AuditEntry
+from storage.database import UnitOfWork
+from storage.deleted import DeletedAlert
 from storage.deliveries import Delivery
 from storage.schedules import ALERT
-from storage.stored_schedule import DuplicateAlert, StoredSchedule
+from storage.stored_schedule import DuplicateAlert
 from worker.schema_folder import SchemaFolder
 
 if TYPE_CHECKING:
@@ -59,9 +62,12 @@ class PartlyAdded(Exception):
 
 
 async def add(
-    context: Context, alerts: Sequence[Alert], told: Callable[[int], object] = lambda done: None
+    context: Context,
+    alerts: Sequence[Alert],
+    told: Callable[[int], object] = lambda done: None,
+    disabled: Collection[str] = (),
 ) -> list[Placed]:
-    """Writes and starts alerts, some hundreds at a time; ``told`` hears how many are done.
+    """Writes and starts alerts, some hundreds at a time; ``told`` hears how many are done. Those ``disabled`` are not started.
 
     Raises:
         DuplicateAlert: when an id is taken; nothing is written.
@@ -75,7 +81,9 @@ async def add(
     for start in range(0, len(alerts), BATCH):
         try:
             async with context.database.transaction() as work:
-                written = await definition_writes.create(work, context.who, alerts[start : start + BATCH], now())
+                written = await definition_writes.create(
+                    work, context.who, alerts[start : start + BATCH], now(), disabled=disabled
+                )
         except (SQLAlchemyError, OSError, DuplicateAlert) as error:
             if not placed:
                 raise
@@ -116,6 +124,19 @@ async def update(context: Context, alert_id: str, changes: dict[str, Any]) -> Pl
     return await _placed(context, written)
 
 
+async def replace(context: Context, alert: Alert) -> Placed:
+    """Writes a whole definition over the one that is there.
+
+    Raises:
+        NotFound, InvalidInput, DefinitionConflict: nothing is written.
+    """
+    async with context.database.transaction() as work:
+        stored = await context.find(work, alert.id, ALERT)
+        SchemaFolder(context.settings.alert_schema_dir).check_definition(alert.definition)
+        written = await definition_writes.edit(work, context.who, stored, alert.definition, now())
+    return await _placed(context, written) if written else Placed(alert, running=True, problem="nothing changed")
+
+
 async def _placed(context: Context, written: Written) -> Placed:
     assert isinstance(written.schedule, Alert)
     problem = await context.gateway.tell(written)
@@ -150,6 +171,47 @@ async def delete(context: Context, alert_id: str) -> bool:
         stored = await context.find(work, alert_id, ALERT)
         written = await definition_writes.remove(work, context.who, stored, now())
     return not await context.gateway.tell(written)
+
+
+async def deleted(context: Context) -> Sequence[DeletedAlert]:
+    """Those that can be brought back, the newest first."""
+    async with context.database.transaction() as work:
+        return await work.deleted.list(_since(context), context.owner)
+
+
+async def restore(context: Context, alert_id: str) -> Placed:
+    """Brings a deleted alert back under its id, armed afresh, enabled as it was.
+
+    Raises:
+        NotFound: there is none of the last days.
+        DuplicateAlert: another has its id now.
+        InvalidInput: what it names is gone, such as a destination.
+    """
+    async with context.database.transaction() as work:
+        one = await deleted_one(work, context, alert_id)
+        kept = await work.deleted.get(one.id, _since(context))
+        off = () if kept is None or kept.enabled else (one.id,)
+        (written,) = await definition_writes.create(work, context.who, [one], now(), disabled=off)
+    return await _placed(context, written)
+
+
+async def deleted_one(work: UnitOfWork, context: Context, alert_id: str) -> Alert:
+    """A deleted alert of the asker's, as it was.
+
+    Raises:
+        NotFound: there is none of the last days.
+        InvalidInput: it cannot be read any more.
+    """
+    for id in (alert_id, await context.kept_as(work, alert_id)):
+        found = await work.deleted.get(id, _since(context))
+        if found is not None and context.owner in (None, found.user_id):
+            return Alert(id=found.id, user_id=found.user_id, definition=read_definition(found.definition))
+    raise NotFound(alert_id, "deleted alert", "alerts restore")
+
+
+def _since(context: Context) -> datetime:
+    days = context.settings.retention["deleted_alerts"]
+    return now() - timedelta(days=days) if days else datetime.min.replace(tzinfo=UTC)
 
 
 async def _handle(context: Context, alert_id: str, *, ended: bool = False) -> WorkflowHandle[Any, Any]:
@@ -265,21 +327,3 @@ async def history(
             raise NotFound(alert_id)
         told = await work.deliveries.of_events([event.id for event in events])
     return [(event, told.get(event.id, [])) for event in events]
-
-
-async def all_alerts(context: Context, *, status: str = "", symbol: str = "", tag: str = "") -> list[StoredSchedule]:
-    """All alerts, oldest first, filtered by what is given; one that cannot be read has no tags."""
-    async with context.database.transaction() as work:
-        stored = await work.schedules.alerts()
-    return [
-        one
-        for one in stored
-        if (not status or one.status == status.upper())
-        and (not symbol or _ticker(one) == symbol.upper())
-        and (not tag or (one.schedule is not None and tag in one.alert.definition.tags))
-    ]
-
-
-def _ticker(stored: StoredSchedule) -> str:
-    ticker = str(stored.target or "") if stored.schedule is None else stored.alert.definition.symbol
-    return ticker.upper()

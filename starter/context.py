@@ -13,8 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from domain.errors import ErrorKind, ExpectedError
 from domain.text import cut, printable
 from starter.clock import now
-from starter.definition_writes import Who
 from starter.names import marked
+from starter.who import Who
 from storage.audit import AuditEntry
 from storage.database import Database, UnitOfWork
 from storage.stored_schedule import StoredSchedule

@@ -15,18 +15,12 @@ from domain.errors import ErrorKind, ExpectedError
 from domain.job import Job, JobDefinition
 from domain.reconcile import ActionKind
 from starter.destination_checks import refuse_unknown
+from starter.who import Who
 from storage.audit import AuditEntry
 from storage.database import UnitOfWork
+from storage.deleted import DeletedAlert
 from storage.row_mapping import job_type
 from storage.stored_schedule import StoredSchedule
-
-
-@dataclass(frozen=True)
-class Who:
-    """Who writes, and through what: ``api``, ``cli`` or ``telegram``."""
-
-    user_id: str
-    client: str
 
 
 @dataclass(frozen=True)
@@ -67,6 +61,7 @@ async def create(
         await refuse_unknown(work, one.user_id, one.definition)
     fresh = await work.never_before(these)
     await work.schedules.add_all(fresh, now, disabled=disabled)
+    await work.deleted.forget([one.id for one in fresh])
     await work.audit.add_all(
         [
             AuditEntry(
@@ -141,12 +136,16 @@ async def enable(
 async def remove(
     work: UnitOfWork, who: Who, stored: StoredSchedule, now: datetime, expected_version: int | None = None
 ) -> Written:
-    """Deletes the row; its runs and events stay.
+    """Deletes the row; its runs and events stay, and an alert can be brought back for a while.
 
     Raises:
         DefinitionConflict: when it has another version than the one given.
     """
     await work.schedules.delete(stored.id, expected_version)
+    if isinstance(stored.schedule, Alert):
+        kept = stored.schedule.definition.as_json()
+        enabled = bool(stored.enabled)
+        await work.deleted.keep(DeletedAlert(stored.id, str(stored.user_id), stored.name, kept, enabled, now))
     await _audit(work, who, "deleted", stored.id, int(stored.version), now, {"name": stored.name})
     return Written(ActionKind.DELETE, stored.id, stored.job_type)
 

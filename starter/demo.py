@@ -7,9 +7,10 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
-from domain.alert import Alert, AlertEvent, EventKind
+from domain.alert import Alert, EventKind
 from domain.definition import read_definition
 from domain.text import counted
+from starter.event_stream import event_line
 from storage.database import Database
 from storage.deliveries import DeliveryFilter, DeliveryStatus
 
@@ -90,14 +91,6 @@ def replayed_alerts(symbol: str, timeframe: str, definitions: list[Any] | None =
     return [Alert(id=id, user_id="demo", definition=read_definition({**data, **common})) for id, data in given]
 
 
-def line(event: AlertEvent, name: str) -> str:
-    """One event for the terminal."""
-    values = "  ".join(f"{key}={value:.6g}" for key, value in event.values.items() if value is not None)
-    mark = {"triggered": "▲", "rearmed": "○", "suppressed": "·", "late": "◷"}.get(event.kind.value, "•")
-    when = event.bar_close or event.at
-    return f"{when:%Y-%m-%d %H:%M:%S}Z {mark} {event.kind.value:<10} {name:<24} {event.status.value:<9} {values}"
-
-
 class Teller:
     """Follows the event table and tells each event once."""
 
@@ -127,7 +120,7 @@ class Teller:
                 self.kinds[event.kind.value] += 1
                 self.since = max(self.since, at)
                 if not quiet and event.kind is not EventKind.SUPPRESSED:
-                    self.tell(line(event, self.names[event.alert_id]))
+                    self.tell(event_line(event, self.names[event.alert_id]))
             if not fresh:
                 break
         await self._poll_deliveries(quiet)

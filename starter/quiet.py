@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from domain.errors import Fault, InvalidInput
 from domain.quiet import QuietHours, Silence, Silenced, read_hours
-from domain.timeframe import UNITS
 from starter.clock import now
 from starter.context import Context, NotFound
 from storage.database import UnitOfWork
 
-LONGEST = timedelta(days=366)
 MOST = 200
-_SPAN = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*(s|m|h|d|w)?")
 
 
 def hours_of(text: str, timezone: str) -> QuietHours:
@@ -30,19 +26,6 @@ def hours_of(text: str, timezone: str) -> QuietHours:
         raise InvalidInput(
             "quiet hours", [Fault(path, str(error), timezone if "zone" in str(error) else text)]
         ) from None
-
-
-def span_of(text: str, path: str = "$.for", what: str = "silence") -> timedelta:
-    """``2h``, ``30m``, ``1d``, or seconds; ``path`` is where it was written, in what.
-
-    Raises:
-        InvalidInput: it is none, or longer than a year.
-    """
-    match = _SPAN.fullmatch(text.strip().lower())
-    span = timedelta(seconds=float(match[1]) * UNITS[match[2] or "s"]) if match else timedelta()
-    if not timedelta(0) < span <= LONGEST:
-        raise InvalidInput(what, [Fault(path, "expected a time such as 30m, 2h or 1d, at most a year", text)])
-    return span
 
 
 async def set_hours(work: UnitOfWork, context: Context, user_id: str, hours: QuietHours | None) -> None:

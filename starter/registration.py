@@ -15,7 +15,8 @@ from domain.alert import Alert
 from domain.definition import AlertDefinition
 from domain.errors import Fault, InvalidInput
 from domain.job import Job, JobDefinition, JobType
-from starter.definition_writes import Who, Written, create, edit
+from starter.definition_writes import Written, create, edit
+from starter.who import Who
 from storage.database import UnitOfWork
 
 MOST_ID = 63

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from domain.errors import ErrorKind, ExpectedError
-from storage import data_tables, job_tables  # noqa: F401 (their tables are Base's)
+from storage import every_table  # noqa: F401 (their tables are Base's)
 from storage.migrations import triggers_0007 as triggers
 from storage.row_mapping import as_stored
 from storage.stored_schedule import StoredSchedule

@@ -6,8 +6,9 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
@@ -16,27 +17,31 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from domain.alert import Alert
 from domain.job import Job
 from domain.own_types import NONE, OwnTypes
-from storage.access import Answers, ApiKeys
-from storage.adoption import Change, Found, NotAdopted, adopt_in, found_in, is_foreign
-from storage.audit import AuditLog
-from storage.bars import Bars
-from storage.coverage import DataCoverage
-from storage.deliveries import Deliveries
-from storage.destinations import Destinations
-from storage.events import Events
-from storage.fundamentals import CompanyFigures
-from storage.heartbeats import Heartbeats
-from storage.holdings import Holdings, RunFiles
 from storage.private import private_file, private_folder
-from storage.process_reports import ProcessReports
-from storage.quiet import Quiet
 from storage.runs import Runs
 from storage.schedules import Schedules
-from storage.telegram import TelegramChats
-from storage.ticker_sets import TickerSets
-from storage.turns import NoticeTurns
 from storage.types import read_json
-from storage.vendor_data import Records
+
+if TYPE_CHECKING:
+    from storage.access import Answers, ApiKeys
+    from storage.adoption import Change, Found
+    from storage.audit import AuditLog
+    from storage.bars import Bars
+    from storage.coverage import DataCoverage
+    from storage.deleted import DeletedAlerts
+    from storage.deliveries import Deliveries
+    from storage.destinations import Destinations
+    from storage.events import Events
+    from storage.fundamentals import CompanyFigures
+    from storage.heartbeats import Heartbeats
+    from storage.holdings import Holdings, RunFiles
+    from storage.looks import LookStore
+    from storage.process_reports import ProcessReports
+    from storage.quiet import Quiet
+    from storage.telegram import TelegramChats
+    from storage.ticker_sets import TickerSets
+    from storage.turns import NoticeTurns
+    from storage.vendor_data import Records
 
 HEAD = "0009"
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -44,6 +49,29 @@ _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
     "postgresql": "postgresql+asyncpg",
     "postgres": "postgresql+asyncpg",
+}
+
+REPOSITORIES = {  # of a unit of work, by name: imported when they are first asked for
+    "events": ("storage.events", "Events"),
+    "bars": ("storage.bars", "Bars"),
+    "deliveries": ("storage.deliveries", "Deliveries"),
+    "destinations": ("storage.destinations", "Destinations"),
+    "quiet": ("storage.quiet", "Quiet"),
+    "turns": ("storage.turns", "NoticeTurns"),
+    "chats": ("storage.telegram", "TelegramChats"),
+    "heartbeats": ("storage.heartbeats", "Heartbeats"),
+    "sets": ("storage.ticker_sets", "TickerSets"),
+    "companies": ("storage.fundamentals", "CompanyFigures"),
+    "coverage": ("storage.coverage", "DataCoverage"),
+    "holdings": ("storage.holdings", "Holdings"),
+    "deleted": ("storage.deleted", "DeletedAlerts"),
+    "looks": ("storage.looks", "LookStore"),
+    "files": ("storage.holdings", "RunFiles"),
+    "audit": ("storage.audit", "AuditLog"),
+    "keys": ("storage.access", "ApiKeys"),
+    "answers": ("storage.access", "Answers"),
+    "reports": ("storage.process_reports", "ProcessReports"),
+    "records": ("storage.vendor_data", "Records"),
 }
 
 
@@ -54,24 +82,37 @@ class UnitOfWork:
         self.session = session
         self.schedules = Schedules(session, own)
         self.runs = Runs(session, own)
-        self.events = Events(session)
-        self.bars = Bars(session)
-        self.deliveries = Deliveries(session)
-        self.destinations = Destinations(session)
-        self.quiet = Quiet(session)
-        self.turns = NoticeTurns(session)
-        self.chats = TelegramChats(session)
-        self.heartbeats = Heartbeats(session)
-        self.sets = TickerSets(session)
-        self.companies = CompanyFigures(session)
-        self.coverage = DataCoverage(session)
-        self.holdings = Holdings(session)
-        self.files = RunFiles(session)
-        self.audit = AuditLog(session)
-        self.keys = ApiKeys(session)
-        self.answers = Answers(session)
-        self.reports = ProcessReports(session)
-        self.records = Records(session)
+
+    if TYPE_CHECKING:
+        events: Events
+        bars: Bars
+        deliveries: Deliveries
+        destinations: Destinations
+        quiet: Quiet
+        turns: NoticeTurns
+        chats: TelegramChats
+        heartbeats: Heartbeats
+        sets: TickerSets
+        companies: CompanyFigures
+        coverage: DataCoverage
+        holdings: Holdings
+        deleted: DeletedAlerts
+        looks: LookStore
+        files: RunFiles
+        audit: AuditLog
+        keys: ApiKeys
+        answers: Answers
+        reports: ProcessReports
+        records: Records
+
+    def __getattr__(self, name: str) -> Any:
+        """A repository, made when it is first asked for."""
+        if name not in REPOSITORIES:
+            raise AttributeError(name)
+        module, kind = REPOSITORIES[name]
+        made = getattr(import_module(module), kind)(self.session)
+        setattr(self, name, made)
+        return made
 
     async def never_before(self, these: Sequence[Alert | Job]) -> list[Alert | Job]:
         """The same with versions that nothing of their ids ever had: a deleted one's events and ETags are not its own."""
@@ -138,12 +179,16 @@ class Database:
                     private_folder(Path(path).parent)
                 private_file(Path(path))
         if await self.revision() != HEAD:
+            from storage.adoption import NotAdopted
+
             if await self.is_foreign():
                 raise NotAdopted
             await asyncio.to_thread(migrate, self.url, "head")
 
     async def is_foreign(self) -> bool:
         """Whether an earlier service's tables are there, and not ours."""
+        from storage.adoption import is_foreign
+
         async with self.engine.connect() as connection:
             return await is_foreign(connection)
 
@@ -153,6 +198,8 @@ class Database:
         Raises:
             CannotAdopt: when it cannot be taken over as it is.
         """
+        from storage.adoption import found_in
+
         async with self.engine.connect() as connection:
             return await connection.run_sync(found_in)
 
@@ -162,6 +209,8 @@ class Database:
         Raises:
             CannotAdopt: when that cannot be done as they are.
         """
+        from storage.adoption import adopt_in
+
         await self.engine.dispose()  # what its connections remember of the tables is no longer so
         return await asyncio.to_thread(adopt_in, self.url, zone, HEAD)
 

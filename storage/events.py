@@ -116,6 +116,14 @@ class Events:
         )
         return [(row.recorded_at, _event(row)) for row in rows]
 
+    async def newest(self, limit: int, kinds: Collection[str] = ()) -> list[tuple[datetime, AlertEvent]]:
+        """The newest of all alerts, of these kinds (none: all), with when they were recorded, oldest first."""
+        statement = select(EventRow).order_by(EventRow.recorded_at.desc(), EventRow.at.desc()).limit(limit)
+        if kinds:
+            statement = statement.where(EventRow.kind.in_(kinds))
+        rows = list(await self.session.scalars(statement))
+        return [(row.recorded_at, _event(row)) for row in reversed(rows)]
+
 
 def _row(event: AlertEvent, now: datetime) -> dict[str, object]:
     return {

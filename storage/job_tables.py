@@ -1,13 +1,15 @@
-"""Tables of what jobs read and make: users' holdings, and the files of runs."""
+"""Tables of users' holdings, the files of runs, alerts that were deleted, and when those that run have looked."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Float, Index, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.tables import Base
+from storage.types import Json
 
 
 class HoldingRow(Base):
@@ -34,3 +36,30 @@ class RunFileRow(Base):
     media_type: Mapped[str] = mapped_column(String(64))
     content: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime]
+
+
+class DeletedAlertRow(Base):
+    """``deleted_alerts``: alerts that were deleted, as they may be brought back for a while."""
+
+    __tablename__ = "deleted_alerts"
+    __table_args__ = (Index("ix_deleted_alerts_at", "deleted_at"),)
+
+    id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    user_id: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(255))
+    definition: Mapped[dict[str, Any]] = mapped_column(Json)
+    enabled: Mapped[bool]
+    deleted_at: Mapped[datetime]
+
+
+class LookRow(Base):
+    """``alert_looks``: when an alert looked last, and the newest bar that it saw."""
+
+    __tablename__ = "alert_looks"
+    __table_args__ = (Index("ix_alert_looks_at", "looked_at"),)
+
+    alert_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    looked_at: Mapped[datetime]
+    bar_close: Mapped[datetime | None]
+    values: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    problem: Mapped[str] = mapped_column(String(300), default="", server_default="")

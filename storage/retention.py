@@ -22,11 +22,11 @@ from storage.data_tables import (
     StageRow,
 )
 from storage.database import Database
-from storage.job_tables import RunFileRow
+from storage.job_tables import DeletedAlertRow, LookRow, RunFileRow
+from storage.retention_days import DAYS, FOR_EVER
 from storage.tables import AuditRow, BarRow, Base, DeliveryRow, EventRow, RunRow, SilenceRow
 
 BATCH = 5_000  # rows in one transaction: others may write in between
-FOR_EVER = 0
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,13 @@ class Rule:
     """``what`` goes after ``days``, unless those are 0: then it stays for ever."""
 
     name: str
-    days: int
     what: str
     parts: tuple[Part, ...]
+
+    @property
+    def days(self) -> int:
+        """As long as nobody sets another."""
+        return DAYS[self.name]
 
 
 WANTED = exists().where(
@@ -70,23 +74,29 @@ def _bars(frames: ColumnElement[bool]) -> Part:
 OVER = RunRow.status.not_in([one.value for one in OPEN])
 TOLD = DeliveryRow.status.in_(("SENT", "DEAD", "SILENCED", "SPARED"))
 RULES: tuple[Rule, ...] = (
-    Rule("second_bars", 60, "bars shorter than a minute, but for backfills", (_bars(SECONDS),)),
-    Rule("minute_bars", 730, "bars of 1 to 5 minutes, but for backfills", (_bars(MINUTES),)),
-    Rule("long_bars", FOR_EVER, "longer bars, but for backfills", (_bars(~SECONDS & ~MINUTES),)),
-    Rule("gaps", 365, "gaps between bars", (Part(GapRow, GapRow.found_at),)),
-    Rule("corrections", 365, "corrected bars as they were", (Part(CorrectionRow, CorrectionRow.seen_at),)),
-    Rule("staged", 7, "what steps of unfinished data jobs left", (Part(StageRow, StageRow.at),)),
-    Rule("quotes", 30, "stock quotes", (Part(QuoteRow, QuoteRow.at),)),
-    Rule("options", 30, "option contracts that were not seen again", (Part(OptionRow, OptionRow.stored_at),)),
-    Rule("earnings_dates", 400, "dates of earnings", (Part(EarningsDateRow, EarningsDateRow.day),)),
-    Rule("news", 90, "news", (Part(NewsRow, NewsRow.published_at),)),
-    Rule("economic_events", 400, "economic events", (Part(EconomicEventRow, EconomicEventRow.at),)),
-    Rule("events", 730, "events of alerts", (Part(EventRow, EventRow.at),)),
-    Rule("deliveries", 365, "deliveries that are over", (Part(DeliveryRow, DeliveryRow.created_at, TOLD),)),
-    Rule("silences", 30, "silences that have ended", (Part(SilenceRow, SilenceRow.until),)),
-    Rule("runs", 90, "runs that are over", (Part(RunRow, RunRow.scheduled_for, OVER),)),
-    Rule("reports", 90, "pages of reports", (Part(RunFileRow, RunFileRow.created_at),)),
-    Rule("audit", 730, "the audit log", (Part(AuditRow, AuditRow.at),)),
+    Rule("second_bars", "bars shorter than a minute, but for backfills", (_bars(SECONDS),)),
+    Rule("minute_bars", "bars of 1 to 5 minutes, but for backfills", (_bars(MINUTES),)),
+    Rule("long_bars", "longer bars, but for backfills", (_bars(~SECONDS & ~MINUTES),)),
+    Rule("gaps", "gaps between bars", (Part(GapRow, GapRow.found_at),)),
+    Rule("corrections", "corrected bars as they were", (Part(CorrectionRow, CorrectionRow.seen_at),)),
+    Rule("staged", "what steps of unfinished data jobs left", (Part(StageRow, StageRow.at),)),
+    Rule("quotes", "stock quotes", (Part(QuoteRow, QuoteRow.at),)),
+    Rule("options", "option contracts that were not seen again", (Part(OptionRow, OptionRow.stored_at),)),
+    Rule("earnings_dates", "dates of earnings", (Part(EarningsDateRow, EarningsDateRow.day),)),
+    Rule("news", "news", (Part(NewsRow, NewsRow.published_at),)),
+    Rule("economic_events", "economic events", (Part(EconomicEventRow, EconomicEventRow.at),)),
+    Rule("events", "events of alerts", (Part(EventRow, EventRow.at),)),
+    Rule("deliveries", "deliveries that are over", (Part(DeliveryRow, DeliveryRow.created_at, TOLD),)),
+    Rule("silences", "silences that have ended", (Part(SilenceRow, SilenceRow.until),)),
+    Rule("runs", "runs that are over", (Part(RunRow, RunRow.scheduled_for, OVER),)),
+    Rule("reports", "pages of reports", (Part(RunFileRow, RunFileRow.created_at),)),
+    Rule(
+        "deleted_alerts",
+        "deleted alerts, which cannot be brought back then",
+        (Part(DeletedAlertRow, DeletedAlertRow.deleted_at),),
+    ),
+    Rule("looks", "when alerts that run no more looked last", (Part(LookRow, LookRow.looked_at),)),
+    Rule("audit", "the audit log", (Part(AuditRow, AuditRow.at),)),
 )
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, String
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 from domain.bounds import MOST_LEVELS, is_too_deep
@@ -195,6 +195,8 @@ class Jsonb(Json):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """SQLite has but one kind of JSON."""
         if dialect.name == "postgresql":
+            from sqlalchemy.dialects import postgresql  # 30 ms, for whoever has it
+
             return dialect.type_descriptor(postgresql.JSONB(none_as_null=True))
         return super().load_dialect_impl(dialect)
 
@@ -243,5 +245,7 @@ class RunId(TypeDecorator[str]):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """SQLite keeps the text."""
         if dialect.name == "postgresql":
+            from sqlalchemy.dialects import postgresql
+
             return dialect.type_descriptor(postgresql.UUID(as_uuid=False))
         return dialect.type_descriptor(String(36))

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import inspect
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.tables import Base
@@ -33,8 +32,7 @@ async def _insert(
     if not rows:
         return
     names = {attribute.key: attribute.columns[0].key for attribute in inspect(table).column_attrs}
-    make: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    statement = make(table.__table__)
+    statement = _insert_of(session.get_bind().dialect.name)(table.__table__)
     if update is None:
         statement = statement.on_conflict_do_nothing()
     else:
@@ -45,3 +43,14 @@ async def _insert(
     for start in range(0, len(rows), BATCH):
         batch = [{names.get(name, name): value for name, value in row.items()} for row in rows[start : start + BATCH]]
         await connection.execute(statement, batch)
+
+
+def _insert_of(dialect: str) -> Any:
+    """The dialect's own ``INSERT``; the other's module need not be imported."""
+    if dialect == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert

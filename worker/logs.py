@@ -9,9 +9,7 @@ from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import structlog
-from temporalio import activity
 
-from activities.interface import ALERT_PREFIX
 from domain.text import printable
 
 A_FEW = 5
@@ -86,8 +84,11 @@ def for_collectors(_logger: Any, _method: str, record: Record) -> Record:
 
 def _job_under_way() -> str | None:
     """The schedule whose workflow asked for the activity that logs this."""
-    if not activity.in_activity():
+    activity = sys.modules.get("temporalio.activity")  # where nobody has imported it, nothing runs
+    if activity is None or not activity.in_activity():
         return None
+    from activities.interface import ALERT_PREFIX
+
     workflow_id = activity.info().workflow_id or ""
     return workflow_id.removeprefix(ALERT_PREFIX) if workflow_id.startswith(ALERT_PREFIX) else None
 

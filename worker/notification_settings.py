@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr, create_model
-from pydantic_settings import BaseSettings
 
 from activities.notifications.registry import declarations
+from worker.deferred import PartOfSettings
 
 LONGEST_TRY = 30.0  # seconds
 _declared: dict[str, Any] = {name: given for one in declarations() for name, given in one.settings.items()}
-_OfChannels: Any = create_model("_OfChannels", __base__=BaseSettings, **_declared)
+_OfChannels: Any = create_model("_OfChannels", __base__=PartOfSettings, **_declared)
 
 
 class NotificationSettings(_OfChannels):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, SecretStr, create_model, field_validator
-from pydantic_settings import BaseSettings, NoDecode
+from pydantic_settings import NoDecode
 
 from activities.market_data.calendars.calendars import Calendars, is_market
 from activities.market_data.vendors.http import VendorSettings
@@ -15,6 +15,7 @@ from activities.market_data.vendors.rate_limit import parse_rates
 from activities.market_data.vendors.registry import vendors
 from activities.outgoing import is_http
 from domain.zones import zone
+from worker.deferred import PartOfSettings
 
 VENDORS = vendors()
 PROVIDERS = (*VENDORS, "csv", "simulated")
@@ -39,7 +40,7 @@ def _fields_of(vendor: type[HttpProvider]) -> dict[str, Any]:
 
 _OfVendors: Any = create_model(
     "_OfVendors",
-    __base__=BaseSettings,
+    __base__=PartOfSettings,
     **{name: field for one in VENDORS.values() for name, field in _fields_of(one).items()},
 )
 

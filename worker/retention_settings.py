@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import Field, create_model
-from pydantic_settings import BaseSettings
 
-from storage.retention import RULES
+from storage.retention_days import DAYS
+from worker.deferred import PartOfSettings
 
 Days = Annotated[int, Field(ge=0, le=36_500)]
-_declared: dict[str, Any] = {f"retention_{rule.name}": (Days, rule.days) for rule in RULES}
-_OfRules: Any = create_model("_OfRules", __base__=BaseSettings, **_declared)
+_declared: dict[str, Any] = {f"retention_{name}": (Days, days) for name, days in DAYS.items()}
+_OfRules: Any = create_model("_OfRules", __base__=PartOfSettings, **_declared)
 
 
 class RetentionSettings(_OfRules):
@@ -20,4 +20,4 @@ class RetentionSettings(_OfRules):
     @property
     def retention(self) -> dict[str, int]:
         """Days by rule."""
-        return {rule.name: getattr(self, f"retention_{rule.name}") for rule in RULES}
+        return {name: getattr(self, f"retention_{name}") for name in DAYS}

@@ -104,7 +104,9 @@ async def running_workers(
             await stack.enter_async_context(worker)
         settle_memory()
         telling = asyncio.create_task(tell_of_providers(services))
+        looking = asyncio.create_task(services.looks.keep_writing())
         stack.callback(telling.cancel)
+        stack.callback(looking.cancel)
         await stack.enter_async_context(beating(services.database, "worker"))
         log.info("workers running", action="start", queues=[worker.task_queue for worker in workers])
         try:

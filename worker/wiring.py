@@ -21,6 +21,7 @@ from activities.jobs.on_bars import OnBars
 from activities.jobs.reports.report import Reports
 from activities.jobs.runner import JobRunner
 from activities.jobs.screening import Screener, Sets
+from activities.looks import Looks
 from activities.market_data.failover import MarketData
 from activities.market_data.vendors.local.csv_file import CsvFolder
 from activities.market_data.vendors.local.simulated import SimulatedMarket
@@ -48,6 +49,7 @@ class Services:
     database: Database
     market: MarketData
     evaluation: Evaluation
+    looks: Looks
     events: EventStore
     notifier: Notifier
     jobs: JobRunner
@@ -72,7 +74,8 @@ def build_services(settings: Settings, providers: Sequence[Provider] | None = No
     patience = Patience(settings.notification_retries, timedelta(hours=settings.notification_hours))
     artist = Artist(database, settings.notification_charts)
     notifier = Notifier(database, found, patience=patience, link=settings.link, artist=artist)
-    evaluation = Evaluation(market, settings.lookback, record_all=settings.alerts_record == "all")
+    looks = Looks(database, market.clock)
+    evaluation = Evaluation(market, settings.lookback, record_all=settings.alerts_record == "all", looks=looks)
     identity = f"{os.getpid()}@{socket.gethostname()}"
     timeouts = {
         JobType.ALERT: settings.alert_max_eval_time,
@@ -85,7 +88,7 @@ def build_services(settings: Settings, providers: Sequence[Provider] | None = No
     jobs = JobRunner(database, executors, identity, timeouts, {JobType.DATA_PROCESSING: data.step}, names=found.names)
     events, slots = EventStore(database, identity), settings.scheduler_max_workers
     retention = Retention(database, settings.retention)
-    return Services(database, market, evaluation, events, notifier, jobs, retention, side, slots, identity)
+    return Services(database, market, evaluation, looks, events, notifier, jobs, retention, side, slots, identity)
 
 
 def build_sealer(settings: Settings) -> Callable[[], Sealer]:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from activities.jobs.executor import Done, JobFailed, JobRefused, Task
 from activities.side_process import SideProcess
 from domain.job import BackupParams
+from storage import every_table  # noqa: F401 (their tables are Base's)
 from storage.backups.contents import Contents, NotTheSame, as_json
 from storage.backups.export import checked_export, export
 from storage.backups.postgres import NoTool, ToolFailed, checked_dump, dump

@@ -22,11 +22,11 @@ from starter.api import body
 from starter.api.problems import ProblemError, respond, translate
 from starter.api.strictness import unknown_parameters
 from starter.context import Context
-from starter.definition_writes import Who
 from starter.gateway import Gateway
 from starter.keys import Scope as KeyScope
 from starter.keys import verify
 from starter.names import mark_of
+from starter.who import Who
 from storage.database import Database
 from worker.http_server import address_of
 from worker.settings import Settings

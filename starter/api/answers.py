@@ -15,6 +15,7 @@ from domain.job import Job
 from domain.run import Run
 from domain.text import cut
 from starter.api.requests import EXAMPLE_ALERT, printable
+from starter.liveness import Liveness, seen
 from storage.audit import AuditEntry
 from storage.runs import RunCount
 from storage.stored_schedule import StoredSchedule
@@ -125,6 +126,9 @@ class AlertOut(ScheduleOut):
                     "reason": "fired",
                     "last_bar_close": "2026-01-05T15:30:00Z",
                     "last_values": {"close": 151.2, "rsi(14)": 71.4},
+                    "last_look": "2026-01-05T15:30:01Z",
+                    "away": 0.0,
+                    "watched": True,
                     "triggered_at": "2026-01-05T15:30:00Z",
                     "trigger_count": 1,
                 }
@@ -138,21 +142,32 @@ class AlertOut(ScheduleOut):
     definition: dict[str, Any]
     last_bar_close: datetime | None
     last_values: dict[str, float | None] | None
+    last_look: datetime | None
+    away: float | None
+    watched: bool | None
     triggered_at: datetime | None
     trigger_count: int
 
     @classmethod
-    def of(cls, stored: StoredSchedule) -> AlertOut:
-        """From the row; one that cannot be read has an empty definition."""
+    def of(cls, stored: StoredSchedule, alive: Liveness | None = None) -> AlertOut:
+        """From the row; one that cannot be read has an empty definition.
+
+        ``last_look`` is when a worker looked last, ``away`` how far the rule is from true (a fraction), ``watched`` whether any
+        worker runs; after a write they are not looked up, and None.
+        """
         definition = stored.alert.definition if stored.schedule is not None else None
+        found = (alive.seen.get(stored.id) if alive else None) or seen(stored, None)
         return cls(
             **dict(ScheduleOut.of(stored)),
             symbol=definition.symbol if definition else stored.target or "",
             timeframe=definition.timeframe if definition else "",
             rule=str(definition.rule) if definition else "",
             definition=definition.as_json() if definition else {},
-            last_bar_close=stored.last_bar_close,
-            last_values=_numbers(stored.last_values),
+            last_bar_close=found.bar_close,
+            last_values=_numbers(dict(found.values)) if found.values else _numbers(stored.last_values),
+            last_look=found.looked_at,
+            away=found.away,
+            watched=alive.watching if alive else None,
             triggered_at=stored.triggered_at,
             trigger_count=stored.trigger_count,
         )

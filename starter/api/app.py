@@ -28,6 +28,7 @@ from starter.api.routes import (
     deliveries,
     health,
     holdings,
+    many_alerts,
     notify,
     quiet,
     reports,
@@ -86,7 +87,7 @@ LINKS: dict[str, dict[str, dict[str, dict[str, str]]]] = {
 }
 
 
-MODULES = (alerts, schedules, runs, reports, deliveries, channels, quiet, notify, sets, holdings, data)
+MODULES = (many_alerts, alerts, schedules, runs, reports, deliveries, channels, quiet, notify, sets, holdings, data)
 ROUTERS = tuple(module.router for module in MODULES)
 
 

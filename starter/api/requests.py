@@ -153,6 +153,7 @@ class AlertFields(In):
     timezone: str | None = Field(default=None, max_length=64)
     notification_channels: Annotated[list[str], BeforeValidator(_few(10))] | None = Field(default=None, max_length=10)
     tags: Annotated[list[str], BeforeValidator(_few(20))] | None = Field(default=None, max_length=20)
+    group: str | None = Field(default=None, max_length=64, description="Alerts that are steered together.")
     message_template: str | None = Field(default=None, max_length=2000, description="Words with {ticker} and the like.")
     priority: str | None = Field(default=None, max_length=16, description="normal, high or urgent.")
     custom: Params | None = Field(default=None, description="Fields that the operator's own schema declares.")

@@ -2,50 +2,79 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from domain.alert import EventKind, Reason, Status
+from domain.alert import AlertEvent, EventKind, Reason, Status
 from domain.nearness import distance
-from starter import alerts
+from starter.cli.complete import groups, statuses
 from starter.cli.options import AlertId, Json
-from starter.cli.output import (
-    number,
-    print_json,
-    print_table,
-    say,
-    short,
-)
+from starter.cli.output import ago, number, pairs, plain, print_json, print_lines, print_table, say, short
 from starter.cli.session import among, is_known, run_command
 from starter.context import Context
-from storage.deliveries import Delivery
-from storage.stored_schedule import INVALID
+from starter.event_stream import event_line
+from starter.liveness import Liveness, Seen, liveness
+from starter.selection import Selection, chosen
+from storage.stored_schedule import INVALID, StoredSchedule
+
+if TYPE_CHECKING:
+    from storage.deliveries import Delivery
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands."""
+    for name, command in (
+        ("list", list_alerts), ("show", show), ("explain", explain), ("evaluate", evaluate), ("history", history),
+        ("events", events),
+    ):  # fmt: skip
+        app.command(name)(command)
 
 
 def list_alerts(
-    status: Annotated[str, typer.Option(help="Only ARMED, TRIGGERED, COOLDOWN, INACTIVE or INVALID.")] = "",
+    status: Annotated[
+        str,
+        typer.Option(help="Only ARMED, TRIGGERED, COOLDOWN, INACTIVE or INVALID.", autocompletion=statuses),
+    ] = "",
     symbol: Annotated[str, typer.Option(help="Only this ticker.")] = "",
     tag: Annotated[str, typer.Option(help="Only with this tag.")] = "",
+    group: Annotated[str, typer.Option(help="Only of this group.", autocompletion=groups)] = "",
     as_json: Json = False,
 ) -> None:
-    """List alerts with their status as last recorded.
+    """List alerts with their status, their last look and how far they are from firing.
 
     Example: alerts list --status TRIGGERED
     """
     among(status.upper(), [*Status, INVALID, ""], "--status")
-    found = run_command(
-        lambda context: alerts.all_alerts(context, status=status, symbol=symbol.strip().upper(), tag=tag)
-    )
+
+    async def work(context: Context) -> tuple[list[StoredSchedule], Liveness]:
+        selection = Selection(tag=tag, symbol=symbol.strip(), group=group, status=status, everything=True)
+        found = await chosen(context, selection)
+        return found, await liveness(context, found)
+
+    found, alive = run_command(work)
     if as_json:
-        print_json([_stored(one) for one in found])
+        print_json([{**stored_json(one), **alive.seen[one.id].as_json()} for one in found])
         return
-    rows = [[one.id, *_meaning(one), str(one.trigger_count), short(one.triggered_at)] for one in found]
-    columns = ["id", "symbol", "bars", "rule", "status", "fires", "last fire"]
+    rows = [
+        [one.id, *_meaning(one), *_alive(alive.seen[one.id]), str(one.trigger_count), short(one.triggered_at)]
+        for one in found
+    ]
+    columns = ["id", "symbol", "bars", "rule", "status", "last look", "value", "away", "fires", "last fire"]
     print_table(columns, rows, 'no alerts; add one with: alerts add "AAPL > 150"')
+    if found and alive.warning:
+        say(alive.warning)
 
 
-def _meaning(one: Any) -> list[str]:
+def _alive(seen: Seen) -> list[str]:
+    """When it looked, at which price, and how far from firing that is."""
+    away = "-" if seen.away is None else "true" if not seen.away else f"{seen.away * 100:.2f} %"
+    return [ago(seen.looked_at), number(seen.values.get("close")) if seen.values else "-", away]
+
+
+def _meaning(one: StoredSchedule) -> list[str]:
     """Ticker, bars, rule and status; of a row that cannot be read its faults instead of the rule."""
     if one.schedule is None:
         return [str(one.target or ""), "", "; ".join(map(str, one.faults)), one.status]
@@ -59,53 +88,61 @@ def show(id: AlertId, as_json: Json = False) -> None:
     Example: alerts show aapl-3f9c2a
     """
 
-    async def work(context: Context) -> tuple[Any, dict[str, Any], str, str]:
+    from starter import alerts
+
+    async def work(context: Context) -> tuple[Any, dict[str, Any], str, str, Liveness]:
         stored = await context.alert(id)
+        alive = await liveness(context, [stored])
         async with context.database.transaction() as unit:
             last = await unit.events.of_alert(stored.id, kinds=[EventKind.PAUSED], limit=1, newest_first=True)
         paused = last[0].detail if last else ""
         try:
-            return stored, await alerts.query(context, id, "state"), "", paused
+            return stored, await alerts.query(context, id, "state"), "", paused, alive
         except Exception as error:
             if not is_known(error):
                 raise
-            return stored, {}, str(error), paused
+            return stored, {}, str(error), paused, alive
 
-    stored, live, problem, paused = run_command(work)
+    stored, live, problem, paused, alive = run_command(work)
+    seen = alive.seen[stored.id]
     if as_json:
-        print_json({**_stored(stored), "live": live or None})
+        print_json({**stored_json(stored), **seen.as_json(), "live": live or None})
         return
-    print_table(["", id], _shown(stored, live, paused))
+    print_table(["", id], _shown(stored, live, paused, seen))
     if problem:
         say(f"as last recorded: {problem}")
+    elif alive.warning:
+        say(alive.warning)
 
 
-def _shown(stored: Any, live: dict[str, Any], paused: str) -> list[list[str]]:
+def _shown(stored: Any, live: dict[str, Any], paused: str, seen: Seen) -> list[list[str]]:
     """All that its owner said, and how it is; what was left at its default is left out."""
     definition, state = stored.alert.definition, live.get("state", {})
     status, reason = state.get("status", stored.status), state.get("reason", stored.reason)
-    values = (state.get("last_snapshot") or {}).get("values") or stored.last_values or {}
+    values = (state.get("last_snapshot") or {}).get("values") or seen.values
     away = distance(stored.alert, values) if values else None
     options = definition.options.model_dump(mode="json", exclude_defaults=True)
     rows = [
         ["name", definition.name],
         ["description", definition.description],
         ["rule", f"{definition.symbol} {definition.timeframe}: {definition.rule}"],
-        ["rearm", _pairs(definition.rearm.model_dump(exclude_none=True))],
+        ["rearm", str(definition.rearm)],
         ["schedule", f"{definition.cron} ({definition.timezone})"],
         ["channels", ", ".join(definition.notification_channels) or "none"],
         ["priority", definition.priority],
         ["message", definition.message_template],
         ["tags", ", ".join(definition.tags)],
-        ["options", _pairs(options)],
-        ["custom", _pairs(definition.custom)],
+        ["group", definition.group],
+        ["options", pairs(options)],
+        ["custom", pairs(definition.custom)],
         ["owner", stored.user_id],
         ["version", str(stored.alert.version)],
         ["status", f"{status} ({reason})"],
         ["paused", paused if status == Status.INACTIVE and reason in (Reason.PAUSED, Reason.SNOOZED) else ""],
+        ["last look", ago(seen.looked_at)],
         ["next tick", str(live.get("next_tick") or "-")],
         ["last bar", str(state.get("last_bar_close") or short(stored.last_bar_close))],
-        ["values", _values(values)],
+        ["values", _values(dict(values))],
         ["away", f"{away * 100:.2f} % from firing" if away else ""],
         ["fires", str(state.get("trigger_count", stored.trigger_count))],
         ["last fire", short(stored.triggered_at) if stored.triggered_at else ""],
@@ -114,15 +151,13 @@ def _shown(stored: Any, live: dict[str, Any], paused: str) -> list[list[str]]:
     return [row for row in rows if row[1]]
 
 
-def _pairs(data: dict[str, Any]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in data.items())
-
-
 def explain(id: AlertId, as_json: Json = False) -> None:
     """Say why an alert did or did not fire on its last bar.
 
     Example: alerts explain aapl-3f9c2a
     """
+    from starter import alerts
+
     _print_judgement(run_command(lambda context: alerts.query(context, id, "explain")), as_json)
 
 
@@ -131,6 +166,8 @@ def evaluate(id: AlertId, as_json: Json = False) -> None:
 
     Example: alerts evaluate aapl-3f9c2a
     """
+    from starter import alerts
+
     _print_judgement(run_command(lambda context: alerts.send(context, id, "evaluate_now")), as_json)
 
 
@@ -165,15 +202,13 @@ def history(
 
     Example: alerts history aapl-3f9c2a --kind triggered
     """
+    from starter import alerts
+
     for one in kind or []:
         among(one, list(EventKind), "--kind")
-    events = run_command(lambda context: alerts.history(context, id, kind or [], limit))
+    found = run_command(lambda context: alerts.history(context, id, kind or [], limit))
     if as_json:
-        import dataclasses
-
-        print_json(
-            [dataclasses.asdict(event) | {"deliveries": [_delivery(one) for one in told]} for event, told in events]
-        )
+        print_json([event_json(event) | {"deliveries": [_delivery(one) for one in told]} for event, told in found])
         return
     rows = [
         [
@@ -186,10 +221,45 @@ def history(
             event.detail,
             "; ".join(_told(one) for one in told),
         ]
-        for event, told in events
+        for event, told in found
     ]
     columns = ["time", "event", "status", "reason", "values", "source", "detail", "told"]
     print_table(columns, rows, "nothing has happened yet")
+
+
+def events(
+    kind: Annotated[list[str] | None, typer.Option(help="Only this kind (repeat).")] = None,
+    symbol: Annotated[str, typer.Option(help="Only of this ticker.")] = "",
+    tag: Annotated[str, typer.Option(help="Only of alerts with this tag.")] = "",
+    group: Annotated[str, typer.Option(help="Only of alerts of this group.", autocompletion=groups)] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many of the past.")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as it happens; Ctrl-C ends.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
+) -> None:
+    """List what happened to all alerts, newest last; --follow goes on as it happens.
+
+    Example: alerts events --follow --kind triggered
+    """
+    from starter.event_stream import EventFilter, following
+
+    for one in kind or []:
+        among(one, list(EventKind), "--kind")
+    wanted = EventFilter(tuple(kind or ()), symbol.strip().upper(), tag, group)
+
+    async def work(context: Context) -> int:
+        count = 0
+        async for event, name in following(context, wanted, limit, go_on=follow):
+            count += 1
+            print_lines(json.dumps(plain({**event_json(event), "name": name})) if as_json else event_line(event, name))
+        return count
+
+    if not run_command(work) and not as_json:
+        say("nothing has happened yet")
+
+
+def event_json(event: AlertEvent) -> dict[str, Any]:
+    """For programs."""
+    return dataclasses.asdict(event)
 
 
 def _delivery(one: Delivery) -> dict[str, Any]:
@@ -200,7 +270,8 @@ def _told(one: Delivery) -> str:
     return f"{one.channel} {one.status}" + (f" ({one.last_error})" if one.last_error else "")
 
 
-def _stored(one: Any) -> dict[str, Any]:
+def stored_json(one: Any) -> dict[str, Any]:
+    """An alert's row for programs; its definition reads back."""
     if one.schedule is None:
         faults = [fault.as_json() for fault in one.faults]
         return {"id": one.id, "user_id": one.user_id, "status": one.status, "enabled": one.enabled, "errors": faults}

@@ -16,7 +16,7 @@ from starter.cli.options import Json, User
 from starter.cli.output import FAILED, Failure, print_json, print_lines, print_table, say, short
 from starter.cli.session import among, run_command
 from starter.context import Context
-from starter.quiet import span_of
+from starter.times import span_of
 from storage.destinations import Destination
 from storage.sealing import new_key
 

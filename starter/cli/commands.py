@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import dataclass
 from importlib import import_module
@@ -23,6 +24,7 @@ class Place:
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _RUN, _ALERT, _SYSTEM = "run_commands", "alert_commands", "system_commands"
+_DEFINE, _VIEW, _EXCHANGE = "define_commands", "alert_view_commands", "exchange_commands"
 _TOOL, _DATA, _SERVICE = "tool_commands", "data_commands", "service_commands"
 COMMANDS = {
     "demo": Place(_RUN, "Start everything with a simulated market and alerts that fire within a minute."),
@@ -40,17 +42,34 @@ COMMANDS = {
     "telegram": Place(
         "telegram_commands", "Answer what people write to the bot of TELEGRAM_BOT_TOKEN; SIGTERM ends it."
     ),
-    "add": Place(_ALERT, "Define an alert and start it."),
-    "list": Place(_ALERT, "List alerts with their status as last recorded."),
-    "show": Place(_ALERT, "Show one alert: its definition and, when it runs, its live state."),
-    "explain": Place(_ALERT, "Say why an alert did or did not fire on its last bar."),
-    "pause": Place(_ALERT, "Stop evaluating an alert, for good or for a while."),
+    "add": Place(_DEFINE, "Define an alert and start it."),
+    "list": Place(_VIEW, "List alerts with their status, their last look and how far they are from firing."),
+    "show": Place(_VIEW, "Show one alert: its definition and, when it runs, its live state."),
+    "explain": Place(_VIEW, "Say why an alert did or did not fire on its last bar."),
+    "pause": Place(_ALERT, "Stop evaluating alerts, for good or for a while."),
+    "snooze": Place(_ALERT, "Stop evaluating alerts for a while: a pause that ends by itself."),
     "acknowledge": Place(_ALERT, "Say that a fire was seen: no more reminders of it."),
     "resume": Place(_ALERT, "Go on evaluating; bars that closed meanwhile are left out."),
-    "update": Place(_ALERT, "Change some fields of an alert; a new rule, ticker, timeframe or rearm arms it afresh."),
-    "evaluate": Place(_ALERT, "Evaluate an alert now, without moving its schedule, and show the result."),
-    "delete": Place(_ALERT, "Delete an alert and end its workflow; its history stays."),
-    "history": Place(_ALERT, "List what happened to an alert, newest first."),
+    "update": Place(
+        _DEFINE, "Change some fields of an alert, or of many; a new rule, ticker, timeframe or rearm arms it afresh."
+    ),
+    "clone": Place(_DEFINE, "Make another alert like one, with some fields changed."),
+    "evaluate": Place(_VIEW, "Evaluate an alert now, without moving its schedule, and show the result."),
+    "delete": Place(
+        _ALERT,
+        "Delete alerts and end their workflows; their history stays, and 'alerts restore' brings them back for 30 days.",
+    ),
+    "restore": Place(_ALERT, "Bring deleted alerts back, armed afresh, within 30 days; without ids lists them."),
+    "export": Place(
+        _EXCHANGE,
+        "Write alerts as JSON that 'alerts import' and 'alerts add' read: ids, owners, whether enabled, definitions.",
+    ),
+    "import": Place(
+        _EXCHANGE,
+        "Bring in alerts from a file: all of them, or none and every fault; ids that are there already are refused.",
+    ),
+    "history": Place(_VIEW, "List what happened to an alert, newest first."),
+    "events": Place(_VIEW, "List what happened to all alerts, newest last; --follow goes on as it happens."),
     "sync": Place(_SYSTEM, "Bring every row of job_schedules to Temporal now, and show what differs."),
     "reload": Place(_SYSTEM, "", hidden=True),
     "status": Place(_SYSTEM, "Show how everything is: health, what there is, what it did."),
@@ -116,7 +135,10 @@ class LazyCommands(TyperGroup):
         """Of the words given: the command that they name, loaded."""
         name, known, rest = super().resolve_command(ctx, args)
         _log_to_stderr()
-        return name, known and load(str(name)), rest
+        found = known and load(str(name))
+        gc.freeze()
+        gc.enable()
+        return name, found, rest
 
 
 def _log_to_stderr() -> None:

@@ -13,6 +13,7 @@ from domain.indicators import catalogue, find
 from domain.ticker import ticker
 from domain.timeframe import DAILY, Timeframe
 from starter.cli import inputs
+from starter.cli.complete import indicators as indicator_names
 from starter.cli.options import Json
 from starter.cli.output import FAILED, Failure, print_json, print_lines, print_table, say, short
 from starter.cli.session import run_command
@@ -112,7 +113,9 @@ def _time(text: str | None) -> datetime | None:
 
 
 def indicators(
-    name: Annotated[str, typer.Argument(help="Only this one, with its parameters' bounds.")] = "",
+    name: Annotated[
+        str, typer.Argument(help="Only this one, with its parameters' bounds.", autocompletion=indicator_names)
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """List the indicators a rule may name, with defaults, bounds and outputs.

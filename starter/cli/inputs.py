@@ -6,6 +6,7 @@ import json
 import math
 import re
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from domain.errors import Fault, InvalidInput
 from domain.ids import CHOSEN_HINT, may_be_chosen
 from domain.own_types import NONE, OwnTypes
 from domain.schedule_draft import ScheduleDraft, read_alert
+from domain.ticker import ticker
 from starter.cli.output import INVALID, Failure
 from worker.settings import Settings
 
@@ -97,16 +99,30 @@ def owned(data: Any) -> tuple[Any, str | None]:
     return {name: value for name, value in data.items() if name != "user_id"}, str(owner)
 
 
-def read_all(
-    path: str, overrides: dict[str, Any] | None = None, own: OwnTypes = NONE
-) -> list[tuple[AlertDefinition, str | None]]:
-    """All definitions of a file with the owners that they name, or every fault of all of them."""
-    found: list[tuple[AlertDefinition, str | None]] = []
+@dataclass(frozen=True)
+class Given:
+    """A definition as a file has it, with the owner, the id and the rest that it names beside it."""
+
+    definition: AlertDefinition
+    owner: str | None = None
+    id: str | None = None
+    enabled: bool = True
+
+
+def read_all(path: str, overrides: dict[str, Any] | None = None, own: OwnTypes = NONE) -> list[Given]:
+    """All definitions of a file, also as 'alerts list --json' and 'alerts export' write them, or every fault of all of them.
+
+    Raises:
+        InvalidInput: as said.
+    """
+    found: list[Given] = []
     faults: list[Fault] = []
     for base, data in definitions_in(path):
         try:
+            data, row = unpacked(data)
             data, owner = owned(data)
-            found.append((read_alert(merged(data, overrides or {}), own), owner))
+            one = read_alert(merged(data, overrides or {}), own)
+            found.append(Given(one, owner or row.get("user_id"), row.get("id"), row.get("enabled", True)))
         except InvalidInput as error:
             faults += error.under(base)
         if len(faults) > ENOUGH:
@@ -115,6 +131,47 @@ def read_all(
     if faults:
         raise InvalidInput(path, faults)
     return found
+
+
+def unpacked(data: Any) -> tuple[Any, dict[str, Any]]:
+    """The definition of what a list or an export has, which names its id and owner and holds it; anything else as it is.
+
+    Raises:
+        InvalidInput: id or owner are no such thing.
+    """
+    if not isinstance(data, dict) or not isinstance(data.get("definition"), dict) or "rule" not in data["definition"]:
+        return data, {}
+    row: dict[str, Any] = {}
+    faults = []
+    if data.get("id") is not None:
+        row["id"] = str(data["id"])
+        faults += faults_of_id(row["id"])
+    if data.get("user_id") is not None:
+        row["user_id"] = owned({"user_id": data["user_id"]})[1]
+    if not isinstance(data.get("enabled", True), bool):
+        faults.append(Fault("$.enabled", "expected true or false", data["enabled"]))
+    if faults:
+        raise InvalidInput("definition", faults)
+    row["enabled"] = data.get("enabled", True)
+    return data["definition"], row
+
+
+def tickers(text: str, option: str) -> list[str]:
+    """Tickers with commas or blanks between, each once.
+
+    Raises:
+        InvalidInput: naming each that is none.
+    """
+    found: dict[str, None] = {}
+    faults = []
+    for name in re.split(r"[,\s]+", text.strip(", ")):
+        try:
+            found[ticker(name)] = None
+        except ValueError as error:
+            faults.append(Fault(option, str(error), name[:40]))
+    if faults:
+        raise InvalidInput("options", faults)
+    return list(found)
 
 
 def read_schedule(data: Any, folder: Any, timezone: str = "UTC") -> Any:

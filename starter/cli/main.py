@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -19,6 +20,9 @@ EPILOG = (
     "Start with: alerts demo"
 )
 
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for some takes 10 ms
+gc.disable()  # until the command's modules are there: nothing that an import makes goes again
+
 app = typer.Typer(
     name="alerts",
     cls=LazyCommands,
@@ -28,11 +32,25 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"alerts {version('market-alerts')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _every_command(config: ConfigFile = None) -> None:
+def _every_command(
+    config: ConfigFile = None,
+    version: Annotated[
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
     """The options that all commands share."""
 
 
@@ -64,6 +82,8 @@ def _run() -> int:
         return error.code
     except typer.Exit as error:
         return error.exit_code
+    except SystemExit as error:  # completion ends itself
+        return error.code if isinstance(error.code, int) else FAILED if error.code else 0
     except (typer.Abort, KeyboardInterrupt):
         return 130
     except TyperException as error:  # usage: the words are off

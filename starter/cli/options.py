@@ -8,12 +8,16 @@ from typing import Annotated
 
 import typer
 
+from starter.cli.complete import alert_ids, schedule_ids
 from worker.settings_sources import FILE
 
 Json = Annotated[bool, typer.Option("--json", help="Data for programs, alone on stdout.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")]
-AlertId = Annotated[str, typer.Argument(metavar="ID", help="The alert's id, as 'alerts list' shows it.")]
-ScheduleId = Annotated[str, typer.Argument(metavar="ID", help="The schedule's id.")]
+AlertId = Annotated[
+    str,
+    typer.Argument(metavar="ID", help="The alert's id, as 'alerts list' shows it.", autocompletion=alert_ids),
+]
+ScheduleId = Annotated[str, typer.Argument(metavar="ID", help="The schedule's id.", autocompletion=schedule_ids)]
 User = Annotated[str, typer.Option(help="Whose; default: ALERTS_USER_ID.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import sys
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import Enum
@@ -25,6 +27,14 @@ class Failure(Exception):
 
 
 FAILED, INVALID, NOT_FOUND, NOT_ALLOWED, CONFLICT = 1, 2, 3, 4, 5
+WIDE = 400  # characters, where nobody looks
+FEWEST = 12
+STYLED = ("status", "event", "")
+STYLES = {
+    "ARMED": "green", "TRIGGERED": "bold red", "COOLDOWN": "yellow", "INACTIVE": "dim", "INVALID": "magenta",
+    "COMPLETED": "green", "RUNNING": "cyan", "FAILED": "red", "MISSED": "yellow", "SENT": "green", "DEAD": "red",
+    "triggered": "bold red", "rearmed": "green", "ok": "green", "fail": "bold red", "note": "yellow",
+}  # fmt: skip
 
 
 def plain(value: Any) -> Any:
@@ -52,9 +62,35 @@ def short(at: datetime | None) -> str:
     return "-" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
 
 
+def ago(at: datetime | None) -> str:
+    """How long ago, for tables."""
+    if at is None:
+        return "-"
+    seconds = max(int((datetime.now(UTC) - at).total_seconds()), 0)
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit} ago"
+    return f"{seconds} s ago"
+
+
 def number(value: float | None) -> str:
     """A price or indicator for tables."""
     return "missing" if value is None else f"{value:.6g}"
+
+
+def pairs(data: Mapping[str, Any]) -> str:
+    """``name=value, name=value``, in words: no quotes and braces of Python's."""
+    return ", ".join(f"{key}={_in_words(value)}" for key, value in data.items())
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return f"({pairs(value)})" if value else "none"
+    if isinstance(value, list | tuple):
+        return " ".join(map(_in_words, value)) or "none"
+    return "-" if value is None else str(value)
 
 
 def print_json(data: Any) -> None:
@@ -81,22 +117,63 @@ def print_lines(*lines: str) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str = "nothing to show") -> None:
-    """A table on stdout; its width follows the terminal, or its content where there is none."""
+    """A table on stdout, as wide as the terminal, or as its content where there is none.
+
+    The first column is never broken. Where the rest would be broken into pieces, each row becomes a block of lines.
+    """
     if not rows:
         say(empty)
+        return
+    cells = [[printable(cell) for cell in row] for row in rows]
+    width = _width()
+    if width is not None and _needed(columns, cells) > width:
+        _print_blocks(columns, cells, width)
         return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    wide = None if sys.stdout.isatty() else 400
-    console = Console(width=wide, no_color=not _colours(), highlight=False)
+    console = Console(width=width or WIDE, no_color=not _colours(), highlight=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
+    for row in cells:
+        table.add_row(*(Text(cell, style=_style(column, cell)) for column, cell in zip(columns, row, strict=True)))
     console.print(table)
+
+
+def _width() -> int | None:
+    """Of the terminal; None where stdout is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _needed(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Characters that a readable table needs: the first column whole, of the others a dozen or their longest word."""
+    total = 2 * (len(columns) - 1)
+    for number, column in enumerate(columns):
+        cells = [column, *(row[number] for row in rows)]
+        longest = max(map(len, cells))
+        total += longest if number == 0 else min(longest, FEWEST)
+    return total
+
+
+def _print_blocks(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> None:
+    """Each row as lines of ``column  value``, an empty line between two."""
+    label = max(map(len, columns)) + 2
+    for number, row in enumerate(rows):
+        lines = [""] if number else []
+        for column, cell in zip(columns, row, strict=True):
+            if cell in ("", "-"):
+                continue
+            first, *rest = textwrap.wrap(cell, max(width - label, FEWEST), break_on_hyphens=False) or [""]
+            lines += [f"{column:<{label}}{first}", *(f"{'':<{label}}{more}" for more in rest)]
+        sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def _style(column: str, cell: str) -> str:
+    word = cell.partition(" ")[0]
+    return STYLES.get(word, "") if column in STYLED else ""
 
 
 def _colours() -> bool:

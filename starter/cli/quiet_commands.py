@@ -15,6 +15,7 @@ from starter.cli.output import print_json, print_table, say, short
 from starter.cli.session import run_command
 from starter.clock import now
 from starter.context import Context
+from starter.times import span_of
 
 
 def register(app: typer.Typer) -> None:
@@ -133,7 +134,7 @@ def add(
 
     async def work(context: Context) -> Any:
         async with context.database.transaction() as unit:
-            until = now() + quiet.span_of(span)
+            until = now() + span_of(span)
             return await quiet.silence(unit, context, inputs.owner(context.settings, user), kind, value, until, reason)
 
     one = run_command(work)

@@ -8,12 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from domain.errors import Fault, InvalidInput
+from domain.text import counted
 from starter import keys
 from starter.cli.options import ConfigFile, Json
 from starter.cli.output import (
     FAILED,
     NOT_FOUND,
     Failure,
+    pairs,
     plain,
     print_json,
     print_lines,
@@ -126,13 +128,13 @@ def status(as_json: Json = False) -> None:
         print_table(["component", "status", "figures"], rows)
         for issue in health.issues:
             say(f"{issue.level.value}: {issue.component}: {issue.message}; {issue.mend}")
-        say(", ".join(f"{count} alerts {state}" for state, count in stats["alerts"].items()) or "no alerts")
+        say(", ".join(f"{counted(count, 'alert')} {state}" for state, count in stats["alerts"].items()) or "no alerts")
     if health.status == "unhealthy":
         raise typer.Exit(FAILED)
 
 
 def _figures(part: dict[str, Any]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in part.items() if key != "status")
+    return pairs({key: value for key, value in part.items() if key != "status"})
 
 
 def doctor(as_json: Json = False) -> None:

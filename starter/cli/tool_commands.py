@@ -238,7 +238,7 @@ def _check_file(file: str, folder: Any) -> list[AlertDefinition | JobDefinition]
             if isinstance(data, dict) and "job_type" in data:
                 definition = inputs.read_schedule(data, folder)
             else:
-                definition = read_alert(inputs.owned(data)[0], folder.own())
+                definition = read_alert(inputs.owned(inputs.unpacked(data)[0])[0], folder.own())
                 folder.check_definition(definition)
             found.append(definition)
         except InvalidInput as error:

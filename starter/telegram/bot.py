@@ -17,12 +17,12 @@ from telegram import CallbackQuery, Message, Update
 from activities.notifications.artist import Artist
 from domain.errors import ExpectedError, InvalidInput
 from starter.context import Context
-from starter.definition_writes import Who
 from starter.gateway import Gateway
 from starter.telegram import registration
 from starter.telegram.api import Api
 from starter.telegram.commands import BY_BUTTON, BY_WORD, HELP, Commands
 from starter.telegram.replies import Reply, text
+from starter.who import Who
 from storage.database import Database
 from storage.telegram import Chat
 from worker.settings import Settings

@@ -13,7 +13,7 @@ from alembic import context
 from sqlalchemy import Connection, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from storage import data_tables, job_tables  # noqa: F401 (their tables are Base's)
+from storage import every_table  # noqa: F401 (their tables are Base's)
 from storage.tables import Base
 
 LOCK = 7_233_800_220_260_105

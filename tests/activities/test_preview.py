@@ -188,7 +188,10 @@ def test_a_closed_market_is_no_hole_in_another_tickers_bars() -> None:
     own = BarTable(np.array(hours), ones, timedelta(hours=1))
     opens = np.array([hours[0] + 1800, hours[1] + 1800])  # 19:30 to 20:30, and to the session's end at 21:00
     stock = BarTable(
-        opens, {name: column[:2] for name, column in ones.items()}, timedelta(hours=1), closes=opens + np.array([3600, 1800])
+        opens,
+        {name: column[:2] for name, column in ones.items()},
+        timedelta(hours=1),
+        closes=opens + np.array([3600, 1800]),
     )
     whole = operand_columns(alert, own, calendars=calendars, others={"AAPL": stock})["AAPL:close"]
     np.testing.assert_array_equal(whole, [np.nan, 1, 1, 1, 1])

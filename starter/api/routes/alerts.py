@@ -38,6 +38,7 @@ from starter.api.writes import Outcome, etag, expected_version, perform
 from starter.clock import now
 from starter.context import NoAnswer
 from starter.keys import Scope
+from starter.liveness import liveness
 from storage.database import UnitOfWork
 from storage.schedules import ALERT
 from storage.stored_schedule import DefinitionConflict, Filter
@@ -96,7 +97,8 @@ async def listing(
     wanted = Filter(whose(context, user_id), ALERT, enabled, status, symbol and symbol.strip().upper())
     async with context.database.transaction() as work:
         page = await work.schedules.page(wanted, read_time_cursor(cursor), limit + 1)
-    return await page_of(request, page, limit, AlertOut.of, after_row)
+    alive = await liveness(context, page)
+    return await page_of(request, page, limit, lambda one: AlertOut.of(one, alive), after_row)
 
 
 @router.post("/preview", response_model=Params, operation_id="previewAlert", dependencies=[needs(Scope.READ)])
@@ -130,9 +132,10 @@ async def preview(request: Request, body: Params) -> Response:
 )
 async def get(request: Request, response: Response, id: Id) -> AlertOut:
     """One alert."""
-    stored = await context_of(request).alert(id)
+    context = context_of(request)
+    stored = await context.alert(id)
     response.headers["ETag"] = etag(stored.version)
-    return AlertOut.of(stored)
+    return AlertOut.of(stored, await liveness(context, [stored]))
 
 
 @router.patch(

@@ -14,6 +14,7 @@ from starter.api.notice_answers import QuietOut, SilenceOut, Silences
 from starter.api.requests import In, Owner, Whose
 from starter.clock import now
 from starter.keys import Scope
+from starter.times import span_of
 
 router = APIRouter(tags=["quiet"])
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="The silence's number.")]
@@ -85,7 +86,7 @@ async def listing(request: Request, user_id: Whose = None) -> dict[str, Any]:
 async def add(request: Request, body: SilenceIn) -> dict[str, Any]:
     """Nothing is told of a ticker, a tag or an alert for a time; what happens is kept."""
     context, owner = context_of(request), owner_wanted(request, body.user_id)
-    until = now() + quiet.span_of(body.span)
+    until = now() + span_of(body.span)
     async with context.database.transaction() as work:
         return vars(await quiet.silence(work, context, owner, body.kind, body.value, until, body.reason))
 

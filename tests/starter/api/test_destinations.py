@@ -18,8 +18,8 @@ from domain.errors import InvalidInput
 from starter import destinations
 from starter.api.app import create_app
 from starter.context import Context, NotFound
-from starter.definition_writes import Who
 from starter.keys import Scope
+from starter.who import Who
 from storage.database import Database
 from storage.sealing import CannotOpen, Sealer, keys_of, new_key, sealer
 from tests.activities.notifications.test_notifications import fired

@@ -9,7 +9,7 @@ from activities.notifications.channel import Unconfigured
 from activities.notifications.delivery import Notifier
 from activities.notifications.directory import Directory
 from domain.errors import InvalidInput
-from starter.quiet import span_of
+from starter.times import span_of
 from tests.activities.notifications.test_notifications import fired
 from tests.starter.api.conftest import Api
 

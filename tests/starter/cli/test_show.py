@@ -8,6 +8,7 @@ from domain.alert import Alert, AlertState, Reason, Status
 from domain.bar import BarSnapshot
 from domain.definition import read_definition
 from starter.cli.alert_view_commands import _shown
+from starter.liveness import seen
 from storage.database import Database
 
 AT = datetime(2026, 1, 5, 21, tzinfo=UTC)
@@ -27,7 +28,7 @@ async def shown(
         await work.schedules.project("a1", 1, state, AT)
     async with database.transaction() as work:
         (stored,) = await work.schedules.these(["a1"])
-    return dict(_shown(stored, {}, paused))  # type: ignore[arg-type]
+    return dict(_shown(stored, {}, paused, seen(stored, None)))  # type: ignore[arg-type]
 
 
 async def test_everything_that_the_definition_has(database: Database) -> None:
@@ -37,7 +38,7 @@ async def test_everything_that_the_definition_has(database: Database) -> None:
     assert rows["message"] == "{ticker} broke out"
     assert rows["tags"] == "tech, q4"
     assert rows["options"] == "expires_at=2026-12-31T21:00:00Z, max_triggers=3"
-    assert "threshold=0.01" in rows["rearm"]
+    assert rows["rearm"] == "hysteresis, threshold 0.01"
     assert (rows["priority"], rows["owner"], rows["channels"]) == ("urgent", "ann", "webhook")
     assert rows["away"] == "5.00 % from firing"
     assert "paused" not in rows

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from domain.alert import Alert
 from starter import alert_workflows, alerts
 from starter.context import Context
-from starter.definition_writes import Who
+from starter.who import Who
 from storage.stored_schedule import DuplicateAlert
 from tests.conftest import make_alert
 from tests.starter.reconciler.support import Installation

@@ -12,11 +12,11 @@ from telegram import Update
 
 from activities.notifications.artist import Artist
 from starter.context import Context
-from starter.definition_writes import Who
 from starter.gateway import Gateway
 from starter.telegram import registration
 from starter.telegram.api import Api, connected
 from starter.telegram.bot import Bot
+from starter.who import Who
 from storage.database import Database
 from tests.stand_ins.bot_api import TOKEN, BotApi, bot_api
 from worker.settings import Settings
