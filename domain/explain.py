@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from domain.alert import Alert, AlertEvent, AlertState, Status
+from domain.alert import Alert, AlertEvent, AlertState, Reason, Status
 from domain.compiled_rule import Leaf, leaf_json, truth_text
 from domain.text import markdown
 
@@ -22,7 +22,9 @@ def explain(alert: Alert, before: AlertState, state: AlertState, problem: str = 
         "status": state.status.value,
     }
     if snapshot is None:
-        why_none = f"no bar could be judged yet: {problem}" if problem else "no bar has been evaluated yet"
+        edited = "the rule was edited: it is judged from the next close"
+        nothing = edited if state.reason == Reason.UPDATED else "no bar has been evaluated yet"
+        why_none = f"no bar could be judged yet: {problem}" if problem else nothing
         return {**answer, "truth": "UNKNOWN", "why": why_none, "conditions": []}
     sides = dict(before.sides)
     truth = alert.compiled.truth(snapshot.values, sides)

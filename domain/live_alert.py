@@ -251,14 +251,14 @@ class LiveAlert:
         earlier, self.alert, memory = self.alert, alert, self.memory
         if silently and alert.definition == earlier.definition:
             return
-        state, events = rearm.updated(earlier, alert, self.state, now)
+        state, events = rearm.updated(earlier, alert, self.state, now, now - memory.due.market_lag)
         self.take((state, [replace(event, detail=detail) for event in events]))
         old, new = earlier.definition, alert.definition
         if (old.cron, old.timezone, old.options) != (new.cron, new.timezone, new.options):
             memory.schedule(tick=None, jitter=None, reminder=None)
         if not new.keeps_state_of(old):
             memory.previous = self.state
-            memory.schedule(next_close=None, look_again=now)  # the new rule is judged at once, not at the next tick
+            memory.schedule(tick=None, next_close=None, look_again=None, looks=0)
 
     # its row
 

@@ -180,8 +180,13 @@ def resume(alert: Alert, state: AlertState, at: datetime, market_time: datetime 
     return resumed, [new_event(alert, resumed, EventKind.RESUMED, at)]
 
 
-def updated(earlier: Alert, alert: Alert, state: AlertState, at: datetime) -> Transition:
-    """The state under an edited definition: fresh when the rule, ticker, timeframe or rearm changed, else kept."""
+def updated(
+    earlier: Alert, alert: Alert, state: AlertState, at: datetime, market_time: datetime | None = None
+) -> Transition:
+    """The state under an edited definition: fresh when the rule, ticker, timeframe or rearm changed, else kept.
+
+    A fresh one is judged from the next close, like a new alert: no bar that had closed before the edit, by the market's time.
+    """
     if not alert.definition.keeps_state_of(earlier.definition):
         paused = state.is_paused
         state = AlertState(
@@ -189,6 +194,7 @@ def updated(earlier: Alert, alert: Alert, state: AlertState, at: datetime) -> Tr
             reason=state.reason if paused else Reason.UPDATED,
             before_pause=Status.ARMED if paused else None,
             trigger_count=state.trigger_count,
+            last_bar_close=market_time or at,
         )
     elif state.is_over and not still_over(alert, state, at):
         state = replace(state, status=Status.ARMED, reason=Reason.UPDATED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 LONGEST = 64
@@ -19,3 +20,13 @@ def zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError("expected an IANA time zone such as America/New_York") from None
+
+
+def in_zone(at: datetime, name: str) -> str:
+    """A time in UTC, and before it in that zone where there is another.
+
+    Raises:
+        ValueError: there is no such zone.
+    """
+    utc = f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return utc if name in ("", "UTC") else f"{at.astimezone(zone(name)):%Y-%m-%d %H:%M:%S} {name} ({utc})"

@@ -264,7 +264,7 @@ async def send(context: Context, alert_id: str, update: str, *arguments: Any) ->
         raise Refused(str(error.cause or error)) from None
 
 
-async def snooze(context: Context, alert_id: str, until: str, reason: str = "") -> None:
+async def snooze(context: Context, alert_id: str, until: str, reason: str = "", timezone: str = "") -> None:
     """Pauses until a time; a state of the workflow, not an edit of its row, but written to the audit log.
 
     Raises:
@@ -275,7 +275,7 @@ async def snooze(context: Context, alert_id: str, until: str, reason: str = "") 
 
     handle = await _handle(context, alert_id)
     with _reaching(alert_id):
-        await answered(alert_id, handle.signal("snooze", SnoozeRequest(until=until, reason=reason)))
+        await answered(alert_id, handle.signal("snooze", SnoozeRequest(until=until, reason=reason, timezone=timezone)))
     who, detail = context.who, {"until": until, "reason": reason}
     async with context.database.transaction() as work:
         alert_id = handle.id.removeprefix(ALERT_PREFIX)  # as it is kept

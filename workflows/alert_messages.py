@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.errors import InvalidInput
     from domain.explain import explain
     from domain.live_alert import LiveAlert
+    from domain.zones import in_zone
     from workflows.details import show_details
     from workflows.inbox import Inbox
     from workflows.messages import (
@@ -85,6 +86,7 @@ class AlertMessages:
             if until.tzinfo is None or not workflow.now() < until <= workflow.now() + LONGEST_SNOOZE:
                 raise ValueError("expected a time with an offset, within the next ten years")
             until = until.astimezone(UTC)
+            told = in_zone(until, request.timezone)
         except (ValueError, OverflowError) as error:
             self.live.memory.tell_problem(f"snooze ignored: {error}")
             show_details(self.live)
@@ -94,7 +96,7 @@ class AlertMessages:
         self.live.memory.schedule(snoozed_until=until)
         self.live.enable(True)
         why = f": {request.reason}" if request.reason else ""
-        self._pause(Reason.SNOOZED, f"until {until:%Y-%m-%d %H:%M:%S} UTC{why}")
+        self._pause(Reason.SNOOZED, f"until {told}{why}")
 
     @workflow.signal(description='The definition\'s row was edited. Input: {"version": 3}, may be left out.')
     def definition_changed(self, request: DefinitionChanged = DefinitionChanged()) -> None:

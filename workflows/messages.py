@@ -46,15 +46,20 @@ class PauseRequest:
 
 @dataclass(frozen=True)
 class SnoozeRequest:
-    """``{"until": "2026-01-05T15:00:00Z"}`` or ``{"seconds": 3600}``; ``reason`` may be there."""
+    """``{"until": "2026-01-05T15:00:00Z"}`` or ``{"seconds": 3600}``; ``reason`` may be there.
+
+    ``timezone`` is the one in which its writer thinks: the time is told in it, too.
+    """
 
     until: str = ""
     seconds: float = 0
     reason: str = ""
+    timezone: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "until", said(self.until, MOST_TIME))
         object.__setattr__(self, "reason", said(self.reason))
+        object.__setattr__(self, "timezone", said(self.timezone, MOST_TIME))
 
 
 @dataclass(frozen=True)

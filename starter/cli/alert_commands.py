@@ -56,7 +56,7 @@ def pause(
     """
     selection = selected(ids, tag, symbol, group, status, everything)
     if span or until:
-        _snooze(selection, _end(span, until, timezone), reason, yes=yes, as_json=as_json)
+        _snooze(selection, _end(span, until, timezone), reason, timezone, yes=yes, as_json=as_json)
         return
 
     async def work(context: Context, stored: StoredSchedule) -> Any:
@@ -89,7 +89,7 @@ def snooze(
     selection = selected(ids, tag, symbol, group, status, everything)
     if not span and not until:
         raise InvalidInput("options", [Fault("--for, --until", "say for how long, or until when")])
-    _snooze(selection, _end(span, until, timezone), reason, yes=yes, as_json=as_json)
+    _snooze(selection, _end(span, until, timezone), reason, timezone, yes=yes, as_json=as_json)
 
 
 def _end(span: str, until: str, timezone: str) -> datetime:
@@ -105,12 +105,14 @@ def _end(span: str, until: str, timezone: str) -> datetime:
     return end
 
 
-def _snooze(selection: Selection, end: datetime, reason: str, *, yes: bool, as_json: bool) -> None:
+def _snooze(selection: Selection, end: datetime, reason: str, timezone: str, *, yes: bool, as_json: bool) -> None:
+    zone = timezone or load_settings().scheduler_timezone
+
     async def work(context: Context, stored: StoredSchedule) -> Any:
-        await alerts.snooze(context, stored.id, end.isoformat(), reason)
+        await alerts.snooze(context, stored.id, end.isoformat(), reason, zone)
 
     if len(selection.ids) == 1:
-        run_command(lambda context: alerts.snooze(context, selection.ids[0], end.isoformat(), reason))
+        run_command(lambda context: alerts.snooze(context, selection.ids[0], end.isoformat(), reason, zone))
         said = {"alert": selection.ids[0], "status": "INACTIVE", "reason": "snoozed", "until": plain(end)}
         _answer(said, as_json)
     else:

@@ -12,7 +12,19 @@ from domain.alert import AlertEvent, EventKind, Reason, Status
 from domain.nearness import distance
 from starter.cli.complete import groups, statuses
 from starter.cli.options import AlertId, Json
-from starter.cli.output import ago, number, pairs, plain, print_json, print_lines, print_table, say, short
+from starter.cli.output import (
+    FAILED,
+    Failure,
+    ago,
+    number,
+    pairs,
+    plain,
+    print_json,
+    print_lines,
+    print_table,
+    say,
+    short,
+)
 from starter.cli.session import among, is_known, run_command
 from starter.context import Context
 from starter.event_stream import event_line
@@ -168,7 +180,10 @@ def evaluate(id: AlertId, as_json: Json = False) -> None:
     """
     from starter import alerts
 
-    _print_judgement(run_command(lambda context: alerts.send(context, id, "evaluate_now")), as_json)
+    said = run_command(lambda context: alerts.send(context, id, "evaluate_now"))
+    _print_judgement(said, as_json)
+    if not said["conditions"]:
+        raise Failure(f"{id} could not be evaluated: {said.get('problem') or said['why']}", FAILED)
 
 
 def _print_judgement(said: dict[str, Any], as_json: bool) -> None:
@@ -184,11 +199,13 @@ def _print_judgement(said: dict[str, Any], as_json: bool) -> None:
         ]
         for one in said["conditions"]
     ]
-    print_table(["condition", "left", "right", "truth"], rows, "no bar has been evaluated yet")
-    say(f"{said['status']}: rule {said['truth']} on the bar closed {said.get('bar_close') or '-'}: {said['why']}")
+    if rows:
+        print_table(["condition", "left", "right", "truth"], rows)
+    on = f"rule {said['truth']} on the bar closed {said['bar_close']}: " if said.get("bar_close") else ""
+    say(f"{said['status']}: {on}{said['why']}")
     if said.get("events"):
         say(f"happened now: {', '.join(said['events'])}")
-    if said.get("problem"):
+    if said.get("problem") and said["problem"] not in said["why"]:
         say(f"problem: {said['problem']}")
 
 

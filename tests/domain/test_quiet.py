@@ -8,6 +8,7 @@ import pytest
 
 from domain.definition import read_definition
 from domain.quiet import Silence, Silenced, read_hours, silence_of
+from domain.zones import in_zone
 
 NOW = datetime(2026, 1, 5, 15, tzinfo=UTC)
 
@@ -52,3 +53,11 @@ def test_what_a_silence_is_for() -> None:
     both = [Silence(Silenced.TAG, "tech", hour), Silence(Silenced.TICKER, "AAPL", hour + timedelta(hours=1))]
     assert silence_of(both, "a1", alert, NOW) == both[1]
     assert silence_of([], "a1", alert, NOW) is None
+
+
+def test_a_time_is_told_in_its_writers_zone_and_in_utc() -> None:
+    at = datetime(2026, 11, 28, 14, 30, tzinfo=UTC)
+    assert in_zone(at, "America/New_York") == "2026-11-28 09:30:00 America/New_York (2026-11-28 14:30:00 UTC)"
+    assert in_zone(at, "UTC") == in_zone(at, "") == "2026-11-28 14:30:00 UTC"
+    with pytest.raises(ValueError, match="IANA"):
+        in_zone(at, "Mars")

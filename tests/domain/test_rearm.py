@@ -106,8 +106,21 @@ def test_only_an_edit_of_substance_arms_afresh() -> None:
     assert updated(alert, renamed, state, START)[0] == state
     rule = make_alert("X > 200", version=2)
     fresh, events = updated(alert, rule, state, START)
-    assert (fresh.status, fresh.reason, fresh.last_bar_close) == (Status.ARMED, Reason.UPDATED, None)
+    assert (fresh.status, fresh.reason, fresh.last_bar_close) == (Status.ARMED, Reason.UPDATED, START)
     assert kinds(events) == ["updated"]
+
+
+def test_an_edited_rule_is_judged_from_the_next_close() -> None:
+    """Not on a bar that had closed before the edit, as a new alert would not be."""
+    alert = make_alert("X > 100")
+    state, _ = run(alert, [99])
+    edited_at = START + 90 * MINUTE
+    fresh, _ = updated(alert, make_alert("X > 50", version=2), state, edited_at)
+    changed = make_alert("X > 50", version=2)
+    before = BarSnapshot(START, edited_at - MINUTE, {"close": 101.0})
+    assert step(changed, fresh, before) == (fresh, [])
+    after = BarSnapshot(edited_at - MINUTE, edited_at + MINUTE, {"close": 101.0})
+    assert kinds(step(changed, fresh, after)[1]) == ["triggered"]
 
 
 def test_the_forming_bar_fires_once_and_its_close_does_not_fire_again() -> None:
