@@ -38,6 +38,12 @@ class BarTable:
         """Unix seconds at which each bar closes."""
         return self.open_time + int(self.interval.total_seconds()) if self.closes is None else self.closes
 
+    def since(self, row: int) -> BarTable:
+        """The rows from one on."""
+        columns = {name: column[row:] for name, column in self.columns.items()}
+        closes = None if self.closes is None else self.closes[row:]
+        return BarTable(self.open_time[row:], columns, self.interval, closes)
+
     def bars(self) -> Iterator[Bar]:
         """The rows as bars, all final."""
         for index in range(len(self)):

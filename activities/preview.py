@@ -22,8 +22,9 @@ from activities.bar_table import BarTable
 from activities.market_data.calendars.calendars import Calendars
 from activities.market_data.calendars.market import Market
 from activities.market_data.vendors.resample_table import resample
+from activities.outcomes import hopes_for_a_fall, moves_after, outcomes
 from activities.vectorized_rule import FALSE, TRUE, UNKNOWN, VectorizedRule
-from domain.alert import Alert, AlertEvent, AlertState, Status
+from domain.alert import Alert, AlertEvent, AlertState, EventKind, Status
 from domain.bar import BarSnapshot, finite
 from domain.compiled_rule import Side
 from domain.errors import Fault, InvalidInput
@@ -43,10 +44,16 @@ _SIDES = {1: Side.ABOVE, -1: Side.BELOW}
 class Preview:
     """Events with the row of the CSV each happened on, the final state, and the values of the rule's operands."""
 
+    alert: Alert
     table: BarTable
     events: list[tuple[int, AlertEvent]]
     final: AlertState
     columns: dict[str, Array]
+
+    @property
+    def fires(self) -> list[int]:
+        """Rows on which it fired."""
+        return [row for row, event in self.events if event.kind is EventKind.TRIGGERED]
 
 
 def preview(
@@ -55,8 +62,12 @@ def preview(
     progress: Progress = lambda done, total: None,
     calendars: Calendars | None = None,
     others: Mapping[str, BarTable] = NO_OTHERS,
+    begin: int = 0,
 ) -> Preview:
-    """Runs the alert over all bars of the table. ``progress`` is told (rows done, rows), and may raise to end it.
+    """Runs the alert over the bars of the table from row ``begin`` on; those before it warm its indicators up.
+
+    Rows are counted from there. ``progress`` is told (rows done, rows), and may raise to end it. Where indicators are not warm
+    yet, which no live alert meets, an unknown bar is passed over and never counts as missing data.
 
     With ``calendars`` higher timeframes lie on the grid of the ticker's market, as live. ``others`` are the bars of other tickers
     that the rule reads.
@@ -65,14 +76,17 @@ def preview(
         InvalidInput: those of one are not there.
     """
     columns = operand_columns(alert, table, progress, calendars, others)
+    if begin:
+        table, columns = table.since(begin), {key: column[begin:] for key, column in columns.items()}
     return _Run(alert, table, columns, progress).run()
 
 
 def as_json(result: Preview) -> dict[str, Any]:
-    """``{"bars", "events", "final"}``; times are datetimes."""
+    """``{"bars", "outcomes", "events", "final"}``; times are datetimes, moves ``after`` a fire in per cent."""
     table, final = result.table, result.final
     return {
         "bars": len(table),
+        "outcomes": outcomes(table.columns["close"], result.fires, falling=hopes_for_a_fall(result.alert.definition)),
         "events": [
             {
                 "kind": event.kind.value,
@@ -81,6 +95,7 @@ def as_json(result: Preview) -> dict[str, Any]:
                 "status": event.status.value,
                 "reason": event.reason,
                 "values": event.values,
+                **({"after": moves_after(table.columns["close"], row)} if event.kind is EventKind.TRIGGERED else {}),
             }
             for row, event in result.events
         ],
@@ -180,7 +195,9 @@ class _Run:
         relaxed = rule.relaxed_truth() if alert.definition.rearm.policy.relaxed else self.truth
         index = np.arange(len(self.truth))
         known = self.truth != UNKNOWN
-        self.unknown_run = index - np.maximum.accumulate(np.where(known, index, -1))
+        self.warm = _first_warm(columns)
+        passed_over = index < self.warm
+        self.unknown_run = index - np.maximum.accumulate(np.where(known | passed_over, index, -1))
         self.trues = np.concatenate([[0], np.cumsum(self.truth == TRUE)])
         self.last_false = np.maximum.accumulate(np.where(self.truth == FALSE, index, -1))
         self.stale = _next_where(self.unknown_run == STALE_AFTER)
@@ -211,13 +228,13 @@ class _Run:
             if state.last_snapshot is not None and last < size - 1:
                 state = replace(state, last_snapshot=self.snapshot(size - 1))
         self.progress(size, size)
-        return Preview(self.table, events, state, self.columns)
+        return Preview(self.alert, self.table, events, state, self.columns)
 
     def snapshot(self, row: int) -> BarSnapshot:
         """What ``step`` sees of one row."""
         opened = datetime.fromtimestamp(int(self.table.open_time[row]), UTC)
         values = {key: finite(column[row]) for key, column in self.columns.items()}
-        return BarSnapshot(opened, opened + self.table.interval, values)
+        return BarSnapshot(opened, datetime.fromtimestamp(int(self.close_time[row]), UTC), values)
 
     def _next(self, state: AlertState, row: int) -> int:
         """The first later row on which the state can change in more than its counters, or the end."""
@@ -264,6 +281,12 @@ class _Run:
             unknown_count=int(self.unknown_run[until]),
             sides={name: _SIDES[int(side[until])] for name, side in self.sides.items() if side[until]},
         )
+
+
+def _first_warm(columns: Mapping[str, Array]) -> int:
+    """The first row on which every operand has, or has had, a value; the first of all where one never has any."""
+    firsts = [np.flatnonzero(np.isfinite(column))[:1] for column in columns.values()]
+    return max((int(found[0]) for found in firsts), default=0) if all(len(found) for found in firsts) else 0
 
 
 def _next_where(holds: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -46,6 +46,15 @@ class VectorizedRule:
         self.sides = kept
         return truth
 
+    def leaf(self, leaf: Comparison, number: int) -> Truths:
+        """Truth of one comparison, the rule's ``number``-th from the left."""
+        self._leaves = number
+        return self._leaf(leaf, 0.0, None)
+
+    def change(self, leaf: Comparison) -> Array:
+        """Of ``change_pct``: the change in percent."""
+        return _change(self.values(leaf.left), self.values(leaf.earlier()))
+
     def _node(self, node: Node, margin: float, level: float | None) -> Truths:
         if isinstance(node, Not):
             inner = self._node(node.not_, -margin, level)
@@ -60,7 +69,7 @@ class VectorizedRule:
         name = str(self._leaves)
         self._leaves += 1
         rearm: Rearm = self.definition.rearm
-        left, *right = (self._values(operand) for operand in leaf.operands())
+        left, *right = (self.values(operand) for operand in leaf.operands())
         if leaf.op in CROSSINGS or rearm.policy.by_sides:
             return self._crossing(name, left, right[0], direction_of(leaf, rearm))
         if leaf.op in ("between", "outside"):
@@ -73,7 +82,7 @@ class VectorizedRule:
             return _truths(held, known)
         op = leaf.op
         if op == "change_pct":
-            left, op = _change(left, self._values(leaf.earlier())), leaf.compare or ">="
+            left, op = _change(left, self.values(leaf.earlier())), leaf.compare or ">="
         elif level is not None:
             return _truths(_holds(op, left, np.full_like(left, level), 0.0), np.isfinite(left))
         known = np.isfinite(left) & np.isfinite(right[0])
@@ -91,12 +100,13 @@ class VectorizedRule:
         wanted = {"up": now > 0, "down": now < 0, "both": now != 0}[direction]
         return _truths(flipped & wanted, known)
 
-    def _values(self, operand: Operand) -> Array:
+    def values(self, operand: Operand) -> Array:
+        """Of an operand by row, NaN where it is missing."""
         if isinstance(operand, int | float):
             size = len(next(iter(self.columns.values())))
             return np.full(size, float(operand))
         if isinstance(operand, CalculatedOperand):
-            return _calculated(operand.calc, [self._values(part) for part in operand.of])
+            return _calculated(operand.calc, [self.values(part) for part in operand.of])
         values = self.columns[operand.key]
         return values if operand.multiplier == 1.0 else values * operand.multiplier
 

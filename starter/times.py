@@ -33,18 +33,20 @@ def span_of(text: str, path: str = "$.for", what: str = "silence", longest: time
     return span
 
 
-def moment_of(text: str, zone: ZoneInfo, now: datetime, path: str, what: str = "options") -> datetime:
-    """A time to come, in UTC: in a span from now, on a day by its name or date, at a time; a day alone is its beginning.
+def moment_of(
+    text: str, zone: ZoneInfo, now: datetime, path: str, what: str = "options", *, past: bool = False
+) -> datetime:
+    """A time in UTC: in a span from now, on a day by its name or date, at a time; a day alone is its beginning.
 
-    Without an offset or a zone at its end it is wall time of ``zone``.
+    Without an offset or a zone at its end it is wall time of ``zone``. With ``past`` a span is so long ago.
 
     Raises:
         InvalidInput: it is none.
     """
     wanted = text.strip()
-    span = _span(wanted.lower().removeprefix("in "))
+    span = _span(wanted.lower().removeprefix("in ").removesuffix(" ago"))
     if span is not None and not _SECONDS.fullmatch(wanted):
-        return now + span
+        return now - span if past else now + span
     wanted, zone = _with_zone(wanted, zone)
     found = _by_name(wanted.lower(), zone, now) or _as_iso(wanted, zone)
     if found is None or not 1900 <= found.year <= 2200:

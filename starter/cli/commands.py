@@ -79,7 +79,9 @@ COMMANDS = {
     ),
     "test-db": Place(_SYSTEM, "", hidden=True),
     "config": Place(_SYSTEM, "Show the configuration in force; secrets are masked."),
-    "preview": Place(_TOOL, "Show when a definition would have fired over historical bars."),
+    "preview": Place(
+        "preview_commands", "Show when a definition would have fired over past bars, and what came after."
+    ),
     "validate": Place(
         _TOOL,
         "Check definition files, the configuration and own schemas: every fault at once, with path, value and expectation.",

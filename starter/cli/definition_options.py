@@ -81,14 +81,15 @@ OF_REARM = ("persistence", "level", "direction")
 
 
 def takes_definition(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command these options; it gets the fields of a definition that they come to as ``fields``."""
+    """Gives a command these options, but for those it has itself; it gets the fields that they come to as ``fields``."""
+
+    hints = get_type_hints(command, include_extras=True)
 
     @wraps(command)
     def run(**given: Any) -> None:
-        chosen = {name: given.pop(name, None) for name in OPTIONS}
+        chosen = {name: given.pop(name, None) for name in OPTIONS if name not in hints}
         command(**given, fields=fields_of(chosen))
 
-    hints = get_type_hints(command, include_extras=True)
     own = [one for one in inspect.signature(command).parameters.values() if one.name != "fields"]
     empty = {name: False if name in ("once", "always") else None for name in OPTIONS}
     added = [

@@ -1,4 +1,4 @@
-"""Commands that need neither server nor database: preview, validate, cron explain, indicator."""
+"""Commands that need neither server nor database: validate, cron explain, indicator."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from zoneinfo import ZoneInfo
 import typer
 from pydantic import ValidationError
 
-from domain import cron, expression
-from domain.alert import Alert
-from domain.definition import AlertDefinition, read_definition
+from domain import cron
+from domain.definition import AlertDefinition
 from domain.errors import Fault, InvalidInput
 from domain.job import JobDefinition
 from domain.operand import IndicatorOperand
 from domain.schedule_draft import read_alert
-from domain.timeframe import Timeframe
 from starter.cli import inputs
 from starter.cli.advising import advise
 from starter.cli.bar_options import DateOrder, Decimal, FormatName, Zone, read_bars
@@ -30,7 +28,6 @@ from starter.cli.output import (
     print_faults,
     print_json,
     print_table,
-    progress,
     say,
     say_notes,
 )
@@ -38,130 +35,17 @@ from worker.schema_folder import SchemaFolder
 from worker.settings import Settings, load_settings, notes_on
 
 Bars = Annotated[Path, typer.Option("--bars", help="CSV with time,open,high,low,close,volume.")]
-
-
 Ticker = Annotated[str, typer.Option("--symbol", help="One of several tickers in the file.")]
 
 
 def register(app: typer.Typer) -> None:
     """Adds these commands."""
-    app.command("preview")(preview)
     for name in ("validate", "validate-config", "validate-schemas"):
         app.command(name, hidden=name != "validate")(validate)
     app.command("indicator")(indicator)
     cron = typer.Typer(help="Cron expressions: 5 fields, or 6 with seconds first.", no_args_is_help=True)
     cron.command("explain")(explain_cron)
     app.add_typer(cron, name="cron")
-
-
-def preview(
-    file: Annotated[str, typer.Argument(help="Definition file (JSON), '-' for stdin, or an expression.")],
-    bars: Bars,
-    chart: Annotated[Path | None, typer.Option(help="Also draw a PNG.")] = None,
-    timezone: Zone = "",
-    file_format: FormatName = "",
-    dates: DateOrder = "",
-    decimal: Decimal = "",
-    symbol: Ticker = "",
-    as_json: Json = False,
-) -> None:
-    """Show when a definition would have fired over historical bars.
-
-    Example: alerts preview "rsi(14) > 70" --bars spy.csv --chart out.png
-    """
-    faults: list[Fault] = []
-    given: Any = {}
-    definition = None
-    try:
-        given = inputs.one_definition(file)
-    except InvalidInput as error:
-        raise InvalidInput("preview", [*faults, *error.faults]) from None
-    table = read_bars(bars, timezone, file_format, dates, decimal, symbol or _ticker_of(given), faults)
-    if symbol and isinstance(given, dict):
-        given = {**given, "symbol": symbol}
-    try:
-        definition = read_definition(_completed(given, bars, table))
-    except InvalidInput as error:
-        faults = [*error.faults, *faults]
-    if definition is None or table is None or faults:
-        raise InvalidInput("preview", faults)
-    _run_preview(definition, table, chart, as_json)
-
-
-def _ticker_of(given: Any) -> str | None:
-    """The ticker that a definition names, which a file may hold among others."""
-    if not isinstance(given, dict):
-        return None
-    named = given.get("symbol") or given.get("ticker")
-    text = given.get("rule", given.get("expression"))
-    if named is None and isinstance(text, str):
-        try:
-            named = expression.parse(text).symbol
-        except InvalidInput:
-            return None
-    return named if isinstance(named, str) else None
-
-
-def _completed(given: Any, bars: Path, table: Any) -> Any:
-    """The definition with what only the bars know: their length, and a ticker from the file's name."""
-    if not isinstance(given, dict):
-        return given
-    known = dict(given)
-    if "symbol" not in given and "ticker" not in given:
-        known |= _symbol_of(given, bars)
-    if "timeframe" not in given and table is not None and (frame := Timeframe.of_length(table.interval)):
-        known["timeframe"] = frame
-    return known
-
-
-def _symbol_of(given: dict[str, Any], bars: Path) -> dict[str, Any]:
-    """The ticker named in the rule's text wins; else the file's name stands for it."""
-    text = given.get("rule", given.get("expression"))
-    if isinstance(text, str):
-        try:
-            if expression.parse(text).symbol:
-                return {}
-        except InvalidInput:
-            return {}
-    name = "".join(char for char in bars.stem.split("_")[0].upper() if char.isalnum())
-    return {"symbol": name or "CSV"}
-
-
-def _run_preview(definition: Any, table: Any, chart: Path | None, as_json: bool) -> None:
-    from activities.preview import as_json as as_json_of
-    from activities.preview import preview as run
-
-    if definition.timeframe.length != table.interval:
-        say(f"note: the bars are {table.interval} long; the definition's timeframe {definition.timeframe} is not used")
-    alert = Alert(id="preview", definition=definition)
-    higher = any(one.timeframe for one in definition.operands.values())
-    calendars = load_settings().calendars() if higher else None
-    with progress("evaluating", len(table)) as update:
-        result = run(alert, table, update, calendars)
-    if chart is not None:
-        from activities.notifications.charts import draw
-
-        with progress("drawing"):
-            try:
-                draw(alert, result, chart)
-            except OSError as error:
-                raise InvalidInput(
-                    "preview", [Fault("--chart", f"cannot be written: {error.strerror}", str(chart))]
-                ) from None
-        say(f"chart: {chart}")
-    said = as_json_of(result)
-    if as_json:
-        print_json(said)
-        return
-    events, final = said["events"], result.final
-    rows = [[str(e["bar"]), instant(e["bar_time"]), e["kind"], e["status"], _values(e["values"])] for e in events]
-    print_table(["bar", "time", "event", "status", "values"], rows, "nothing happened on these bars")
-    fires = sum(e["kind"] == "triggered" for e in events)
-    say(f"{len(table)} bars, {fires} fires; final status {final.status.value} ({final.reason})")
-
-
-def _values(values: dict[str, float | None]) -> str:
-    return ", ".join(f"{name}={number(value)}" for name, value in values.items())
 
 
 def validate(

@@ -95,6 +95,43 @@ def test_preview_draws_a_chart(home: Home, bars: Path, tmp_path: Path) -> None:
     assert "300 bars" in done.stderr
 
 
+def test_a_preview_warms_up_before_it_judges_and_says_what_came_after(home: Home, bars: Path) -> None:
+    whole = home.data("preview", "close > sma(50)", "--bars", str(bars))
+    assert "data_stale" not in {event["kind"] for event in whole["events"]}, "no live alert meets a warm-up"
+    close = pd.read_csv(bars)["close"]
+    fires = [event for event in whole["events"] if event["kind"] == "triggered"]
+    for event in fires:
+        later = close.get(event["bar"] + 5)
+        moved = None if later is None else 100 * (later / close[event["bar"]] - 1)
+        assert event["after"]["5"] == pytest.approx(moved)
+    moves = [event["after"]["5"] for event in fires if event["after"]["5"] is not None]
+    assert whole["outcomes"]["5"]["mean"] == pytest.approx(np.mean(moves))
+    assert whole["outcomes"]["5"]["hit_rate"] == pytest.approx(100 * np.mean(np.array(moves) > 0))
+    since = pd.read_csv(bars)["time"][200]
+    part = home.data("preview", "close > sma(50)", "--bars", str(bars), "--from", str(since))
+    assert part["bars"] == 100
+    assert all(event["bar"] >= 200 for event in part["events"]), "rows are those of the file"
+    assert all(event["values"]["sma(50)"] is not None for event in part["events"]), "the bars before it warmed it up"
+
+
+def test_a_preview_without_a_file_takes_stored_or_fetched_bars(home: Home) -> None:
+    found = home.data("preview", "AAPL", "rsi(14) > 60", "--timeframe", "1h", "--from", "10d")
+    assert found["source"] == "simulated"
+    of_two = home.data("preview", "AAPL > 1 and close / MSFT:close > 0", "--timeframe", "1h")
+    assert of_two["bars"] == 500
+    assert [event["kind"] for event in of_two["events"]] == ["triggered"]
+    home.run("add", "AAPL > 1", "--id", "previewed", "--timeframe", "1h")
+    assert home.data("preview", "previewed")["events"][0]["kind"] == "triggered"
+    assert home.run("preview", "nosuch-alert").returncode == 3
+
+
+def test_a_preview_puts_bars_together_for_a_longer_timeframe(home: Home, bars: Path) -> None:
+    found = home.run("preview", "close > 0", "--bars", str(bars), "--timeframe", "1w", "--json")
+    assert found.returncode == 0, found.stderr
+    assert "were put together" in found.stderr
+    assert json.loads(found.stdout)["bars"] < 100
+
+
 def test_indicator_json(home: Home, bars: Path) -> None:
     found = home.data("indicator", "rsi", "--param", "length=14", "--bars", str(bars))
     assert (found["name"], found["params"]) == ("rsi", {"timeperiod": 14})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,16 +12,15 @@ from activities.jobs.executor import JobFailed, Task
 from activities.jobs.reports.figures import finite
 from activities.jobs.reports.source import Source
 from activities.market_data.feeds.series import BarSeries
+from activities.outcomes import AFTER, hopes_for_a_fall, outcome
 from domain.alert import AlertEvent, EventKind
 from domain.bar import by_close
 from domain.definition import AlertDefinition
 from domain.report import ReportParams
 from domain.timeframe import Timeframe
 
-AFTER = (1, 5, 20)  # bars
 SOON = 3  # bars from a rearm to the next fire that make it a false one
 MOST_FIRES = 1000  # of one alert whose outcome is looked at, the newest
-FALLING = frozenset(("short", "sell", "bearish"))  # tags of alerts that expect the price to fall
 KINDS = (EventKind.TRIGGERED, EventKind.REARMED)
 Recorded = tuple[datetime, AlertEvent]
 
@@ -61,11 +59,7 @@ class _Record:
         }
 
     def _outcome(self, bars: int) -> dict[str, Any]:
-        moves = self.moves[bars]
-        if not moves:
-            return {"count": 0, "mean": None, "median": None, "hit_rate": None}
-        mean, median = statistics.fmean(moves), statistics.median(moves)
-        return {"count": len(moves), "mean": mean, "median": median, "hit_rate": 100 * self.hits[bars] / len(moves)}
+        return outcome(self.moves[bars], self.hits[bars])
 
 
 async def performance_report(source: Source, task: Task, params: ReportParams) -> dict[str, Any]:
@@ -135,7 +129,7 @@ async def _bars(
 
 def _record(definition: AlertDefinition, happened: Sequence[Recorded], series: BarSeries | None) -> _Record:
     record, rearmed = _Record(), None
-    falls = not FALLING.isdisjoint(tag.lower() for tag in definition.tags)
+    falls = hopes_for_a_fall(definition)
     for recorded, event in happened:
         if event.kind is EventKind.REARMED:
             record.rearms += 1

@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 import psutil
 import pytest
 
+from activities.charting.theme import THEMES
 from activities.market_data.vendors.local.simulated import SimulatedMarket
 from activities.market_data.vendors.provider import BarRequest
 from activities.notifications.artist import Artist
-from activities.notifications.picture import THEMES, draw, table_of
+from activities.notifications.picture import draw, table_of
 from domain.alert import Alert, AlertEvent, EventKind, Status
 from domain.bar import Bar
 from domain.definition import read_definition

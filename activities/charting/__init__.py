@@ -1,0 +1,1 @@
+"""Charts of bars with a rule's indicators, thresholds and fires: as pictures and as pages."""
