@@ -195,7 +195,7 @@ class _Run:
         relaxed = rule.relaxed_truth() if alert.definition.rearm.policy.relaxed else self.truth
         index = np.arange(len(self.truth))
         known = self.truth != UNKNOWN
-        self.warm = _first_warm(columns)
+        self.warm = first_warm(columns)
         passed_over = index < self.warm
         self.unknown_run = index - np.maximum.accumulate(np.where(known | passed_over, index, -1))
         self.trues = np.concatenate([[0], np.cumsum(self.truth == TRUE)])
@@ -283,8 +283,8 @@ class _Run:
         )
 
 
-def _first_warm(columns: Mapping[str, Array]) -> int:
-    """The first row on which every operand has, or has had, a value; the first of all where one never has any."""
+def first_warm(columns: Mapping[str, Array]) -> int:
+    """The warm-up's length: the first row on which every operand has, or has had, a value; 0 where one never has any."""
     firsts = [np.flatnonzero(np.isfinite(column))[:1] for column in columns.values()]
     return max((int(found[0]) for found in firsts), default=0) if all(len(found) for found in firsts) else 0
 

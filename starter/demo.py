@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -94,8 +95,11 @@ def replayed_alerts(symbol: str, timeframe: str, definitions: list[Any] | None =
 class Teller:
     """Follows the event table and tells each event once."""
 
-    def __init__(self, database: Database, since: datetime, names: dict[str, str], tell: Any) -> None:
+    def __init__(
+        self, database: Database, since: datetime, names: dict[str, str], tell: Any, untold: Collection[EventKind] = ()
+    ) -> None:
         self.database, self.since, self.names, self.tell = database, since, names, tell
+        self.untold = {EventKind.SUPPRESSED, *untold}
         self.seen: set[str] = set()
         self.kinds: Counter[str] = Counter()
         self.sent: set[tuple[str, str]] = set()
@@ -110,7 +114,7 @@ class Teller:
                 continue
 
     async def poll(self, quiet: bool = False) -> None:
-        """Tells what is new; suppressed fires are only counted."""
+        """Tells what is new; what is not told is counted."""
         while True:
             async with self.database.transaction() as work:
                 found = await work.events.since(self.since - OVERLAP)
@@ -119,7 +123,7 @@ class Teller:
                 self.seen.add(event.id)
                 self.kinds[event.kind.value] += 1
                 self.since = max(self.since, at)
-                if not quiet and event.kind is not EventKind.SUPPRESSED:
+                if not quiet and event.kind not in self.untold:
                     self.tell(event_line(event, self.names[event.alert_id]))
             if not fresh:
                 break

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from domain.alert import EventKind
 from domain.errors import Fault, InvalidInput
+from domain.text import counted
 from domain.timeframe import Timeframe
 from starter import demo as examples
 from starter.cli import inputs
@@ -36,7 +38,12 @@ def demo(
     seconds: Annotated[float, typer.Option("--for", min=0, help="End by itself after so many seconds.")] = 0,
     bars: Annotated[Path | None, typer.Option(help="CSV of recorded bars to replay as though live.")] = None,
     symbol: Annotated[str, typer.Option(help="Ticker of the recorded bars.")] = "",
-    speed: Annotated[float, typer.Option(min=0.001, max=100_000, help="How many times faster than recorded.")] = 60,
+    speed: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001, max=10_000_000, help="How many times faster than recorded; default: one that shows something."
+        ),
+    ] = None,
     timezone: Zone = "",
     file_format: FormatName = "",
     dates: DateOrder = "",
@@ -51,7 +58,9 @@ def demo(
         raise InvalidInput("options", [Fault("--bars", "is needed with --symbol or definition files")])
     from activities.market_data.vendors.local.csv_file import Replay
     from activities.market_data.vendors.local.simulated import SimulatedMarket
+    from starter.replays import plan
 
+    words: list[str] = []
     settings = demo_settings(load_settings())
     if bars is None:
         provider: Any = SimulatedMarket(settings.alerts_simulated_seed)
@@ -62,8 +71,10 @@ def demo(
         )
         symbol = symbol or bars.stem.split("_")[0].upper()
         alerts = examples.replayed_alerts(symbol, frame, given)
-        provider = Replay(table, symbol, speed)
-    serve(_demo(settings, provider, alerts, seconds, as_json))
+        planned = plan(table, alerts, speed)
+        provider = Replay(table, symbol, planned.speed, planned.warm)
+        words = planned.words(table, alerts)
+    serve(_demo(settings, provider, alerts, seconds, words, as_json))
 
 
 def _recorded(
@@ -84,7 +95,9 @@ def _recorded(
     )
 
 
-async def _demo(settings: Settings, provider: Any, alerts: list[Any], seconds: float, as_json: bool) -> None:
+async def _demo(
+    settings: Settings, provider: Any, alerts: list[Any], seconds: float, words: list[str], as_json: bool
+) -> None:
     from activities.market_data.vendors.local.csv_file import Replay
     from starter.demo import Teller
     from starter.processes import Stack, fresh_alerts
@@ -94,19 +107,23 @@ async def _demo(settings: Settings, provider: Any, alerts: list[Any], seconds: f
     async with Stack(quiet, [provider], say, jobs=False) as stack:
         leave_word(settings)
         replay = provider if isinstance(provider, Replay) else None
-        await fresh_alerts(stack, alerts, seen_until=replay.bars[0].open_time if replay else None)
+        await fresh_alerts(stack, alerts, seen_until=replay.seen_until if replay else None)
         if replay:
             replay.begin(now())
         names = {alert.id: alert.definition.name for alert in alerts}
-        teller = Teller(stack.services.database, began, names, print_lines)
+        untold = [EventKind.LATE] if replay else []  # a replay outruns the clock
+        teller = Teller(stack.services.database, began, names, print_lines, untold)
         if not as_json:
             print_lines(
                 f"Web UI:   {stack.ui_url}   (try the query AlertStatus = 'TRIGGERED')",
                 f"Alerts:   in another terminal: export ALERTS_HOME={settings.alerts_home.resolve()}",
                 f"          alerts list | alerts explain {alerts[0].id} | alerts history {alerts[0].id}",
-                f"Running:  {len(alerts)} alerts; Ctrl-C ends",
+                f"Running:  {counted(len(alerts), 'alert')}; Ctrl-C ends",
+                *words,
             )
         following = asyncio.create_task(teller.follow(stack.stop, as_json))
+        if replay and not as_json:
+            stack.exits.callback(asyncio.create_task(_say_when_over(replay)).cancel)
         try:
             await asyncio.wait_for(stack.stop.wait(), seconds or None)
         except TimeoutError:
@@ -118,6 +135,13 @@ async def _demo(settings: Settings, provider: Any, alerts: list[Any], seconds: f
         print_json({"events": dict(teller.kinds), "deliveries": dict(delivered)})
     else:
         print_lines(f"Summary:  {summary}")
+
+
+async def _say_when_over(replay: Any) -> None:
+    while not replay.is_over(now()):
+        await asyncio.sleep(0.5)
+    await asyncio.sleep(2.0)  # alerts look once a second
+    print_lines("Replay:   all bars are out; Ctrl-C ends")
 
 
 def up(
@@ -151,6 +175,6 @@ async def _up(settings: Settings, *, embedded: bool, telegram: bool = False) -> 
             say(f"API:    {await stack.serve_api()}/docs")
         if telegram:
             say(f"Bot:    {await unless_stopped(stack.stop, stack.answer_telegram())}")
-        say(f"{count} alert{'s' if count != 1 else ''} running; Ctrl-C stops")
+        say(f"{counted(count, 'alert')} running; Ctrl-C stops")
         await stack.stop.wait()
     say("stopped")

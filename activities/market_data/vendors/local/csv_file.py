@@ -68,14 +68,14 @@ class Replay(Provider):
     """Recorded bars published one by one once it has begun, each after ``interval / speed`` of real time.
 
     The bars keep their recorded times, and :meth:`market_time` runs with them, so a replay fires on the same bars as
-    a preview of the file.
+    a preview of the file. The first ``out`` are out from the beginning.
     """
 
     name = "replay"
     hours = Hours.FILE
 
-    def __init__(self, table: BarTable, symbol: str, speed: float) -> None:
-        self.symbol = symbol
+    def __init__(self, table: BarTable, symbol: str, speed: float, out: int = 0) -> None:
+        self.symbol, self.out = symbol, out
         self.begun: datetime | None = None
         self.step = table.interval / speed
         self.interval = table.interval
@@ -87,7 +87,17 @@ class Replay(Provider):
 
     def published(self, now: datetime) -> int:
         """How many bars are out at ``now``."""
-        return 0 if self.begun is None else max(0, min(len(self.bars), int((now - self.begun) / self.step)))
+        since = 0 if self.begun is None else max(0, int((now - self.begun) / self.step))
+        return min(len(self.bars), self.out + since)
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether all are out."""
+        return self.published(now) == len(self.bars)
+
+    @property
+    def seen_until(self) -> datetime:
+        """The close up to which nothing is to be judged."""
+        return self.bars[self.out - 1].close_time if self.out else self.bars[0].open_time
 
     def market_time(self, now: datetime) -> datetime:
         """Close of the newest published bar; before the first, the first's open."""
