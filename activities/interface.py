@@ -280,6 +280,11 @@ def source_of(run_id: str) -> str:
     return run_id.replace("-", "")
 
 
+def delivery_id(alert_id: str, source_id: str) -> str:
+    """``delivery-<alert>-<event>``; of a run, which has no alert, ``delivery-<run>``."""
+    return f"delivery-{alert_id}-{source_id}" if alert_id else f"delivery-{source_id}"
+
+
 @dataclass(frozen=True)
 class DeliveryInput:
     """An event that its owner must hear of; or a run whose deliveries have their rows already.
@@ -297,6 +302,11 @@ class DeliveryInput:
     def source_id(self) -> str:
         """What the deliveries are named by."""
         return self.again or (self.event.id if self.event is not None else source_of(self.run_id))
+
+    @property
+    def workflow_id(self) -> str:
+        """Of the workflow that tells them: an alert's begin with its own id, so that a list of workflows shows whose they are."""
+        return delivery_id(self.event.alert_id if self.event is not None else "", self.source_id)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from domain.alert import Alert, AlertEvent, AlertState, Reason, Status
 from domain.compiled_rule import Leaf, leaf_json, truth_text
+from domain.definition import AlertDefinition
 from domain.text import markdown
 
 
@@ -67,7 +68,7 @@ def details(alert: Alert, state: AlertState, due: datetime | None, recent: tuple
     """The current details shown in the Web UI (Markdown)."""
     definition = alert.definition
     lines = [
-        f"**{state.status.value}** ({state.reason})",
+        f"**{state.status.value}** ({state.reason}) **{markdown(definition.name)}**",
         f"{definition.symbol} {definition.timeframe}: `{definition.rule}`",
         f"Next tick: {_instant(due)}" if due else "Next tick: none",
     ]
@@ -83,8 +84,19 @@ def details(alert: Alert, state: AlertState, due: datetime | None, recent: tuple
     lines.append(f"Fired {state.trigger_count} times" + (", acknowledged" if state.acknowledged else ""))
     if problem:
         lines.append(f"Problem: {markdown(problem)}")
+    lines += _definition_lines(definition)
     lines += [f"- {_instant(event.at)} {event.kind.value}" for event in reversed(recent)]
     return "\n\n".join(lines[:3]) + "\n\n" + "\n".join(lines[3:])
+
+
+def _definition_lines(definition: AlertDefinition) -> list[str]:
+    """What its owner said: a run that goes on as a new one has lost what it was started with."""
+    channels = ", ".join(definition.notification_channels) or "none"
+    lines = [f"Rearm: {definition.rearm}; schedule: `{definition.cron}` ({definition.timezone}); channels: {channels}"]
+    if definition.tags or definition.group:
+        tags = ", ".join(definition.tags) or "none"
+        lines.append(markdown(f"Tags: {tags}" + (f"; group: {definition.group}" if definition.group else "")))
+    return [*lines, markdown(definition.description)] if definition.description else lines
 
 
 def _instant(at: datetime) -> str:

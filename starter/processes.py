@@ -15,6 +15,7 @@ from starter.alert_workflows import start_afresh
 from starter.clock import now
 from starter.reconciler.sweep import Reconciler, ensure_schedule, installation, keep_schedule
 from starter.retention import ensure_retention
+from starter.views import views
 from storage.private import make_private
 from worker.beats import beating
 from worker.client import claim, connect, has_own_server
@@ -52,6 +53,11 @@ class Stack:
     def ui_url(self) -> str:
         """Where the Web UI is, as far as we know."""
         return self.settings.ui_url if self.embedded else f"that of the server at {self.settings.temporal_target}"
+
+    @property
+    def views(self) -> list[str]:
+        """Links into it; none where another's server is used."""
+        return views(self.settings.ui_url, self.settings.temporal_namespace) if self.embedded else []
 
     async def __aenter__(self) -> Stack:
         configure_logging(self.settings.log_level)

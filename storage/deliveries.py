@@ -189,16 +189,16 @@ class Deliveries:
         )
         return result.rowcount > 0
 
-    async def forgotten(self, before: datetime, limit: int = 200) -> list[str]:
-        """Sources of deliveries that wait, and that nobody has touched since a moment."""
+    async def forgotten(self, before: datetime, limit: int = 200) -> list[tuple[str, str]]:
+        """Sources of deliveries that wait, untouched since a moment, with the alerts or schedules that they are of."""
         touched = func.coalesce(DeliveryRow.attempted_at, DeliveryRow.retried_at, DeliveryRow.created_at)
-        rows = await self.session.scalars(
-            select(DeliveryRow.event_id)
+        rows = await self.session.execute(
+            select(DeliveryRow.event_id, DeliveryRow.alert_id)
             .where(DeliveryRow.status == DeliveryStatus.PENDING.value, touched < before)
             .distinct()
             .limit(limit)
         )
-        return list(rows)
+        return [(source, alert_id) for source, alert_id in rows]
 
     async def unhanded(self, before: datetime, limit: int = 200) -> Sequence[Delivery]:
         """Those that wait since before a moment, and of which Temporal was not told; the oldest first."""

@@ -5,16 +5,20 @@ from __future__ import annotations
 import logging
 import sys
 import time
+import traceback
 from collections.abc import Callable, MutableMapping
+from pathlib import Path
 from typing import Any
 
 import structlog
 
-from domain.text import printable
+from domain.errors import ExpectedError
+from domain.text import cut, printable
 
 A_FEW = 5
 WINDOW = 60.0
 MOST_KINDS = 1000
+MOST_ERROR = 300  # characters
 SERVICE = "market-alerts"
 STANDARD = {"event", "level", "timestamp", "exception", "stack_info"}
 Record = MutableMapping[str, Any]
@@ -93,9 +97,66 @@ def _job_under_way() -> str | None:
     return workflow_id.removeprefix(ALERT_PREFIX) if workflow_id.startswith(ALERT_PREFIX) else None
 
 
+def one_line(_logger: Any, _method: str, record: Record) -> Record:
+    """An exception in one line: its kind, its words, and where it was raised; the whole of it is for LOG_LEVEL=DEBUG."""
+    given = record.pop("exc_info", None)
+    if not given:
+        return record
+    error = given[1] if isinstance(given, tuple) else given if isinstance(given, BaseException) else sys.exc_info()[1]
+    if error is None:
+        return record
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    kind = type(error).__name__
+    record["error"] = cut(first if first.startswith(kind) else f"{kind}: {first}".rstrip(": "), MOST_ERROR)
+    if not isinstance(error, _told_elsewhere()):
+        record["where"] = _where(error)
+    return record
+
+
+def _told_elsewhere() -> tuple[type[BaseException], ...]:
+    """Failures that are foreseen, and whose place says nothing."""
+    exceptions = sys.modules.get("temporalio.exceptions")
+    foreseen: list[type[BaseException]] = [ExpectedError, TimeoutError, ConnectionError]
+    if exceptions is not None:
+        foreseen.append(exceptions.TemporalError)
+    return tuple(foreseen)
+
+
+def _where(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [one for one in frames if "site-packages" not in one.filename] or list(frames)
+    return f"{'/'.join(Path(own[-1].filename).parts[-2:])}:{own[-1].lineno}" if own else "unknown"
+
+
+def of_temporal(_logger: Any, _method: str, record: Record) -> Record:
+    """What Temporal knows of an activity or workflow that logs, in our words."""
+    found = record.get("_record")
+    for kind in ("activity", "workflow"):
+        known = getattr(found, f"temporal_{kind}", None)
+        if isinstance(known, dict):
+            record["action"] = known.get(f"{kind}_type", kind)
+            record["workflow"] = known.get("workflow_id", "")
+            if "attempt" in known and kind == "activity":
+                record["attempt"] = known["attempt"]
+    return record
+
+
+def _quieten_temporal() -> None:
+    """Its records say what they are about in fields, not in their words, so that equal ones are seen to be equal."""
+    for name, switch in (("activity", "activity_info_on_message"), ("workflow", "workflow_info_on_message")):
+        module = sys.modules.get(f"temporalio.{name}")
+        if module is not None:
+            setattr(module.logger, switch, False)
+
+
 def configure_logging(level: str) -> None:
-    """One place for our records and the libraries'; those that would log URLs are held to warnings."""
+    """One place for our records and the libraries'; those that would log URLs are held to warnings.
+
+    Exceptions are one line, and their whole traceback, without the values in it, at DEBUG.
+    """
     number = logging.getLevelNamesMapping()[level]
+    _quieten_temporal()
+    exceptions = structlog.processors.format_exc_info if number <= logging.DEBUG else one_line
     folding = Folding()
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -105,16 +166,22 @@ def configure_logging(level: str) -> None:
     ]
     rendering: list[structlog.typing.Processor] = [for_collectors, structlog.processors.JSONRenderer()]
     if sys.stderr.isatty():
-        rendering = [structlog.dev.ConsoleRenderer()]
+        rendering = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, plain, *rendering],
+        processors=[*shared, exceptions, plain, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared[:2], *shared[3:]],
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, plain, *rendering],
+        processors=[
+            of_temporal,
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            exceptions,
+            plain,
+            *rendering,
+        ],
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(Repeated(folding))
@@ -134,6 +201,8 @@ class Repeated(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether it is told."""
         found: Record = {"event": str(record.msg), "logger": record.name, "arguments": str(record.args)[:300]}
+        found["action"] = getattr(record, "temporal_activity", {}).get("activity_type", "")
+        found["error"] = str(record.exc_info[1] if record.exc_info else "")[:MOST_ERROR]
         try:
             told = self.folding(None, "", found)
         except structlog.DropEvent:

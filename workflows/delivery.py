@@ -101,7 +101,7 @@ async def start_delivery(
         return await workflow.start_child_workflow(
             DeliveryWorkflow.run,
             given,
-            id=f"delivery-{given.source_id}",
+            id=given.workflow_id,
             task_queue=TaskQueue.NOTIFICATIONS,
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,

@@ -115,7 +115,8 @@ async def _demo(
         teller = Teller(stack.services.database, began, names, print_lines, untold)
         if not as_json:
             print_lines(
-                f"Web UI:   {stack.ui_url}   (try the query AlertStatus = 'TRIGGERED')",
+                f"Web UI:   {stack.ui_url}",
+                *(f"          {line}" for line in stack.views[:2]),
                 f"Alerts:   in another terminal: export ALERTS_HOME={settings.alerts_home.resolve()}",
                 f"          alerts list | alerts explain {alerts[0].id} | alerts history {alerts[0].id}",
                 f"Running:  {counted(len(alerts), 'alert')}; Ctrl-C ends",
@@ -172,6 +173,8 @@ async def _up(settings: Settings, *, embedded: bool, telegram: bool = False) -> 
         count = await unless_stopped(stack.stop, resume_alerts(stack))
         if embedded:
             say(f"Web UI: {stack.ui_url}")
+            for line in stack.views:
+                say(f"        {line}")
             say(f"API:    {await stack.serve_api()}/docs")
         if telegram:
             say(f"Bot:    {await unless_stopped(stack.stop, stack.answer_telegram())}")

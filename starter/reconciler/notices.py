@@ -10,7 +10,7 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from activities.interface import DeliveryInput, TaskQueue
+from activities.interface import DeliveryInput, TaskQueue, delivery_id
 from activities.notifications.patience import LONGEST
 from storage.database import Database
 from storage.deliveries import Delivery
@@ -21,13 +21,16 @@ UNHANDED = timedelta(seconds=10)  # who wrote it tells Temporal within this, or 
 log = structlog.get_logger(__name__)
 
 
-async def deliver_again(client: Client, source_id: str, at: datetime, channel: str = "") -> None:
-    """Starts what tells a source's waiting deliveries, or the one of a channel; a repeat at the same time starts no second."""
+async def deliver_again(client: Client, source_id: str, at: datetime, channel: str = "", alert_id: str = "") -> None:
+    """Starts what tells a source's waiting deliveries, or the one of a channel; a repeat at the same time starts no second.
+
+    ``alert_id`` is the alert, or the schedule, that they are of.
+    """
     try:
         await client.start_workflow(
             DeliveryWorkflow.run,
             DeliveryInput(again=source_id, channel=channel),
-            id=f"delivery-{source_id}-{at:%Y%m%dT%H%M%S}" + (f"-{channel}" if channel else ""),
+            id=f"{delivery_id(alert_id, source_id)}-{at:%Y%m%dT%H%M%S}" + (f"-{channel}" if channel else ""),
             task_queue=TaskQueue.NOTIFICATIONS,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             static_summary="told again",
@@ -38,7 +41,7 @@ async def deliver_again(client: Client, source_id: str, at: datetime, channel: s
 
 async def hand_on(client: Client, database: Database, one: Delivery, now: datetime) -> None:
     """Tells Temporal of a delivery that was written elsewhere than in a workflow, and notes that."""
-    await deliver_again(client, one.event_id, one.begun_at, one.channel)
+    await deliver_again(client, one.event_id, one.begun_at, one.channel, one.alert_id)
     async with database.transaction() as work:
         await work.deliveries.handed(one.id, now)
 
@@ -61,15 +64,18 @@ class NoticeSupervisor:
         now, started = self.clock(), 0
         async with self.database.transaction() as work:
             sources = await work.deliveries.forgotten(now - patience)
-        for source in sources:
-            started += await self._helped(source, self._unless_told(source, now))
+        for source, alert_id in sources:
+            started += await self._helped(source, self._unless_told(source, alert_id, now))
         return started
 
-    async def _unless_told(self, source: str, now: datetime) -> bool:
-        running = f"WorkflowId STARTS_WITH 'delivery-{source}' AND ExecutionStatus = 'Running'"
-        if (await self.client.count_workflows(running)).count:
-            return False
-        await deliver_again(self.client, source, now)
+    async def _unless_told(self, source: str, alert_id: str, now: datetime) -> bool:
+        """Of a run the one that began it bears no schedule's id."""
+        for name in (delivery_id("", source), delivery_id(alert_id, source)):
+            quoted = name.replace("'", "''")
+            running = f"WorkflowId STARTS_WITH '{quoted}' AND ExecutionStatus = 'Running'"
+            if (await self.client.count_workflows(running)).count:
+                return False
+        await deliver_again(self.client, source, now, alert_id=alert_id)
         return True
 
     async def _helped(self, source: str, work: Awaitable[bool | None]) -> bool:

@@ -108,3 +108,49 @@ async def test_an_activity_of_an_alert_says_of_which() -> None:
     assert (await environment.run(logs))["job_id"] == "aapl-1"
     environment.info = replace(environment.info, workflow_id="reconcile")
     assert (await environment.run(logs))["job_id"] is None
+
+
+FAILING = """
+import asyncio, logging, os, sys
+sys.stderr.isatty = lambda: {tty}
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+from worker.logs import configure_logging
+configure_logging({level!r})
+
+@activity.defn(name="deliver")
+def deliver(secret):
+    for number in range(30):
+        try:
+            raise ApplicationError("ChannelUnavailable: could not be reached\\nsecond line")
+        except ApplicationError:
+            activity.logger.warning("Completing activity as failed", exc_info=True)
+    try:
+        {{}}["nothing"]
+    except KeyError:
+        logging.getLogger("ours").error("unforeseen", exc_info=True)
+
+ActivityEnvironment().run(deliver, "p4ssw0rd")
+"""
+
+
+@pytest.mark.parametrize("tty", [True, False], ids=["a terminal", "a collector"])
+def test_a_failure_is_one_line_a_few_times_without_the_values_around_it(tty: bool) -> None:
+    code = FAILING.format(tty=tty, level="INFO")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    lines = [line for line in done.stderr.splitlines() if line]
+    assert len(lines) == A_FEW + 1, done.stderr
+    assert "ApplicationError: ChannelUnavailable: could not be reached" in lines[0]
+    assert "attempt" in lines[0]
+    assert "second line" not in done.stderr
+    assert "KeyError: 'nothing'" in lines[-1]
+    assert "<string>:" in lines[-1], "where it was raised"
+    assert "p4ssw0rd" not in done.stderr
+
+
+def test_at_debug_there_is_the_traceback_without_the_values_in_it() -> None:
+    code = FAILING.format(tty=True, level="DEBUG")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Traceback (most recent call last)" in done.stderr
+    assert "p4ssw0rd" not in done.stderr

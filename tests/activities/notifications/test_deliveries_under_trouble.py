@@ -70,7 +70,7 @@ async def outcome(client: Client, notifier: Notifier, given: DeliveryInput) -> d
         client, task_queue=TaskQueue.NOTIFICATIONS, workflows=[DeliveryWorkflow], activities=notifier.activities
     ):
         handle = await client.start_workflow(
-            DeliveryWorkflow.run, given, id=f"delivery-{given.source_id}", task_queue=TaskQueue.NOTIFICATIONS
+            DeliveryWorkflow.run, given, id=given.workflow_id, task_queue=TaskQueue.NOTIFICATIONS
         )
         result = await handle.result()
         assert (await handle.describe()).status is WorkflowExecutionStatus.COMPLETED

@@ -56,5 +56,5 @@ async def test_what_waits_and_is_forgotten_is_found(any_database: Database) -> N
     await put(any_database, "ann", "bob", dead=False)
     async with any_database.transaction() as work:
         await work.deliveries.sent([("e1-bob", "webhook")], START)
-        assert await work.deliveries.forgotten(START + HOUR) == ["e0-ann"]
+        assert await work.deliveries.forgotten(START + HOUR) == [("e0-ann", "a-ann")]
         assert await work.deliveries.forgotten(START) == []
