@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -21,6 +22,7 @@ from starter.clock import now
 from starter.context import Context
 from starter.definition_writes import Refused, create
 from starter.seeds import seeds
+from starter.times import moment_of
 from worker.provider_settings import VENDORS
 from worker.settings import Settings
 
@@ -163,7 +165,10 @@ def backfill(
     symbol: Annotated[str, typer.Argument(help="The ticker.")],
     timeframe: Annotated[str, typer.Option("--timeframe", "-t", help="Length of the bars.")] = "1d",
     since: Annotated[
-        str, typer.Option("--from", help="First day or time (ISO); default: ten years, or one within a day.")
+        str,
+        typer.Option(
+            "--from", help="First day or time, or 60d for so long ago; default: ten years, or one within a day."
+        ),
     ] = "",
     until: Annotated[str, typer.Option("--to", help="Where to stop; default: now.")] = "",
     provider: Annotated[str, typer.Option(help="Ask this vendor; default: the first that has it.")] = "",
@@ -276,11 +281,10 @@ def _moment(text: str, option: str, faults: list[Fault]) -> datetime | None:
     if not text:
         return None
     try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        faults.append(Fault(option, "expected a day or time such as 2025-11-20 or 2025-11-20T14:30:00Z", text))
+        return moment_of(text, ZoneInfo("UTC"), now(), option, "backfill", past=True)
+    except InvalidInput as error:
+        faults += error.faults
         return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def seed(

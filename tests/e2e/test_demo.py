@@ -22,7 +22,7 @@ from storage.database import Database
 from tests.conftest import binary
 from tests.e2e.processes import Home, eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180), pytest.mark.xdist_group("demo")]
 
 
 def demo_ports(home: Home) -> dict[str, str]:
