@@ -13,16 +13,26 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Any
+from typing import Annotated, Any
 from urllib.request import getproxies
 
 import httpx
+from pydantic import AfterValidator, SecretStr
 
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 METADATA = ip_network("fd00:ec2::/32")  # a cloud's own service, which answers with keys; the others are link-local
 SHARED = ip_network("100.64.0.0/10")
 MOST_ADDRESSES = 4
+
+
+def _fit_for_a_header(value: SecretStr) -> SecretStr:
+    if re.search(r"[^!-~]", value.get_secret_value()):
+        raise ValueError("expected letters, digits and signs without blanks, as keys have them")
+    return value
+
+
+HeaderKey = Annotated[SecretStr, AfterValidator(_fit_for_a_header)]  # a key that is sent in a header or an address
 
 
 class NotAllowed(httpx.ConnectError):

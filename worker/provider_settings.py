@@ -13,7 +13,7 @@ from activities.market_data.vendors.http import VendorSettings
 from activities.market_data.vendors.http_provider import HttpProvider
 from activities.market_data.vendors.rate_limit import parse_rates
 from activities.market_data.vendors.registry import vendors
-from activities.outgoing import is_http
+from activities.outgoing import HeaderKey, is_http
 from domain.zones import zone
 from worker.deferred import PartOfSettings
 
@@ -34,7 +34,7 @@ def _fields_of(vendor: type[HttpProvider]) -> dict[str, Any]:
         **vendor.own_settings,
     }
     if vendor.needs_key:
-        fields["api_key"] = (SecretStr, SecretStr(""))
+        fields["api_key"] = (HeaderKey, SecretStr(""))
     return {f"{vendor.name}_{name}": field for name, field in fields.items()}
 
 

@@ -24,7 +24,7 @@ from tests.stand_ins.faulty import listening
 from tests.stand_ins.finnhub import FinnhubStandIn
 from tests.stand_ins.polygon import PolygonStandIn
 from tests.stand_ins.server import StandIn
-from tests.stand_ins.vendor import Vendor
+from tests.stand_ins.vendor import KEY, Vendor
 from tests.stand_ins.yahoo import YahooStandIn
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420), pytest.mark.xdist_group("demo")]
@@ -115,7 +115,7 @@ class Shell:
         """Its exit code and what it said."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(f"{{ {command}\n}} < /dev/null; echo; echo {self.END} $?\n".encode())
+        self.process.stdin.write(f"{{ {command}\n}} < /dev/null; code=$?; echo; echo {self.END} $code\n".encode())
         said = ""
         async with asyncio.timeout(90):
             while True:
@@ -144,7 +144,9 @@ async def test_every_command_runs_as_written(clone: Path, variables: dict[str, s
                 else:
                     await _end(started, command)
                 continue
-            command = command.replace("localhost:8002", f"localhost:{variables['ALERTS_API_PORT']}")
+            command = command.replace("localhost:8002", f"localhost:{variables['ALERTS_API_PORT']}").replace(
+                "your-key", KEY
+            )
             code, said = await shell.run(command)
             if code != 0:
                 failed.append(f"$ {command}\nexit {code}: {said[-1500:]}")

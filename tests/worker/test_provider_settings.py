@@ -56,3 +56,17 @@ def test_every_fault_is_told_at_once_and_no_key(monkeypatch: pytest.MonkeyPatch)
         "ALERTS_PROVIDERS", "POLYGON_RATE", "FINNHUB_BASE_URL", "YAHOO_TIMEOUT", "BINANCE_PRIORITY", "ALERTS_MARKETS", "ALERTS_DEFAULT_MARKET",
     }  # fmt: skip
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["POLYGON_API_KEY", "NOTIFICATION_SERVICE_KEY", "TELEGRAM_BOT_TOKEN"])
+def test_a_key_that_no_header_can_hold_is_told_when_it_is_read_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """An ellipsis, pasted from a manual, would fail in the middle of every request."""
+    monkeypatch.setenv(name, "my key…")
+    with pytest.raises(InvalidInput) as caught:
+        load_settings()
+    (fault,) = caught.value.faults
+    assert "expected letters, digits and signs" in str(fault)
+    assert "my key" not in str(caught.value)
+    assert name in fault.path.upper()

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, SecretStr
 
 from activities.notifications.channel import JOIN, Channel, Declaration, Letter
 from activities.notifications.posting import post
-from activities.outgoing import Outgoing, an_address
+from activities.outgoing import HeaderKey, Outgoing, an_address
 from domain.errors import Fault, InvalidInput
 
 LOCAL = "local"  # whose a row is that names nobody
@@ -81,7 +81,7 @@ DECLARED = Declaration(
     names=(OWN, "telegram", "email"),
     settings={
         "notification_service_url": (Annotated[str, AfterValidator(an_address)], ""),
-        "notification_service_key": (SecretStr, SecretStr("")),
+        "notification_service_key": (HeaderKey, SecretStr("")),
     },
     build=_channels,
     advice="set NOTIFICATION_SERVICE_URL",

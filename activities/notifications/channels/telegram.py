@@ -20,7 +20,7 @@ from activities.notifications.channel import (
     Moved,
     Pace,
 )
-from activities.outgoing import NotAllowed, Outgoing, an_address
+from activities.outgoing import HeaderKey, NotAllowed, Outgoing, an_address
 from domain.errors import Fault, InvalidInput
 
 MOST_TEXT = 4096  # of a message, in UTF-16 units, after its markup was read
@@ -150,7 +150,7 @@ def _channels(settings: Any) -> Mapping[str, Channel]:
 DECLARED = Declaration(
     names=("telegram",),
     settings={
-        "telegram_bot_token": (SecretStr, SecretStr("")),
+        "telegram_bot_token": (HeaderKey, SecretStr("")),
         "telegram_api_url": (Annotated[str, AfterValidator(an_address)], PUBLIC),
         "telegram_chat_id": (str, ""),
     },
