@@ -17,6 +17,7 @@ from domain.cron import CronError, CronExpression
 from domain.cron import parse as parse_cron
 from domain.dialects import NOTIFIED, Translation, translated
 from domain.errors import MOST_FAULTS, Fault, InvalidInput, MoreFaults, more_than
+from domain.known_keys import hint, keys_at
 from domain.operand import Model, SeriesOperand
 from domain.rearm_policy import YEAR, Rearm, misfits
 from domain.rule import MAX_COMPARISONS, MAX_DEPTH, Node, comparisons, depth, series, unqualified
@@ -320,7 +321,7 @@ def faults_of(error: ValidationError) -> list[Fault]:
     own = [detail for detail in details if detail["type"] != "too_short" or detail["loc"] not in above]
     told = {json_path(detail["loc"]) for detail in own if detail["type"] != "tuple_type"}
     own = [one for one in own if one["type"] != "tuple_type" or not _is_told(json_path(one["loc"]), told)]
-    found = [Fault(json_path(one["loc"]), _message(one), _value(one)) for one in own[:MOST_FAULTS]]
+    found = [Fault(json_path(one["loc"]), _message(one, error.title), _value(one)) for one in own[:MOST_FAULTS]]
     return found + more_than(len(own))
 
 
@@ -329,13 +330,16 @@ def _is_told(path: str, told: set[str]) -> bool:
     return any(other == path or other.startswith((f"{path}.", f"{path}[")) for other in told)
 
 
-def _message(detail: Any) -> str:
-    if detail["type"] == "extra_forbidden":
-        return "unknown key"
-    if detail["type"] == "missing":
-        return "is needed"
+def _message(detail: Any, title: str) -> str:
     text: str = detail["msg"].removeprefix("Value error, ")
     name = detail["loc"][-1] if detail["loc"] else ""
+    if detail["type"] == "extra_forbidden":
+        return f"unknown key{hint(str(name), keys_at(title, detail['loc'][:-1]))}"
+    if detail["type"] == "missing":
+        return "is needed: the ticker, in the rule ('AAPL > 150') or by itself" if name == "symbol" else "is needed"
+    if detail["type"] == "literal_error":
+        names = re.findall(r"'([^']+)'", str(detail.get("ctx", {}).get("expected", "")))
+        return f"{text[:1].lower()}{text[1:]}{hint(str(detail['input']), names, lists=False)}"
     if name == "symbol" and detail["type"] == "string_pattern_mismatch":
         return "expected a ticker such as AAPL, BTC-USD or EURUSD=X"
     if name == "screener_set":

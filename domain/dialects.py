@@ -12,6 +12,7 @@ from typing import Any
 
 from domain.bar import FIELDS
 from domain.errors import Fault
+from domain.known_keys import hint
 
 GROUPS = ("and", "or", "not")
 OPERATORS = {
@@ -129,9 +130,7 @@ def _group(node: dict[str, Any], ours: str, theirs: str, found: Translation) -> 
 def _leaf(node: dict[str, Any], ours: str, theirs: str, found: Translation) -> dict[str, Any]:
     """``{"indicator": "rsi", "operator": ">", "value": 70}``, with ``params``, ``output`` and the like beside it."""
     found.moved |= {ours: theirs, f"{ours}.right": f"{theirs}.value"}
-    found.faults += [
-        Fault(f"{theirs}.{key}", f"unknown key; a condition has {', '.join(LEAF)}") for key in node if key not in LEAF
-    ]
+    found.faults += [Fault(f"{theirs}.{key}", f"unknown key{hint(str(key), LEAF)}") for key in node if key not in LEAF]
     leaf: dict[str, Any] = {
         "left": _operand({key: node[key] for key in OPERAND if key in node}, f"{ours}.left", theirs, found)
     }

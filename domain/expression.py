@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from domain import indicators
+from domain.bar import FIELDS
 from domain.errors import Fault, InvalidInput
 from domain.language.arithmetic import Percent, is_change
 from domain.language.operands import OperandParser
@@ -17,6 +19,8 @@ from domain.language.stream import MAX_LENGTH
 from domain.language.tokens import COMPARING, WORDS, SyntaxFault, tokens_of
 from domain.operand import CalculatedOperand, Operand
 from domain.rule import MAX_DEPTH, And, Comparison, Node, Not, Or, series, unqualified
+
+_FIELDS = (*FIELDS, "price")
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,9 @@ def ticker_in(text: str) -> str | None:
         tokens = tokens_of(text[:MAX_LENGTH]).tokens
     except (SyntaxFault, ValueError):
         return None
-    return next((one.text for one in tokens if one.kind == "ticker" and one.word not in WORDS), None)
+    plain = next((one.text for one in tokens if one.kind == "ticker" and one.word not in WORDS), None)
+    small = (one.text for one in tokens if one.kind == "name" and one.word not in (*WORDS, *_FIELDS))
+    return plain or next((word.upper() for word in small if not indicators.is_known(word)), None)
 
 
 class _Parser(OperandParser):

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from domain import indicators
+from domain.known_keys import hint
 from domain.ticker import Ticker, ticker_text
 from domain.timeframe import Timeframe
 
@@ -101,7 +102,8 @@ class IndicatorOperand(Model):
         if output is None:
             output = found.outputs[0]
         elif output not in found.outputs:
-            raise ValueError(f"{found.name} has no output '{self.output}'; it has {', '.join(found.outputs)}")
+            meant = hint(output, found.outputs, lists=False)
+            raise ValueError(f"{found.name} has no output '{self.output}'; it has {', '.join(found.outputs)}{meant}")
         if self.source is not None and not found.takes_source:
             raise ValueError(f"{found.name} reads {', '.join(found.inputs)}; its source cannot be chosen")
         source = None if self.source == found.inputs[0] else self.source

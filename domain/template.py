@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from string import Formatter
 from typing import Any
 
+from domain.known_keys import hint
+
 PLACEHOLDERS = (
     "ticker", "symbol", "timeframe", "name", "price", "open", "high", "low", "close", "volume", "rule", "values", "status",
     "reason", "time", "bar_time", "count", "trigger_count", "user_id", "alert_id", "tags", "detail", "source", "link",
@@ -26,7 +28,7 @@ def template_faults(text: str) -> list[str]:
         if name is None:
             continue
         if name not in PLACEHOLDERS:
-            faults.append(f"unknown placeholder {{{name}}}; known are {', '.join(PLACEHOLDERS)}")
+            faults.append(f"unknown placeholder {{{name}}}{hint(name, PLACEHOLDERS)}")
         elif conversion or not FORMAT.fullmatch(places or ""):
             faults.append(f"{{{name}}} has a format that is no number's")
     return faults

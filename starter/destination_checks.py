@@ -5,6 +5,7 @@ from __future__ import annotations
 from domain.definition import CHANNELS, AlertDefinition
 from domain.errors import Fault, InvalidInput
 from domain.job import JobDefinition
+from domain.known_keys import hint
 from storage.database import UnitOfWork
 from storage.destinations import Destination
 
@@ -42,7 +43,8 @@ def _fault(name: str, there: Destination | None) -> Fault | None:
     if there is None:
         return Fault(
             path,
-            f"there is no destination '{name}'; alerts channels add {name} URL, or one of {', '.join(CHANNELS)}",
+            f"there is no destination '{name}'{hint(name, CHANNELS, lists=False)}; "
+            f"alerts channels add {name} URL, or one of {', '.join(CHANNELS)}",
             name,
         )
     if there.disabled_at is not None:

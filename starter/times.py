@@ -54,6 +54,13 @@ def moment_of(
     return found.astimezone(UTC)
 
 
+def frame_of(text: str) -> str:
+    """``1h`` for ``1 hour``, ``hour`` and ``hourly``; anything else as it is."""
+    short = _UNIT_WORDS.sub(lambda found: (found[1] or found[2])[0], text.strip().lower()).replace(" ", "")
+    word = {"m": "1m", "h": "1h", "d": "1d", "w": "1w", "hourly": "1h", "daily": "1d", "weekly": "1w"}.get(short)
+    return word or (short if re.fullmatch(r"\d+[smhdw]", short) else text)
+
+
 def told(at: datetime, zone: ZoneInfo) -> str:
     """A time with its zone, and in UTC where that is another."""
     local = f"{at.astimezone(zone):%a %Y-%m-%d %H:%M:%S} {zone.key}"

@@ -47,7 +47,10 @@ class TokenStream:
             return model.model_validate({key: value for key, value in fields.items() if value is not None})
         except ValidationError as error:
             for found in error.errors():
-                self._fault(token, found["msg"].removeprefix("Value error, "))
+                message = found["msg"].removeprefix("Value error, ")
+                if found["loc"] == ("offset",):
+                    message = f"the number of bars back must be from 0 to 500, got {found['input']}"
+                self._fault(token, message)
             return None
 
     def _number(self, what: str) -> float:

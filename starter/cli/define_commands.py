@@ -12,12 +12,13 @@ import typer
 from domain.alert import Alert
 from domain.definition import AlertDefinition, chosen, edited, read_definition
 from domain.errors import Fault, InvalidInput
+from domain.ids import may_be_chosen
 from domain.text import counted
 from starter import alerts
 from starter.cli import inputs
 from starter.cli.advising import advise
 from starter.cli.asking import asked_step_by_step
-from starter.cli.complete import sets
+from starter.cli.complete import alert_ids, sets
 from starter.cli.definition_options import over, takes_definition
 from starter.cli.many import All, Yes, on_many, say_many, selected
 from starter.cli.options import AlertId, Json
@@ -189,10 +190,14 @@ def _given(what: str, fields: dict[str, Any], id: str | None, user: str, setting
 
 @takes_definition
 def update(
-    id: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="The alert's id; none with --of-tag and the like.")
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ID]... [FILE|RULE]",
+            help="Ids, none with --of-tag and the like; then the new rule or fields.",
+            autocompletion=alert_ids,
+        ),
     ] = None,
-    what: Annotated[str | None, typer.Argument(metavar="[FILE|RULE]", help="New rule or fields.")] = None,
     of_tag: Annotated[str, typer.Option("--of-tag", help="Change all with this tag.")] = "",
     of_symbol: Annotated[str, typer.Option("--of-symbol", help="Change all of this ticker.")] = "",
     of_group: Annotated[str, typer.Option("--of-group", help="Change all of this group.")] = "",
@@ -206,14 +211,12 @@ def update(
 
     Example: alerts update aapl-3f9c2a "AAPL > 160" --cooldown 1h
     """
-    by_words = bool(of_tag or of_symbol or of_group or everything)
-    if by_words and id is not None and what is None:
-        id, what = None, id  # the one argument is the rule
+    ids, what = _ids_and_rule(words or [])
     given = None if what is None else inputs.one_definition(what)
     if given is None and not fields:
         raise Failure("nothing to change; give an expression, a file or an option", INVALID)
-    selection = selected([id] if id else None, of_tag, of_symbol, of_group, "", everything)
-    if selection.by_words:
+    selection = selected(ids, of_tag, of_symbol, of_group, "", everything)
+    if len(selection.ids) != 1:
         if dry_run:
             found = run_command(lambda context: _changed_all(context, selection, given, fields))
             print_outlooks(found, [[] for _ in found], as_json=as_json)
@@ -224,7 +227,14 @@ def update(
 
         say_many("updated", on_many("update", selection, work, yes=yes), as_json=as_json)
         return
-    _update_one(str(id), given, fields, dry_run=dry_run, as_json=as_json)
+    _update_one(selection.ids[0], given, fields, dry_run=dry_run, as_json=as_json)
+
+
+def _ids_and_rule(words: list[str]) -> tuple[list[str], str | None]:
+    """What can be an id is one; the last word that cannot is the rule, or a file."""
+    if words and (inputs.is_file(words[-1]) or not may_be_chosen(words[-1])):
+        return words[:-1], words[-1]
+    return words, None
 
 
 async def _changed_all(context: Context, selection: Any, given: Any, fields: dict[str, Any]) -> list[AlertDefinition]:

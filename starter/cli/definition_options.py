@@ -14,7 +14,7 @@ from domain.errors import Fault, InvalidInput
 from starter.cli import inputs
 from starter.cli.complete import channels, rearm_types, timeframes, zones
 from starter.clock import now
-from starter.times import moment_of, span_of
+from starter.times import frame_of, moment_of, span_of
 from worker.settings import load_settings
 
 OFF = ("off", "none", "never")
@@ -112,6 +112,8 @@ def fields_of(given: dict[str, Any]) -> dict[str, Any]:
     """
     faults: list[Fault] = []
     found = {name: given[name] for name in PLAIN if given.get(name) is not None}
+    if "timeframe" in found:
+        found["timeframe"] = frame_of(found["timeframe"])
     found |= {name: given[option] for option, name in RENAMED.items() if given.get(option)}
     if rearm := _rearm(given, faults):
         found["rearm"] = rearm

@@ -17,6 +17,7 @@ from domain import zones
 from domain.definition import AlertDefinition
 from domain.errors import Fault, InvalidInput
 from domain.ids import CHOSEN_HINT, may_be_chosen
+from domain.known_keys import hint
 from domain.own_types import NONE, OwnTypes
 from domain.schedule_draft import ScheduleDraft, read_alert
 from domain.ticker import ticker
@@ -184,7 +185,7 @@ def read_schedule(data: Any, folder: Any, timezone: str = "UTC") -> Any:
     if not isinstance(data, dict):
         raise InvalidInput("schedule", [Fault("$", "expected an object", data)])
     data, _ = owned(data)
-    faults = [Fault(f"$.{name}", "unknown key") for name in sorted(set(data) - known)]
+    faults = [Fault(f"$.{name}", f"unknown key{hint(name, known)}") for name in sorted(set(data) - known)]
     texts = ("job_type", "name", "cron", "timezone", "target")
     faults += [
         Fault(f"$.{name}", "expected text", data[name]) for name in texts if not isinstance(data.get(name, ""), str)

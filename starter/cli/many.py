@@ -10,7 +10,7 @@ import typer
 
 from domain.text import counted
 from starter.cli.complete import alert_ids, groups, statuses
-from starter.cli.output import FAILED, INVALID, Failure, print_json, progress, say
+from starter.cli.output import FAILED, INVALID, NOT_FOUND, Failure, print_json, progress, say
 from starter.cli.session import run_command
 from starter.context import Context
 from starter.selection import MOST_SAID, Many, Selection, chosen, each
@@ -47,7 +47,9 @@ def on_many(verb: str, selection: Selection, work: OnOne, *, yes: bool) -> Many:
     """
     found = run_command(lambda context: chosen(context, selection))
     if not found:
-        raise Failure(f"no alerts: {selection}", INVALID)
+        raise Failure(
+            "there are no alerts" if selection.everything else f"there are no alerts with {selection}", NOT_FOUND
+        )
     if selection.by_words and not yes:
         _confirm(f"{verb} {counted(len(found), 'alert')} ({selection})?")
 

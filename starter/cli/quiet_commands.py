@@ -134,7 +134,7 @@ def add(
 
     async def work(context: Context) -> Any:
         async with context.database.transaction() as unit:
-            until = now() + span_of(span)
+            until = now() + span_of(span, "--for")
             return await quiet.silence(unit, context, inputs.owner(context.settings, user), kind, value, until, reason)
 
     one = run_command(work)
