@@ -172,10 +172,8 @@ class Evaluation:
         since = _since(wanted)
         query = BarsQuery(*_own(wanted), windows.pop(_own(wanted)), since, forming=wanted.forming)
         own = await self.market.bars(query, limit=limit)
-        others = {
-            of: await self.market.bars(BarsQuery(*of, window, since), limit=limit) for of, window in windows.items()
-        }
-        return own, others
+        asked = (self.market.bars(BarsQuery(*of, window, since), limit=limit) for of, window in windows.items())
+        return own, dict(zip(windows, await asyncio.gather(*asked), strict=True))
 
     def _snapshot(
         self,

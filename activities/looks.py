@@ -6,14 +6,15 @@ A quiet tick changes nothing else in SQL; without this a list could not tell an 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 import structlog
+from sqlalchemy.exc import OperationalError
 
 from activities.interface import ALERT_PREFIX, EvaluateResult
-from domain.text import cut
+from domain.text import said
 from storage.database import Database
 from storage.looks import Look
 
@@ -36,25 +37,51 @@ class Looks:
             return
         alert_id = workflow_id.removeprefix(ALERT_PREFIX)
         before = self._new.get(alert_id, Look(alert_id, self.clock()))
-        look = replace(before, looked_at=self.clock(), problem=cut(result.problem or "", MOST_PROBLEM))
+        look = replace(before, looked_at=self.clock(), problem=said(result.problem or "", MOST_PROBLEM))
         if result.snapshots:
             newest = result.snapshots[-1]
             look = replace(look, bar_close=newest.bar_close, values=dict(newest.values))
         self._new[alert_id] = look
 
     async def write(self) -> int:
-        """Writes what is new; how many. What cannot be written is written the next time."""
+        """Writes what is new; how many. What cannot be written now is written the next time, but for what can never be."""
         found, self._new = list(self._new.values()), {}
+        written = 0
         for start in range(0, len(found), BATCH):
             some = found[start : start + BATCH]
             try:
-                async with self.database.transaction() as work:
-                    await work.looks.put(some)
-            except Exception as error:  # the database may be away; alerts go on
-                self._new = {one.alert_id: one for one in found[start:]} | self._new
+                await self._put(some)
+                written += len(some)
+            except (OperationalError, OSError, TimeoutError) as error:  # the database is away; alerts go on
+                self._keep(some)
                 log.debug("looks not written", action="write_looks", error=type(error).__name__)
-                return start
-        return len(found)
+            except Exception:
+                written += await self._put_one_by_one(some)
+        return written
+
+    async def _put(self, some: Sequence[Look]) -> None:
+        async with self.database.transaction() as work:
+            await work.looks.put(some)
+
+    async def _put_one_by_one(self, some: Sequence[Look]) -> int:
+        """One that cannot be written keeps none of the others from it."""
+        written = 0
+        for one in some:
+            try:
+                await self._put([one])
+                written += 1
+            except Exception as error:
+                log.warning("look not written", action="write_looks", alert_id=one.alert_id, error=type(error).__name__)
+        return written
+
+    def _keep(self, some: Sequence[Look]) -> None:
+        """For the next time; a newer look counts, with the values that an older one saw where it saw none."""
+        for old in some:
+            new = self._new.get(old.alert_id)
+            if new is None:
+                self._new[old.alert_id] = old
+            elif new.bar_close is None:
+                self._new[old.alert_id] = replace(new, bar_close=old.bar_close, values=old.values)
 
     async def keep_writing(self) -> None:
         """Until it is cancelled."""

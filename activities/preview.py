@@ -37,6 +37,8 @@ Progress = Callable[[int, int], None]
 TELL_EVERY = 50  # steps of the machine, of which each may take milliseconds
 NO_OTHERS: Mapping[str, BarTable] = MappingProxyType({})
 Computed = tuple[str | None, str, Timeframe | None]
+Higher = Mapping[tuple[str | None, Timeframe], BarTable]
+NO_HIGHER: Higher = MappingProxyType({})
 _SIDES = {1: Side.ABOVE, -1: Side.BELOW}
 
 
@@ -63,6 +65,7 @@ def preview(
     calendars: Calendars | None = None,
     others: Mapping[str, BarTable] = NO_OTHERS,
     begin: int = 0,
+    higher: Higher = NO_HIGHER,
 ) -> Preview:
     """Runs the alert over the bars of the table from row ``begin`` on; those before it warm its indicators up.
 
@@ -70,12 +73,13 @@ def preview(
     yet, which no live alert meets, an unknown bar is passed over and never counts as missing data.
 
     With ``calendars`` higher timeframes lie on the grid of the ticker's market, as live. ``others`` are the bars of other tickers
-    that the rule reads.
+    that the rule reads; ``higher`` those of longer timeframes by ticker (None: its own), which are made of the table's where
+    they are not there.
 
     Raises:
         InvalidInput: those of one are not there.
     """
-    columns = operand_columns(alert, table, progress, calendars, others)
+    columns = operand_columns(alert, table, progress, calendars, others, higher)
     if begin:
         table, columns = table.since(begin), {key: column[begin:] for key, column in columns.items()}
     return _Run(alert, table, columns, progress).run()
@@ -117,6 +121,7 @@ def operand_columns(
     progress: Progress = lambda done, total: None,
     calendars: Calendars | None = None,
     others: Mapping[str, BarTable] = NO_OTHERS,
+    higher: Higher = NO_HIGHER,
 ) -> dict[str, Array]:
     """Each operand's value on each bar by key, NaN where it is missing; ``close`` always.
 
@@ -132,7 +137,10 @@ def operand_columns(
             raise InvalidInput("bars", [Fault("$.rule", f"reads {operand.symbol}, whose bars are not given", key)])
         frame = operand.timeframe if operand.timeframe and operand.timeframe.length > own.interval else None
         market = calendars.of(operand.symbol or alert.definition.symbol, own.first_day) if calendars else None
-        source = resample(own, frame, market) if frame else own
+        source = own
+        if frame:
+            given = higher.get((operand.symbol, frame))
+            source = resample(own, frame, market) if given is None else given
         values = _shifted(_series(operand, source, computed, frame), operand.offset)
         if operand.symbol:
             columns[key] = _last_closed(values, source, table, level=partial(_is_level, market=market))

@@ -147,7 +147,10 @@ def _reader(operand: Operand) -> Read:
         value = values.get(key)
         if value is None or not isfinite(value):
             return None
-        return value if multiplier == 1.0 else value * multiplier
+        if multiplier == 1.0:
+            return value
+        product = value * multiplier
+        return product if isfinite(product) else None
 
     return read
 

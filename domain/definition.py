@@ -20,7 +20,7 @@ from domain.errors import MOST_FAULTS, Fault, InvalidInput, MoreFaults, more_tha
 from domain.known_keys import hint, keys_at
 from domain.operand import Model, SeriesOperand
 from domain.rearm_policy import YEAR, Rearm, misfits
-from domain.rule import MAX_COMPARISONS, MAX_DEPTH, Node, comparisons, depth, series, unqualified
+from domain.rule import MAX_COMPARISONS, MAX_DEPTH, Node, comparisons, depth, parts_of, series, unqualified
 from domain.rule_size import refuse_too_large
 from domain.short_forms import ALIASES, expand
 from domain.template import template_faults
@@ -32,6 +32,8 @@ from domain.zones import zone
 SCHEMA_VERSION = 1
 MOST_TAG_BYTES = 1900
 MAX_OTHERS = 10  # other tickers in a rule
+MAX_SERIES = 300
+MAX_PARTS = 2_000
 CHANNELS = ("log", "notify", "telegram", "email", "webhook")  # declared by activities/notifications/channels
 CHANNEL = re.compile(r"[a-z][a-z0-9_-]{0,62}|webhook:[a-z0-9][a-z0-9_-]{0,62}")
 Priority = Literal["normal", "high", "urgent"]
@@ -167,8 +169,14 @@ class AlertDefinition(Model):
         object.__setattr__(self, "rule", unqualified(self.rule, self.symbol))
         faults = misfits(self.rearm, self.rule) + self._reminder_faults()
         own = self.timeframe.length
+        if len(self.operands) > MAX_SERIES:
+            faults.append(f"the rule reads {len(self.operands):,} series, at most {MAX_SERIES}")
+        if (size := sum(map(parts_of, comparisons(self.rule)))) > MAX_PARTS:
+            faults.append(f"the rule is calculated from {size:,} parts, at most {MAX_PARTS:,}")
         if len(others := {one.symbol for one in self.operands.values() if one.symbol}) > MAX_OTHERS:
             faults.append(f"the rule reads {len(others)} other tickers, at most {MAX_OTHERS}")
+        if others and self.options.evaluate_on == "tick":
+            faults.append("the forming bar is not compared with other tickers; leave out 'evaluate_on'")
         for operand in self.operands.values():
             if operand.timeframe and operand.timeframe.length < own:
                 faults.append(f"{operand.key} is on a lower timeframe than the alert's {self.timeframe}")

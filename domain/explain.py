@@ -8,7 +8,7 @@ from typing import Any
 from domain.alert import Alert, AlertEvent, AlertState, Reason, Status
 from domain.compiled_rule import Leaf, leaf_json, truth_text
 from domain.definition import AlertDefinition
-from domain.text import markdown
+from domain.text import counted, markdown
 
 
 def explain(alert: Alert, before: AlertState, state: AlertState, problem: str = "") -> dict[str, Any]:
@@ -81,7 +81,7 @@ def details(alert: Alert, state: AlertState, due: datetime | None, recent: tuple
             for name, value in snapshot.values.items()
         )
         lines.append(f"Bar {_instant(snapshot.bar_close)}: {values}")
-    lines.append(f"Fired {state.trigger_count} times" + (", acknowledged" if state.acknowledged else ""))
+    lines.append(f"Fired {counted(state.trigger_count, 'time')}" + (", acknowledged" if state.acknowledged else ""))
     if problem:
         lines.append(f"Problem: {markdown(problem)}")
     lines += _definition_lines(definition)

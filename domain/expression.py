@@ -18,7 +18,7 @@ from domain.language.operands import OperandParser
 from domain.language.stream import MAX_LENGTH
 from domain.language.tokens import COMPARING, WORDS, SyntaxFault, tokens_of
 from domain.operand import CalculatedOperand, Operand
-from domain.rule import MAX_DEPTH, And, Comparison, Node, Not, Or, series, unqualified
+from domain.rule import MAX_DEPTH, And, Comparison, Node, Not, Or, unqualified
 
 _FIELDS = (*FIELDS, "price")
 
@@ -52,12 +52,21 @@ def parse(text: str) -> ParsedExpression:
         raise InvalidInput("expression", parser.faults)
     assert rule is not None
     symbol = next(iter(parser.symbols), None)
-    mentioned = next((one.symbol for one in series(rule).values() if one.symbol), None)
+    mentioned = _mentioned(parser.named)
     return ParsedExpression(unqualified(rule, symbol) if symbol else rule, symbol, mentioned, parser.timeframe)
 
 
-def operand_in(text: str) -> Operand:
-    """The one operand that a text is, such as ``sma(50)`` or ``(high + low) / 2``.
+def _mentioned(named: list[tuple[str | None, bool]]) -> str | None:
+    """Whose a rule is that names one ticker only: all it reads is of that one, or it begins with 'rsi(14) of AAPL'."""
+    tickers = {symbol for symbol, _ in named if symbol}
+    if len(tickers) != 1 or not named:
+        return None
+    whole = all(symbol for symbol, _ in named)
+    return tickers.pop() if whole or (named[0][0] and named[0][1]) else None
+
+
+def operand_in(text: str, own: str | None = None) -> Operand:
+    """The one operand that a text is, such as ``sma(50)`` or ``(high + low) / 2``; a ticker by itself must be ``own``.
 
     Raises:
         InvalidInput: as ``parse``.
@@ -67,8 +76,16 @@ def operand_in(text: str) -> Operand:
         operand = parser.only_operand()
     except SyntaxFault as fault:
         raise InvalidInput("expression", [*parser.faults, Fault("$", str(fault), text[:200])]) from None
-    if parser.faults or operand is None:
-        raise InvalidInput("expression", parser.faults)
+    faults = list(parser.faults)
+    faults += [
+        Fault("$", f"names {name}; for another ticker's price write {name}:close", text)
+        for name in parser.symbols
+        if name != own
+    ]
+    if parser.timeframe is not None:
+        faults.append(Fault("$", f"names the timeframe {parser.timeframe}; write rsi(14)@{parser.timeframe}", text))
+    if faults or operand is None:
+        raise InvalidInput("expression", faults)
     return operand
 
 
@@ -79,7 +96,11 @@ def ticker_in(text: str) -> str | None:
     except (SyntaxFault, ValueError):
         return None
     plain = next((one.text for one in tokens if one.kind == "ticker" and one.word not in WORDS), None)
-    small = (one.text for one in tokens if one.kind == "name" and one.word not in (*WORDS, *_FIELDS))
+    small = (
+        one.text
+        for one, following in zip(tokens, [*tokens[1:], None], strict=True)
+        if one.kind == "name" and one.word not in (*WORDS, *_FIELDS) and (following is None or following.text != "(")
+    )
     return plain or next((word.upper() for word in small if not indicators.is_known(word)), None)
 
 
@@ -99,9 +120,11 @@ class _Parser(OperandParser):
 
     def only_operand(self) -> Operand | None:
         self._begin()
-        operand = self._plain(self._sum())
+        operand = self._sum()
         if self._peek():
             raise self._expected("the end")
+        if isinstance(operand, Percent):
+            raise SyntaxFault(f"'{operand.value:g}%' by itself could mean two things; write the number")
         return operand
 
     def _either(self) -> Node | None:
@@ -168,8 +191,11 @@ class _Parser(OperandParser):
         own_form = self._whole_change()
         if own_form is not None:
             return own_form
-        left = self._plain(self._sum())
+        left = self._sum()
         operator = self._operator()
+        if isinstance(left, Percent) and operator not in ("between", "outside"):
+            return self._percent_first(left, operator, start)
+        left = self._plain(left)
         if operator in ("between", "outside"):
             low = self._bound(left)
             if not self._take_word("and"):
@@ -180,6 +206,20 @@ class _Parser(OperandParser):
         if left is None or right is None or (isinstance(right, tuple) and None in right):
             return None
         made: Node | None = self._built(Comparison, {"left": left, "op": operator, "right": right}, self.tokens[start])
+        return made
+
+    def _percent_first(self, left: Percent, operator: str, start: int) -> Node | None:
+        """``3% < change_pct(close, 5)``: the percent means what it would on the other side."""
+        right = self._plain(self._sum())
+        if right is None:
+            return None
+        number = left.value if is_change(right) else left.value / 100
+        if not is_change(right) and not isinstance(right, CalculatedOperand):
+            token = self.tokens[start]
+            self._fault(token, f"'{left.value:g}%' beside {right} means {number:g}; write the number itself")
+        made: Node | None = self._built(
+            Comparison, {"left": number, "op": operator, "right": right}, self.tokens[start]
+        )
         return made
 
     def _whole_change(self) -> Node | None:

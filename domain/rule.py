@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from domain.operand import (
     MAX_OFFSET,
+    CalculatedOperand,
     Model,
     Operand,
     SeriesOperand,
@@ -191,6 +192,15 @@ def depth(node: Node) -> int:
 def series(node: Node) -> dict[str, SeriesOperand]:
     """Every operand to look up, by key, in reading order."""
     return {operand.key: operand for leaf in comparisons(node) for operand in leaf.series()}
+
+
+def parts_of(leaf: Comparison) -> int:
+    """Operands that it is made of, those within calculations, too."""
+
+    def count(operand: Operand) -> int:
+        return 1 + sum(map(count, operand.of)) if isinstance(operand, CalculatedOperand) else 1
+
+    return sum(map(count, leaf.operands()))
 
 
 def unqualified(node: Node, symbol: str) -> Node:

@@ -11,7 +11,7 @@ from domain.definition import AlertDefinition, read_definition
 from domain.errors import InvalidInput
 from domain.job_params import Told, WithFrame
 from domain.job_words import CUSTOM
-from domain.operand import Model
+from domain.operand import FieldOperand, IndicatorOperand, Model
 from domain.ticker import Ticker
 
 FUNDAMENTALS = ("min_market_cap", "max_market_cap", "min_pe_ratio", "max_pe_ratio")
@@ -132,10 +132,9 @@ def _operand_key(text: str) -> str:
     """
     hint = f"expected volume, {', '.join(RANKED_BY_COMPANY)}, or an operand such as rsi(14)"
     try:
-        found = expression.parse(f"{text} > 0")
-        operands = read_definition({"symbol": "X", "rule": found.rule.model_dump(by_alias=True)}).operands
+        found = expression.operand_in(text)
     except InvalidInput:
         raise ValueError(hint) from None
-    if found.symbol is not None or len(operands) != 1:
+    if not isinstance(found, FieldOperand | IndicatorOperand) or found.symbol is not None or found.multiplier != 1:
         raise ValueError(hint)
-    return next(iter(operands))
+    return found.key

@@ -86,7 +86,7 @@ class _Texts:
                 return None
         for side in ("left", "right"):
             if side in node:
-                expanded[side] = _expand_operands(node[side], f"{path}.{side}", self.faults)
+                expanded[side] = self._operands(node[side], f"{path}.{side}")
         return expanded
 
     def _parsed(self, text: str, path: str) -> Any:
@@ -109,17 +109,17 @@ class _Texts:
         self.mentioned = self.mentioned or parsed.mentioned
         return parsed.rule
 
-
-def _expand_operands(value: Any, path: str, faults: list[Fault]) -> Any:
-    if isinstance(value, list):
-        return [_expand_operands(part, f"{path}[{i}]", faults) for i, part in enumerate(value)]
-    if isinstance(value, dict) and isinstance(value.get("of"), list):
-        return {**value, "of": _expand_operands(value["of"], f"{path}.of", faults)}
-    if not isinstance(value, str):
-        return value
-    try:
-        return expression.operand_in(value)
-    except InvalidInput as error:
-        message = error.faults[0].message.removesuffix(", but the text ends")
-        faults.append(Fault(path, message, value))
-        return 0
+    def _operands(self, value: Any, path: str) -> Any:
+        if isinstance(value, list):
+            return [self._operands(part, f"{path}[{i}]") for i, part in enumerate(value)]
+        if isinstance(value, dict) and isinstance(value.get("of"), list):
+            return {**value, "of": self._operands(value["of"], f"{path}.of")}
+        if not isinstance(value, str):
+            return value
+        own = self.data.get("symbol")
+        try:
+            return expression.operand_in(value, own if isinstance(own, str) else None)
+        except InvalidInput as error:
+            message = error.faults[0].message.removesuffix(", but the text ends")
+            self.faults.append(Fault(path, message, value))
+            return 0

@@ -28,7 +28,8 @@ def template_faults(text: str) -> list[str]:
         if name is None:
             continue
         if name not in PLACEHOLDERS:
-            faults.append(f"unknown placeholder {{{name}}}{hint(name, PLACEHOLDERS)}")
+            meant = hint(name, PLACEHOLDERS, lists=False)
+            faults.append(f"unknown placeholder {{{name}}}; known are {', '.join(PLACEHOLDERS)}{meant}")
         elif conversion or not FORMAT.fullmatch(places or ""):
             faults.append(f"{{{name}}} has a format that is no number's")
     return faults

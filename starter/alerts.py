@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from domain.alert import Alert, AlertEvent
 from domain.definition import edited, read_definition
-from domain.errors import ErrorKind, ExpectedError
+from domain.errors import ErrorKind, ExpectedError, Fault, InvalidInput
 from starter import definition_writes
 from starter.clock import now
 from starter.context import Context, NoAnswer, NotFound, answered
@@ -23,13 +23,14 @@ from storage.database import UnitOfWork
 from storage.deleted import DeletedAlert
 from storage.deliveries import Delivery
 from storage.schedules import ALERT
-from storage.stored_schedule import DuplicateAlert
+from storage.stored_schedule import DuplicateAlert, StoredSchedule
 from worker.schema_folder import SchemaFolder
 
 if TYPE_CHECKING:
     from temporalio.client import WorkflowHandle
 
 __all__ = ["Refused"]
+Allow = Callable[..., Awaitable[None]]  # as ``quotas.check``: it lets pass, or raises
 BATCH = 200  # alerts in one transaction, so that others may write in between
 AT_ONCE = 20
 
@@ -108,15 +109,25 @@ async def _all_placed(
     return list(await asyncio.gather(*(one(each) for each in written)))
 
 
-async def update(context: Context, alert_id: str, changes: dict[str, Any]) -> Placed:
-    """Edits the row (version + 1), then tells the workflow.
+async def update(
+    context: Context,
+    alert_id: str,
+    changes: dict[str, Any] | Callable[[StoredSchedule], Any],
+    allow: Allow | None = None,
+) -> Placed:
+    """Edits the row (version + 1), then tells the workflow. ``changes`` may be made from the row as it is then.
+
+    ``allow`` may refuse, in the same transaction.
 
     Raises:
         NotFound, InvalidInput, DefinitionConflict: nothing is written.
     """
     async with context.database.transaction() as work:
         stored = await context.find(work, alert_id, ALERT)
-        definition = edited(stored.alert.definition, changes)
+        definition = edited(stored.alert.definition, changes(stored) if callable(changes) else changes)
+        if allow is not None:
+            one = Alert(id=stored.id, user_id=stored.user_id, definition=definition)
+            await allow(work, context, one, enabled=bool(stored.enabled))
         SchemaFolder(context.settings.alert_schema_dir).check_definition(definition)
         written = await definition_writes.edit(work, context.who, stored, definition, now())
     if written is None:
@@ -124,8 +135,8 @@ async def update(context: Context, alert_id: str, changes: dict[str, Any]) -> Pl
     return await _placed(context, written)
 
 
-async def replace(context: Context, alert: Alert) -> Placed:
-    """Writes a whole definition over the one that is there.
+async def replace(context: Context, alert: Alert, enabled: bool) -> Placed:
+    """Writes a whole definition over the one that is there, and whether it is enabled.
 
     Raises:
         NotFound, InvalidInput, DefinitionConflict: nothing is written.
@@ -133,7 +144,7 @@ async def replace(context: Context, alert: Alert) -> Placed:
     async with context.database.transaction() as work:
         stored = await context.find(work, alert.id, ALERT)
         SchemaFolder(context.settings.alert_schema_dir).check_definition(alert.definition)
-        written = await definition_writes.edit(work, context.who, stored, alert.definition, now())
+        written = await definition_writes.edit(work, context.who, stored, alert.definition, now(), enabled=enabled)
     return await _placed(context, written) if written else Placed(alert, running=True, problem="nothing changed")
 
 
@@ -143,14 +154,18 @@ async def _placed(context: Context, written: Written) -> Placed:
     return Placed(written.schedule, running=not problem, problem=problem)
 
 
-async def enable(context: Context, alert_id: str, enabled: bool, reason: str = "") -> dict[str, Any]:
-    """Pauses or resumes.
+async def enable(
+    context: Context, alert_id: str, enabled: bool, reason: str = "", allow: Allow | None = None
+) -> dict[str, Any]:
+    """Pauses or resumes; ``allow`` may refuse that it is enabled, in the same transaction.
 
     Raises:
         NotFound, Refused, DefinitionConflict: nothing is written.
     """
     async with context.database.transaction() as work:
         stored = await context.find(work, alert_id, ALERT)
+        if allow is not None and enabled and not stored.enabled and stored.schedule is not None:
+            await allow(work, context, stored.alert, enabled=True)
         written = await definition_writes.enable(work, context.who, stored, enabled, now(), reason)
     if enabled and written is None:  # enabled already, but it may be snoozed
         return await send(context, alert_id, "resume")
@@ -189,7 +204,7 @@ async def restore(context: Context, alert_id: str) -> Placed:
     """
     async with context.database.transaction() as work:
         one = await deleted_one(work, context, alert_id)
-        kept = await work.deleted.get(one.id, _since(context))
+        kept = await work.deleted.get(one.id, _since(context), one.user_id)
         off = () if kept is None or kept.enabled else (one.id,)
         (written,) = await definition_writes.create(work, context.who, [one], now(), disabled=off)
     return await _placed(context, written)
@@ -203,8 +218,8 @@ async def deleted_one(work: UnitOfWork, context: Context, alert_id: str) -> Aler
         InvalidInput: it cannot be read any more.
     """
     for id in (alert_id, await context.kept_as(work, alert_id)):
-        found = await work.deleted.get(id, _since(context))
-        if found is not None and context.owner in (None, found.user_id):
+        found = await work.deleted.get(id, _since(context), context.owner)
+        if found is not None:
             return Alert(id=found.id, user_id=found.user_id, definition=read_definition(found.definition))
     raise NotFound(alert_id, "deleted alert", "alerts restore")
 
@@ -273,6 +288,7 @@ async def snooze(context: Context, alert_id: str, until: str, reason: str = "", 
     from activities.interface import ALERT_PREFIX
     from workflows.messages import SnoozeRequest
 
+    _check_snooze(until, timezone)
     handle = await _handle(context, alert_id)
     with _reaching(alert_id):
         await answered(alert_id, handle.signal("snooze", SnoozeRequest(until=until, reason=reason, timezone=timezone)))
@@ -280,6 +296,27 @@ async def snooze(context: Context, alert_id: str, until: str, reason: str = "", 
     async with context.database.transaction() as work:
         alert_id = handle.id.removeprefix(ALERT_PREFIX)  # as it is kept
         await work.audit.add(AuditEntry(now(), who.user_id, who.client, "snoozed", "schedule", alert_id, None, detail))
+
+
+def _check_snooze(until: str, timezone: str) -> None:
+    """Refuses what the workflow would ignore.
+
+    Raises:
+        InvalidInput: an unknown zone, or a time too far away.
+    """
+    from domain import zones
+    from workflows.alert_messages import LONGEST_SNOOZE
+
+    faults = []
+    if timezone:
+        try:
+            zones.zone(timezone)
+        except ValueError as error:
+            faults.append(Fault("$.timezone", str(error), timezone))
+    if datetime.fromisoformat(until) > now() + LONGEST_SNOOZE:
+        faults.append(Fault("$.until", "expected a time within the next ten years", until))
+    if faults:
+        raise InvalidInput("snooze", faults)
 
 
 async def acknowledge(context: Context, alert_id: str) -> None:

@@ -61,7 +61,8 @@ async def create(
         await refuse_unknown(work, one.user_id, one.definition)
     fresh = await work.never_before(these)
     await work.schedules.add_all(fresh, now, disabled=disabled)
-    await work.deleted.forget([one.id for one in fresh])
+    await work.deleted.forget([(one.user_id, one.id) for one in fresh])
+    await work.looks.forget([one.id for one in fresh])
     await work.audit.add_all(
         [
             AuditEntry(
@@ -108,6 +109,8 @@ async def edit(
         else Job(**given, definition=definition)
     )
     await work.schedules.replace(one, stored.version, now, enabled=wanted)
+    if before != definition:
+        await work.looks.forget([one.id])
     detail: dict[str, Any] = {"enabled": wanted, "reason": reason} if wanted is not stored.enabled else {}
     if before != definition:
         detail["fields"] = definition.unlike(before)
@@ -142,6 +145,7 @@ async def remove(
         DefinitionConflict: when it has another version than the one given.
     """
     await work.schedules.delete(stored.id, expected_version)
+    await work.looks.forget([stored.id])
     if isinstance(stored.schedule, Alert):
         kept = stored.schedule.definition.as_json()
         enabled = bool(stored.enabled)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from domain.alert import AlertEvent
 from starter.clock import now
@@ -13,7 +13,7 @@ from starter.context import Context
 from storage.stored_schedule import StoredSchedule
 
 POLL_SECONDS = 0.5
-MOST = 10_000
+MOST, PAGE = 10_000, 500
 OVERLAP = timedelta(seconds=5)  # of what was committed later than it was written
 MARKS = {"triggered": "▲", "rearmed": "○", "suppressed": "·", "late": "◷"}
 
@@ -66,21 +66,34 @@ async def following(
     async with context.database.transaction() as work:
         past = await work.events.newest(limit if wanted.every_alert else MOST, wanted.kinds)
     fitting = [one for one in past if wanted.takes(one[1], await _alert(context, known, one[1].alert_id))]
-    seen = {event.id: at for at, event in past}
-    since = max((at for at, _ in past), default=now())
     for _, event in fitting[-limit:]:
         yield event, _name(known, event)
-    while go_on:
-        await asyncio.sleep(POLL_SECONDS)
-        async with context.database.transaction() as work:
-            found = await work.events.since(since - OVERLAP, MOST)
-        for at, event in found:
+    if not go_on:
+        return
+    since = max((at for at, _ in past), default=now())
+    seen = {event.id: at async for at, event in _all_after(context, since - OVERLAP) if at <= since}
+    while True:
+        async for at, event in _all_after(context, since - OVERLAP):
             if event.id in seen:
                 continue
             seen[event.id], since = at, max(since, at)
             if wanted.takes(event, await _alert(context, known, event.alert_id)):
                 yield event, _name(known, event)
         seen = {id: at for id, at in seen.items() if at > since - 2 * OVERLAP}
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _all_after(context: Context, since: datetime) -> AsyncIterator[tuple[datetime, AlertEvent]]:
+    """Every event recorded after a time, some hundreds at a time, however many there are."""
+    cursor = since, ""
+    while True:
+        async with context.database.transaction() as work:
+            page = await work.events.after(cursor, PAGE)
+        for one in page:
+            yield one
+        if len(page) < PAGE:
+            return
+        cursor = page[-1][0], page[-1][1].id
 
 
 async def _alert(context: Context, known: dict[str, StoredSchedule | None], alert_id: str) -> StoredSchedule | None:

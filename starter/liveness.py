@@ -68,10 +68,16 @@ async def liveness(context: Context, these: Sequence[StoredSchedule]) -> Livenes
 def seen(stored: StoredSchedule, look: Look | None) -> Seen:
     """The newest of what its row and its last look say."""
     values, close = _numbers(stored.last_values), stored.last_bar_close
-    if look is not None and look.values is not None and look.bar_close and (close is None or look.bar_close >= close):
+    fits = look is not None and look.values is not None and _is_of(stored, look.values)
+    if fits and look and look.values and look.bar_close and (close is None or look.bar_close >= close):
         values, close = look.values, look.bar_close
     away = distance(stored.alert, values) if values and stored.schedule is not None else None
     return Seen(look.looked_at if look else None, close, values, away, look.problem if look else "")
+
+
+def _is_of(stored: StoredSchedule, values: Mapping[str, float | None]) -> bool:
+    """Whether the values are those of its rule, as it is now."""
+    return stored.schedule is None or set(stored.alert.definition.operands) <= set(values)
 
 
 def _numbers(values: Any) -> dict[str, float | None]:

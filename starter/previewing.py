@@ -20,7 +20,6 @@ from worker.settings import Settings
 from worker.wiring import build_market
 
 NEWEST = 500  # bars, where nobody says from when
-MOST_WARM_UP = 20_000
 MOST_BARS = 600_000
 
 
@@ -32,70 +31,69 @@ class NoBars(ExpectedError):
 
 @dataclass(frozen=True)
 class Loaded:
-    """``begin`` is the first row that is judged; those before it warm up. ``others`` are the bars of other tickers."""
+    """``begin`` is the first row that is judged; those before it warm up. ``others`` are the bars of other tickers, ``higher``
+    those of longer timeframes, by ticker (None: its own).
+    """
 
     table: BarTable
     begin: int
     others: dict[str, BarTable]
+    higher: dict[tuple[str | None, Timeframe], BarTable]
     source: str
 
 
 async def load(
     settings: Settings, database: Database, definition: AlertDefinition, since: datetime | None, until: datetime
 ) -> Loaded:
-    """The bars that close after ``since`` and no later than ``until``; without ``since`` the newest 500.
+    """The bars that close after ``since`` and no later than ``until``; without ``since`` the newest 500 up to then.
+
+    Each ticker and timeframe with as many bars before as its indicators see, as live.
 
     Raises:
         NoBars: neither a vendor nor the database has any.
     """
     market = build_market(settings, database)
-    frame, warm_up = definition.timeframe, _warm_up(definition)
-    symbols = dict.fromkeys([definition.symbol, *(one.symbol for one in definition.operands.values() if one.symbol)])
+    frame, extra = definition.timeframe, 0 if since else NEWEST
+    needed: dict[tuple[str | None, Timeframe], int] = {(None, frame): 1}
+    for one in definition.operands.values():
+        of = one.symbol, one.timeframe or frame
+        needed[of] = max(needed.get(of, 1), bars_for(one))
+    for of in list(needed):
+        needed.setdefault((of[0], frame), 1)  # what higher bars are joined to
+    found: dict[tuple[str | None, Timeframe], list[Bar]] = {}
+    source = ""
     try:
-        found = {}
-        for symbol in symbols:
-            found[symbol] = await _bars(market, database, symbol, frame, warm_up, since, until)
+        for (symbol, own), warm_up in needed.items():
+            window = warm_up + extra * frame.length // own.length + (extra > 0)
+            asked = BarsQuery(symbol or definition.symbol, own, min(window, MOST_BARS), since or until)
+            found[symbol, own], source = await _bars(market, database, asked, until, source)
     finally:
         await market.close()
-    bars, source = found.pop(definition.symbol)
+    bars = found.pop((None, frame))
     begin = sum(bar.close_time <= since for bar in bars) if since else max(len(bars) - NEWEST, 0)
     if begin >= len(bars):
         raise NoBars(
-            f"no {frame} bars of {definition.symbol} close after {since:%Y-%m-%d %H:%M} UTC; {source} has older ones"
+            f"no {frame} bars of {definition.symbol} close after {since:%Y-%m-%d %H:%M} UTC; there are older ones"
         )
-    others = {symbol: table_of(some, frame.length) for symbol, (some, _) in found.items()}
-    return Loaded(table_of(bars, frame.length), begin, others, source)
-
-
-def _warm_up(definition: AlertDefinition) -> int:
-    """Bars before the first that is judged, so that every indicator is warm; higher timeframes are made of these bars."""
-    own = definition.timeframe.length
-    counts = [
-        bars_for(one) * max((one.timeframe or definition.timeframe).length // own, 1)
-        for one in definition.operands.values()
-    ]
-    return min(max(counts, default=1), MOST_WARM_UP)
+    tables = {of: table_of(some, of[1].length) for of, some in found.items()}
+    others = {str(symbol): table for (symbol, own), table in tables.items() if own == frame}
+    higher = {of: table for of, table in tables.items() if of[1] != frame}
+    return Loaded(table_of(bars, frame.length), begin, others, higher, source)
 
 
 async def _bars(
-    market: MarketData,
-    database: Database,
-    symbol: str,
-    frame: Timeframe,
-    warm_up: int,
-    since: datetime | None,
-    until: datetime,
+    market: MarketData, database: Database, asked: BarsQuery, until: datetime, source: str
 ) -> tuple[list[Bar], str]:
-    window = warm_up if since else warm_up + NEWEST
-    answer = await market.bars(BarsQuery(symbol, frame, window, since), limit=None)
+    """With where they come from, which is told of the first."""
+    answer = await market.bars(asked, limit=None)
     if answer.series is not None and answer.freshness not in (Freshness.REFUSED, Freshness.UNAVAILABLE):
-        bars, source = [bar for bar in answer.series.bars if bar.close_time <= until], answer.series.provider
+        bars, found = [bar for bar in answer.series.bars if bar.close_time <= until], answer.series.provider
     else:
         async with database.transaction() as work:
-            bars, source = await work.bars.newest_of_any(symbol, frame, MOST_BARS, until), "the database"
+            bars = await work.bars.newest_of_any(asked.symbol, asked.timeframe, MOST_BARS, until)
+        found = "the database"
     if not bars:
         why = f": {answer.problem}" if answer.problem else ""
-        raise NoBars(
-            f"there are no {frame} bars of {symbol}{why}; give a file with --bars, or see 'alerts backfill {symbol}'"
-        )
-    return bars, source
+        what = f"there are no {asked.timeframe} bars of {asked.symbol}{why}"
+        raise NoBars(f"{what}; give a file with --bars, or see 'alerts backfill {asked.symbol}'")
+    return bars, source or found

@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
+
+import structlog
 
 from domain.errors import ExpectedError, Fault, InvalidInput
 from starter.context import Context
 from storage.schedules import ALERT
-from storage.stored_schedule import StoredSchedule
+from storage.stored_schedule import Filter, StoredSchedule
 
 AT_ONCE = 20
 MOST_SAID = 20
+PAGE, EVERY = 500, 10_000_000
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,17 @@ class Selection:
             raise InvalidInput("options", [Fault(path, "give ids, or a tag, ticker, group, status, or all; not both")])
         if not self.ids and not words and not self.everything:
             raise InvalidInput("options", [Fault(path, "give ids, or a tag, ticker, group, status, or all")])
+
+    def takes(self, stored: StoredSchedule) -> bool:
+        """Whether one with the right status fits; one that cannot be read has neither tags nor a group."""
+        if self.symbol and _ticker(stored) != self.symbol.upper():
+            return False
+        if not self.tag and not self.group:
+            return True
+        if stored.schedule is None:
+            return False
+        definition = stored.alert.definition
+        return (not self.tag or self.tag in definition.tags) and self.group in ("", definition.group)
 
     def __str__(self) -> str:
         pairs = (
@@ -79,12 +95,25 @@ async def chosen(context: Context, selection: Selection) -> list[StoredSchedule]
     if selection.ids:
         async with context.database.transaction() as work:
             return [await context.find(work, one, ALERT) for one in dict.fromkeys(selection.ids)]
-    found = await all_alerts(context, status=selection.status, symbol=selection.symbol, tag=selection.tag)
-    return [
-        one for one in found
-        if (context.owner is None or one.user_id == context.owner)
-        and (not selection.group or (one.schedule is not None and one.alert.definition.group == selection.group))
-    ]  # fmt: skip
+    return [one for one in await _of_owner(context, selection.status) if selection.takes(one)]
+
+
+async def _of_owner(context: Context, status: str) -> list[StoredSchedule]:
+    """All alerts that the asker may see, with that status, oldest first, some hundreds at a time: others have their turn."""
+    wanted = Filter(context.owner, ALERT, status=status.upper() or None)
+    found: list[StoredSchedule] = []
+    after: tuple[datetime, str] | None = None
+    while True:
+        async with context.database.transaction() as work:
+            page = await work.schedules.page(wanted, after, PAGE)
+        found += page
+        if len(page) < PAGE:
+            return found
+        await asyncio.sleep(0)
+        if page[-1].created_at is None:  # another program's row, which has no place in the order
+            async with context.database.transaction() as work:
+                return await work.schedules.page(wanted, None, EVERY)
+        after = page[-1].created_at, page[-1].id
 
 
 async def each(
@@ -103,6 +132,9 @@ async def each(
                 answers[stored.id] = await work(stored)
             except (ExpectedError, InvalidInput) as error:
                 found.failed[stored.id] = str(error)
+            except Exception as error:  # the others are not left half done for it
+                log.warning("not done", action="many", alert_id=stored.id, error=repr(error)[:300])
+                found.failed[stored.id] = f"unexpected {type(error).__name__}; try it again"
         done += 1
         told(done)
 
@@ -110,19 +142,6 @@ async def each(
     found.done = {stored.id: answers[stored.id] for stored in these if stored.id in answers}
     found.failed = {stored.id: found.failed[stored.id] for stored in these if stored.id in found.failed}
     return found
-
-
-async def all_alerts(context: Context, *, status: str = "", symbol: str = "", tag: str = "") -> list[StoredSchedule]:
-    """All alerts, oldest first, filtered by what is given; one that cannot be read has no tags."""
-    async with context.database.transaction() as work:
-        stored = await work.schedules.alerts()
-    return [
-        one
-        for one in stored
-        if (not status or one.status == status.upper())
-        and (not symbol or _ticker(one) == symbol.upper())
-        and (not tag or (one.schedule is not None and tag in one.alert.definition.tags))
-    ]
 
 
 def _ticker(stored: StoredSchedule) -> str:

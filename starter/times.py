@@ -11,6 +11,7 @@ from domain.errors import Fault, InvalidInput
 from domain.timeframe import UNITS
 
 LONGEST = timedelta(days=366)
+MOST_AHEAD = timedelta(days=50 * 366)
 _PART = r"(\d{1,6}(?:\.\d{1,3})?)\s*(s|m|h|d|w)"
 _SPAN = re.compile(rf"(?:{_PART}\s*)+")
 _UNIT_WORDS = re.compile(r"\b(sec(?:ond)?|min(?:ute)?|hour|hr|day|week)s?\b|(?<=\d)\s*(sec|min|hour|hr|day|week)s?\b")
@@ -46,6 +47,8 @@ def moment_of(
     wanted = text.strip()
     span = _span(wanted.lower().removeprefix("in ").removesuffix(" ago"))
     if span is not None and not _SECONDS.fullmatch(wanted):
+        if span > MOST_AHEAD:
+            raise InvalidInput(what, [Fault(path, f"expected at most {MOST_AHEAD.days // 366} years", text)])
         return now - span if past else now + span
     wanted, zone = _with_zone(wanted, zone)
     found = _by_name(wanted.lower(), zone, now) or _as_iso(wanted, zone)

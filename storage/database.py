@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from storage.turns import NoticeTurns
     from storage.vendor_data import Records
 
-HEAD = "0009"
+HEAD = "0010"
 MIGRATIONS = Path(__file__).with_name("migrations")
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.job_tables import DeletedAlertRow
@@ -31,14 +31,14 @@ class DeletedAlert:
 
 
 class DeletedAlerts:
-    """Repository of deleted alerts; of several under one id the last one is kept."""
+    """Repository of deleted alerts; of several of a user under one id the last one is kept."""
 
     def __init__(self, session: AsyncSession) -> None:
         self.session = session
 
     async def keep(self, one: DeletedAlert) -> None:
         """Until it is brought back, or old."""
-        fields = ("user_id", "name", "definition", "enabled", "deleted_at")
+        fields = ("name", "definition", "enabled", "deleted_at")
         await upsert(self.session, DeletedAlertRow, [dict(vars(one))], fields)
 
     async def list(self, since: datetime, user_id: str | None = None) -> Sequence[DeletedAlert]:
@@ -49,16 +49,22 @@ class DeletedAlerts:
         rows = await self.session.scalars(statement.order_by(DeletedAlertRow.deleted_at.desc(), DeletedAlertRow.id))
         return [_read(row) for row in rows]
 
-    async def get(self, alert_id: str, since: datetime) -> DeletedAlert | None:
-        """The one with that id, where it was deleted since."""
-        row = await self.session.get(DeletedAlertRow, alert_id)
-        return _read(row) if row is not None and row.deleted_at >= since else None
+    async def get(self, alert_id: str, since: datetime, user_id: str | None = None) -> DeletedAlert | None:
+        """The one with that id, where it was deleted since; ``user_id`` None: whoever's, the newest."""
+        statement = select(DeletedAlertRow).where(DeletedAlertRow.id == alert_id, DeletedAlertRow.deleted_at >= since)
+        if user_id is not None:
+            statement = statement.where(DeletedAlertRow.user_id == user_id)
+        row = await self.session.scalar(statement.order_by(DeletedAlertRow.deleted_at.desc()).limit(1))
+        return None if row is None else _read(row)
 
-    async def forget(self, alert_ids: Sequence[str]) -> None:
-        """Those whose ids are in use again."""
-        for start in range(0, len(alert_ids), 500):
-            some = alert_ids[start : start + 500]
-            await self.session.execute(delete(DeletedAlertRow).where(DeletedAlertRow.id.in_(some)))
+    async def forget(self, these: Sequence[tuple[str, str]]) -> None:
+        """Those of users whose ids are in use again: user and id."""
+        for start in range(0, len(these), 300):
+            some = [
+                and_(DeletedAlertRow.user_id == user_id, DeletedAlertRow.id == alert_id)
+                for user_id, alert_id in these[start : start + 300]
+            ]
+            await self.session.execute(delete(DeletedAlertRow).where(or_(*some)))
 
 
 def _read(row: DeletedAlertRow) -> DeletedAlert:

@@ -116,6 +116,15 @@ class Events:
         )
         return [(row.recorded_at, _event(row)) for row in rows]
 
+    async def after(self, cursor: tuple[datetime, str], limit: int = 500) -> list[tuple[datetime, AlertEvent]]:
+        """Those recorded after a (recorded_at, id), of all alerts, in that order, with when they were recorded."""
+        at, event_id = cursor
+        later = or_(EventRow.recorded_at > at, and_(EventRow.recorded_at == at, EventRow.id > event_id))
+        rows = await self.session.scalars(
+            select(EventRow).where(later).order_by(EventRow.recorded_at, EventRow.id).limit(limit)
+        )
+        return [(row.recorded_at, _event(row)) for row in rows]
+
     async def newest(self, limit: int, kinds: Collection[str] = ()) -> list[tuple[datetime, AlertEvent]]:
         """The newest of all alerts, of these kinds (none: all), with when they were recorded, oldest first."""
         statement = select(EventRow).order_by(EventRow.recorded_at.desc(), EventRow.at.desc()).limit(limit)

@@ -44,8 +44,8 @@ class DeletedAlertRow(Base):
     __tablename__ = "deleted_alerts"
     __table_args__ = (Index("ix_deleted_alerts_at", "deleted_at"),)
 
+    user_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     id: Mapped[str] = mapped_column(String(255), primary_key=True)
-    user_id: Mapped[str] = mapped_column(String(64))
     name: Mapped[str] = mapped_column(String(255))
     definition: Mapped[dict[str, Any]] = mapped_column(Json)
     enabled: Mapped[bool]
@@ -56,7 +56,6 @@ class LookRow(Base):
     """``alert_looks``: when an alert looked last, and the newest bar that it saw."""
 
     __tablename__ = "alert_looks"
-    __table_args__ = (Index("ix_alert_looks_at", "looked_at"),)
 
     alert_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     looked_at: Mapped[datetime]

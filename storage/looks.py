@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.job_tables import LookRow
@@ -41,6 +41,12 @@ class LookStore:
         await upsert(self.session, LookRow, seen, ("looked_at", "bar_close", "values", "problem"))
         nothing = [row for row in rows if row["bar_close"] is None]
         await upsert(self.session, LookRow, nothing, ("looked_at", "problem"))
+
+    async def forget(self, alert_ids: Sequence[str]) -> None:
+        """What they saw was of another alert, or another rule."""
+        for start in range(0, len(alert_ids), CHUNK):
+            some = alert_ids[start : start + CHUNK]
+            await self.session.execute(delete(LookRow).where(LookRow.alert_id.in_(some)))
 
     async def of(self, alert_ids: Sequence[str]) -> dict[str, Look]:
         """By id, of those that have looked."""

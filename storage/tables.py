@@ -194,7 +194,11 @@ class EventRow(Base):
     """``alert_events``: what happened to alerts. The id is the event's hash, so a repeat is no second row."""
 
     __tablename__ = "alert_events"
-    __table_args__ = (Index("ix_alert_events_alert_at", "alert_id", "at"), Index("ix_alert_events_at", "at"))
+    __table_args__ = (
+        Index("ix_alert_events_alert_at", "alert_id", "at"),
+        Index("ix_alert_events_at", "at"),
+        Index("ix_alert_events_recorded", "recorded_at", "id"),
+    )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     alert_id: Mapped[str] = mapped_column(String(64))

@@ -107,6 +107,7 @@ class _Panes:
         self.found: dict[str, Pane] = {PRICE: Pane(PRICE)}
         self.of_leaf: list[tuple[str, Array]] = []
         self.caused: list[int] = []
+        self.marked: set[tuple[str, int, str]] = set()
 
     def pane(self, name: str) -> Pane:
         return self.found.setdefault(name, Pane(name))
@@ -200,7 +201,8 @@ class _Panes:
             name, values = self.of_leaf[at]
             height = float(values[row])
             pane = self.found[name]
-            if np.isfinite(height) and not any(one.row == row and one.kind == kind for one in pane.marks):
+            if np.isfinite(height) and (name, row, kind) not in self.marked:
+                self.marked.add((name, row, kind))
                 pane.marks.append(Mark(row, kind, height))
 
     def from_row(self, begin: int) -> list[Pane]:

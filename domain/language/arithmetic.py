@@ -34,9 +34,13 @@ def combined(sign: str, left: Operand, right: Operand) -> Operand:
     Raises:
         ValueError: it divides by zero, is too large, or adds percents to a price.
     """
-    if sign in "+-" and not isinstance(left, int | float) and isinstance(right, Percent):
+    if sign in "+-" and isinstance(left, Percent) and isinstance(right, Percent):
+        return Percent(left.value + right.value if sign == "+" else left.value - right.value)
+    if sign in "+-" and isinstance(right, Percent) and left != 1:
         factor = 1 + (right if sign == "+" else -right)
         raise ValueError(f"'{sign} {right.value:g}%' could mean two things; write {operand_text(left)} * {factor:g}")
+    if sign in "+-" and isinstance(left, Percent) and right != 1:
+        raise ValueError(f"'{left.value:g}% {sign}' could mean two things; write {operand_text(right)} * {1 + left:g}")
     if isinstance(left, int | float) and isinstance(right, int | float):
         return _worked_out(sign, left, right)
     if sign == "/" and isinstance(right, int | float) and not right:
@@ -84,9 +88,12 @@ def is_change(operand: Operand) -> bool:
     """Whether it is a change in percent."""
     if not isinstance(operand, CalculatedOperand):
         return False
-    if operand.calc == "*" and operand.of[0] == 100.0 and isinstance(operand.of[1], CalculatedOperand):
-        return operand.of[1].calc == "/"
-    return operand.calc in "+-" and any(is_change(part) for part in operand.of)
+    numbers = [part for part in operand.of if isinstance(part, int | float)]
+    parts = [part for part in operand.of if not isinstance(part, int | float)]
+    if operand.calc == "*":
+        is_ratio = len(parts) == 1 and isinstance(parts[0], CalculatedOperand) and parts[0].calc == "/"
+        return (is_ratio and numbers == [100.0]) or (len(parts) == 1 and is_change(parts[0]))
+    return operand.calc != "/" and all(is_change(part) for part in parts)
 
 
 def _times(number: float, series: FieldOperand | IndicatorOperand) -> Operand:

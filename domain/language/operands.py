@@ -28,6 +28,7 @@ class OperandParser(TokenStream):
         super().__init__(text)
         self.symbols: dict[str, Token] = {}
         self.used: list[IndicatorOperand] = []
+        self.named: list[tuple[str | None, bool]] = []  # of each series, whose it is, and whether 'of' says so
 
     def _change(self) -> tuple[Operand | None, int]:
         self.at += 1
@@ -115,7 +116,8 @@ class OperandParser(TokenStream):
             at += 1
         fields = [one for one in inside[1:] if one.word in _FIELDS]
         words = [one for one in inside[1:] if one.kind not in ("number", "mark", "op")]
-        starts_with_number = len(inside) > 1 and inside[1].kind == "number" and bool(words)
+        first = next((one.kind for one in inside[1:] if one.text != "-"), "")
+        starts_with_number = first == "number" and bool(words)
         named = any(one.text == "==" for one in inside)
         return not named and (len(fields) > 1 or len(words) > len(fields) or starts_with_number)
 
@@ -151,13 +153,24 @@ class OperandParser(TokenStream):
         model, fields = self._looked_up(token, of_another=other is not None)
         if fields is None:
             return None
-        if self._take_word("of"):
+        by_of = self._take_word("of")
+        if by_of:
             named = self._peek()
             if named is None or named.kind not in ("name", "ticker", "quoted"):
                 raise self._expected("a ticker after 'of'")
             self.at += 1
+            if named.word in _FIELDS:
+                self._fault(
+                    named, f"'of {named.text}' is no ticker; write {fields.get('indicator', 'sma')}({named.text}, …)"
+                )
+                return None
+            if other is not None:
+                self._fault(named, f"names two tickers, {other} and {named.text}; write one of them")
+                return None
             other = named.text.strip("\"'").upper()
-        fields["symbol"] = other
+        if other is not None:
+            fields["symbol"] = other
+        self.named.append((fields.get("symbol"), by_of))
         found: Operand | None = self._built(model, fields, token)
         if isinstance(found, IndicatorOperand):
             self.used.append(found)
@@ -182,7 +195,7 @@ class OperandParser(TokenStream):
             if self._take_mark("."):
                 fields["output"] = self._name("an output of the indicator")
         else:
-            self.symbols.setdefault(token.text.strip("\"'"), token)
+            self.symbols.setdefault(token.text.strip("\"'").upper(), token)
             fields["field"] = "close"
         frame = self._peek()
         if frame and frame.kind == "frame":
@@ -199,7 +212,8 @@ class OperandParser(TokenStream):
             return None
         for used in reversed(self.used):
             if word in used.definition.outputs:
-                return {"indicator": used.indicator, "params": used.params, "source": used.source, "output": word}
+                own = ("indicator", "params", "source", "timeframe", "symbol")
+                return {name: getattr(used, name) for name in own} | {"output": word}
         owners = indicators.with_output(word)
         return {"indicator": owners[0], "output": word} if len(owners) == 1 else None
 

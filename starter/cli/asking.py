@@ -14,6 +14,7 @@ from starter.cli.definition_options import fields_of
 from starter.cli.output import say
 from worker.settings import Settings
 
+ANY = "X"  # stands for each of several tickers while a rule is read
 AFTER = {
     "1": ("fire once and be done", {"once": True}),
     "2": ("fire again after it was false (edge)", {}),
@@ -22,11 +23,13 @@ AFTER = {
 }
 
 
-def asked_step_by_step(settings: Settings, fields: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The rule and the fields; what options said already is not asked again."""
+def asked_step_by_step(
+    settings: Settings, fields: dict[str, Any], *, of_several: bool = False
+) -> tuple[str, dict[str, Any]]:
+    """The rule and the fields; what options said already is not asked again, nor a ticker where there are several."""
     say("An alert in six questions; an empty answer takes what stands in brackets, Ctrl-C ends it.")
     found = dict(fields)
-    symbol = found.get("symbol") or _until("Ticker", "", _symbol)
+    symbol = found.get("symbol") or (ANY if of_several else _until("Ticker", "", _symbol))
     frame = found.get("timeframe") or _until("Bars (1m, 5m, 1h, 1d …)", "1h", Timeframe)
     rule = _until(
         "Rule, such as rsi(14) > 70 and price above 150",
@@ -55,7 +58,7 @@ def asked_step_by_step(settings: Settings, fields: dict[str, Any]) -> tuple[str,
         told = _until(words, "log", lambda text: _channels(text, symbol) and text)
         given["channel"] = _names(told)
     found |= fields_of(given)
-    found |= {"symbol": symbol, "timeframe": str(frame)}
+    found |= {"timeframe": str(frame), **({} if of_several else {"symbol": symbol})}
     return rule, found
 
 

@@ -70,7 +70,7 @@ def add(
     if what is None:
         if not sys.stdin.isatty():
             raise Failure("give a rule, such as alerts add 'AAPL > 150', or a file", INVALID)
-        what, fields = asked_step_by_step(settings, fields)
+        what, fields = asked_step_by_step(settings, fields, of_several=bool(symbols or watchlist))
     tickers = _tickers(settings, symbols, watchlist, user)
     if tickers and "group" not in fields:
         fields = {**fields, "group": watchlist or new_id(_one(what, {**fields, "symbol": tickers[0]}))}
@@ -223,7 +223,7 @@ def update(
             return
 
         async def work(context: Context, stored: StoredSchedule) -> Any:
-            return await alerts.update(context, stored.id, changes_of(stored, given, fields))
+            return await alerts.update(context, stored.id, lambda now: changes_of(now, given, fields))
 
         say_many("updated", on_many("update", selection, work, yes=yes), as_json=as_json)
         return
@@ -257,7 +257,7 @@ def _update_one(id: str, given: Any, fields: dict[str, Any], *, dry_run: bool, a
         return
 
     async def work(context: Context) -> Any:
-        return await alerts.update(context, id, changes_of(await context.alert(id), given, fields))
+        return await alerts.update(context, id, lambda stored: changes_of(stored, given, fields))
 
     placed = run_command(work)
     (warnings,) = advise(load_settings(), [placed.alert.definition])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +20,9 @@ from starter.cli.output import CONFLICT, FAILED, Failure, plain, print_json, pro
 from starter.cli.session import run_command
 from starter.context import Context
 from starter.definition_writes import new_id
+from starter.destination_checks import refuse_unknown
 from starter.selection import Selection, chosen
+from storage.database import UnitOfWork
 from storage.stored_schedule import StoredSchedule
 from worker.schema_folder import SchemaFolder
 from worker.settings import load_settings
@@ -99,10 +102,8 @@ def import_alerts(
 
     async def work(context: Context) -> dict[str, list[str]]:
         async with context.database.transaction() as unit:
-            there = await unit.schedules.owners(*[one.id for one in made]) if skip or replace else {}
-        foreign = [one.id for one in made if one.id in there and there[one.id] != one.user_id]
-        if foreign and replace:
-            raise InvalidInput(file, [Fault("$", f"{', '.join(foreign[:20])} belong to somebody else")])
+            there = await unit.schedules.owners(*[one.id for one in made])
+            await _check(context, unit, file, made, there, skip=skip, replace=replace)
         new = [one for one in made if one.id not in there]
         known = [one for one in made if one.id in there]
         said = {
@@ -113,9 +114,12 @@ def import_alerts(
         if dry_run:
             return said
         with progress("importing alerts", len(made)) as told:
-            await alerts.add(context, new, told, disabled=off & {one.id for one in new})
+            try:
+                await alerts.add(context, new, told, disabled=off & {one.id for one in new})
+            except alerts.PartlyAdded as error:
+                raise Failure(str(error), FAILED) from None
             for number, one in enumerate(known if replace else [], len(new) + 1):
-                await alerts.replace(context, one)
+                await alerts.replace(context, one, enabled=one.id not in off)
                 told(number)
         return said
 
@@ -129,6 +133,37 @@ def import_alerts(
         return
     words = ", ".join(f"{counted(len(ids), 'alert')} {what}" for what, ids in said.items() if ids) or "nothing to do"
     say(f"{words}{'; nothing was written' if dry_run else ''}")
+
+
+async def _check(
+    context: Context,
+    unit: UnitOfWork,
+    file: str,
+    made: list[Alert],
+    there: Mapping[str, str],
+    *,
+    skip: bool,
+    replace: bool,
+) -> None:
+    """Whether all of it can be written, before any of it is.
+
+    Raises:
+        InvalidInput, DuplicateAlert: it cannot.
+    """
+    foreign = [one.id for one in made if one.id in there and there[one.id] != one.user_id]
+    if foreign and replace:
+        raise InvalidInput(file, [Fault("$", f"{', '.join(foreign[:20])} belong to somebody else")])
+    if there and not skip and not replace:
+        await unit.schedules.refuse_taken(list(there))
+    faults, folder = [], SchemaFolder(context.settings.alert_schema_dir)
+    for place, one in enumerate(made):
+        try:
+            folder.check_definition(one.definition)
+            await refuse_unknown(unit, one.user_id, one.definition)
+        except InvalidInput as error:
+            faults += error.under(f"$[{place}]")
+    if faults:
+        raise InvalidInput(file, faults)
 
 
 def _refuse_doubles(file: str, made: list[Alert]) -> None:

@@ -57,6 +57,7 @@ class Given:
     table: BarTable
     begin: int = 0
     others: dict[str, BarTable] = field(default_factory=dict)
+    higher: dict[Any, BarTable] = field(default_factory=dict)
     source: str = ""
     rows: Any = None
 
@@ -114,7 +115,7 @@ async def _loaded(context: Context, definition: AlertDefinition, begin: datetime
     from starter.previewing import load
 
     loaded = await load(context.settings, context.database, definition, begin, end or now())
-    return Given(loaded.table, loaded.begin, loaded.others, loaded.source)
+    return Given(loaded.table, loaded.begin, loaded.others, loaded.higher, loaded.source)
 
 
 def _argument(what: list[str], faults: list[Fault]) -> tuple[str, str]:
@@ -148,7 +149,7 @@ def _files(bars: list[str], faults: list[Fault]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for one in bars:
         name, separator, rest = one.partition("=")
-        ticker, path = (name.upper(), rest) if separator and not Path(one).exists() else ("", one)
+        ticker, path = (name.upper(), rest) if separator and not _is_there(one) else ("", one)
         if ticker in found:
             faults.append(
                 Fault("--bars", f"two files of {ticker or 'the own ticker; write QQQ=FILE for another'}", one)
@@ -157,6 +158,13 @@ def _files(bars: list[str], faults: list[Fault]) -> dict[str, Path]:
     if found and "" not in found:
         faults.append(Fault("--bars", "the file of the definition's own ticker is needed, too"))
     return found
+
+
+def _is_there(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:  # too long a name for any file
+        return False
 
 
 def _of_file(
@@ -183,27 +191,41 @@ def _of_file(
 
 
 def _in_frame(definition: AlertDefinition, table: BarTable, others: dict[str, BarTable]) -> Given:
-    """In the definition's own bars, made of those of the file where these are shorter."""
-    from activities.market_data.vendors.resample_table import resample
+    """In the definition's own bars, made of those of the files where these are shorter, each on its own market's grid.
 
-    frame, market = definition.timeframe, None
+    Raises:
+        InvalidInput: another ticker's bars are longer than what is judged.
+    """
+    frame = definition.timeframe
     if frame.length < table.interval:
         longer = Timeframe.of_length(table.interval) or table.interval
         say(f"note: the bars are {longer} long; the definition's timeframe {frame} is not used")
-        return Given(table, 0, others)
-    if frame.length == table.interval:
-        return Given(table, 0, others)
-    import numpy as np
+        frame = Timeframe.of_length(table.interval) or frame
+    made = _put_together(definition.symbol, table, frame)
+    faults = [
+        Fault("--bars", f"bars of {name} are {one.interval} long, longer than the {frame} that are judged")
+        for name, one in others.items()
+        if one.interval > made.interval
+    ]
+    if faults:
+        raise InvalidInput("preview", faults)
+    given = Given(made, 0, {name: _put_together(name, one, frame) for name, one in others.items()})
+    if made is not table:
+        import numpy as np
 
-    market = load_settings().calendars().of(definition.symbol, table.first_day)
-    made = resample(table, frame, market)
-    shorter = Timeframe.of_length(table.interval) or table.interval
-    say(f"note: {counted(len(table), 'bar')} of {shorter} were put together to {counted(len(made), 'bar')} of {frame}")
-    rows = np.maximum(np.searchsorted(table.close_time, made.close_time, side="right") - 1, 0)
-    others = {
-        name: resample(one, frame, market) if one.interval < frame.length else one for name, one in others.items()
-    }
-    return Given(made, 0, others, rows=rows)
+        shorter = Timeframe.of_length(table.interval) or table.interval
+        what = f"{counted(len(table), 'bar')} of {shorter} were put together to {counted(len(made), 'bar')} of {frame}"
+        say(f"note: {what}")
+        given.rows = np.maximum(np.searchsorted(table.close_time, made.close_time, side="right") - 1, 0)
+    return given
+
+
+def _put_together(symbol: str, table: BarTable, frame: Timeframe) -> BarTable:
+    from activities.market_data.vendors.resample_table import resample
+
+    if table.interval >= frame.length:
+        return table
+    return resample(table, frame, load_settings().calendars().of(symbol, table.first_day))
 
 
 def _until(given: Given, end: int) -> Given:
@@ -296,7 +318,7 @@ def _show(definition: AlertDefinition, given: Given, look: Look | None, *, as_js
     elsewhere = any(one.timeframe or one.symbol for one in definition.operands.values())
     calendars = load_settings().calendars() if elsewhere else None
     with progress("evaluating", len(given.table)) as update:
-        result = run(alert, given.table, update, calendars, given.others, given.begin)
+        result = run(alert, given.table, update, calendars, given.others, given.begin, given.higher)
     if look is not None:
         with progress("drawing"):
             _draw(alert, given, result, look, calendars)
@@ -343,7 +365,7 @@ def _draw(alert: Alert, given: Given, result: Preview, look: Look, calendars: An
     from activities.charting.model import FIRED, REARMED, chart_of
     from activities.preview import operand_columns
 
-    columns = operand_columns(alert, given.table, calendars=calendars, others=given.others)
+    columns = operand_columns(alert, given.table, calendars=calendars, others=given.others, higher=given.higher)
     happened = [
         (row + given.begin, event.kind.value) for row, event in result.events if event.kind.value in (FIRED, REARMED)
     ]

@@ -213,3 +213,15 @@ def test_a_closed_market_is_no_hole_in_another_tickers_bars() -> None:
     )
     cut = operand_columns(alert, own, calendars=calendars, others={"AAPL": first})["AAPL:close"]
     assert np.isnan(cut).all(), "the session's last bar is not there"
+
+
+def test_bars_of_a_longer_timeframe_that_are_given_are_not_made_anew() -> None:
+    alert = Alert(id="p", definition=read_definition({"symbol": "X", "rule": "close > sma(3)@5m"}))
+    own = table([100.0] * 10)
+    start = own.open_time[0] - 15 * 60
+    prices = {name: np.array([1.0, 2.0, 3.0, 4.0, 5.0]) for name in own.columns}
+    higher = BarTable(start + 300 * np.arange(5), prices, timedelta(minutes=5))
+    found = operand_columns(alert, own, higher={(None, Timeframe("5m")): higher})["sma(3)@5m"]
+    assert found[0] == 2.0, "three bars had closed before"
+    assert found[4] == 3.0
+    assert np.isnan(operand_columns(alert, own)["sma(3)@5m"][0]), "of the table's own bars there are none yet"

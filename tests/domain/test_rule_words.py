@@ -14,6 +14,8 @@ from domain.compiled_rule import CompiledRule
 from domain.definition import AlertDefinition, read_definition
 from domain.errors import InvalidInput
 from domain.operand import CalculatedOperand, FieldOperand, Operand, operand_text
+from domain.rule import comparisons
+from domain.screener import _operand_key
 
 UNDERSTOOD = [
     ("tell me when RSI(14) of X on the hour is over 70 and the price over 150", "rsi(14) > 70 and close > 150"),
@@ -174,3 +176,80 @@ def test_an_operand_alone_is_no_comparison() -> None:
     assert expression.operand_in("QQQ:close") == FieldOperand(field="close", symbol="QQQ")
     with pytest.raises(InvalidInput, match="expected the end"):
         expression.operand_in("close > 1")
+
+
+def test_whose_a_rule_is_that_names_one_ticker_is_not_guessed() -> None:
+    for text in ("close / QQQ:close > 1.2", "rsi(14) > rsi(14) of QQQ"):
+        with pytest.raises(InvalidInput) as caught:
+            read_definition(text)
+        assert [fault.path for fault in caught.value.faults] == ["$.symbol"], "it would compare QQQ with itself"
+    assert read_definition("QQQ:close > 300").symbol == "QQQ"
+    assert read_definition("rsi(14) of QQQ > 70 and price > 3").symbol == "QQQ"
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("abs(change_pct(close, 1)) > 3%", 3), ("3% < change_pct(close, 5)", 3), ("-change_pct(close, 5) > 3%", 3),
+        ("max(change_pct(close, 1), change_pct(QQQ:close, 1)) > 3%", 3), ("(close - open) / open * 100 > 3%", 3),
+        ("change_pct(close, 5) > 2% + 1%", 3), ("close / sma(50) > 1 + 2%", 1.02), ("close / sma(50) - 1 > 3%", 0.03),
+        ("3% < close / sma(50) - 1", 0.03),
+    ],
+)  # fmt: skip
+def test_a_percent_means_what_stands_beside_it(text: str, number: float) -> None:
+    (leaf,) = comparisons(read_definition({"rule": text, "symbol": "X"}).rule)
+    assert number in leaf.operands()
+
+
+@pytest.mark.parametrize("text", ["close > 150 + 2%", "close < 150 - 5%", "close > 2% + sma(50)", "3% < close"])
+def test_a_percent_of_something_unsaid_is_asked_for(text: str) -> None:
+    with pytest.raises(InvalidInput, match=r"could mean two things|write the number itself"):
+        read_definition({"rule": text, "symbol": "X"})
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ({"left": "close / QQQ", "op": ">", "right": 1.2}, "for another ticker's price write QQQ:close"),
+        ({"left": "QQQ", "op": ">", "right": "close"}, "for another ticker's price write QQQ:close"),
+        ({"left": "close", "op": ">", "right": "3%"}, "could mean two things"),
+        ({"left": "close on the hour", "op": ">", "right": 1}, "names the timeframe 1h"),
+        ("sma(20) of volume > 1000", "write sma(volume, …)"), ("QQQ:close of SPY > 1", "names two tickers, QQQ and SPY"),
+    ],
+)  # fmt: skip
+def test_nothing_that_is_named_is_passed_over(rule: Any, words: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        read_definition({"symbol": "X", "rule": rule})
+    assert words in str(caught.value)
+    assert str(read_definition({"symbol": "X", "rule": {"left": "X", "op": ">", "right": 1}}).rule) == "close > 1"
+
+
+def test_an_output_by_itself_is_of_the_indicator_before_it() -> None:
+    daily = read_definition({"symbol": "X", "timeframe": "1m", "rule": "macd@1d crosses_above macdsignal"})
+    assert str(daily.rule) == "macd(12, 26, 9)@1d crosses_above macd(12, 26, 9).macdsignal@1d"
+    other = read_definition({"symbol": "X", "rule": "QQQ:macd crosses_above macdsignal"})
+    assert str(other.rule) == "QQQ:macd(12, 26, 9) crosses_above QQQ:macd(12, 26, 9).macdsignal"
+
+
+def test_a_short_text_does_not_become_a_definition_that_nobody_can_keep() -> None:
+    inner = ",".join(f"sma({number})" for number in range(2, 22))
+    text = " or ".join(f"change_pct(change_pct(change_pct(max({inner}),1),1),1) == {n}" for n in range(8))
+    with pytest.raises(InvalidInput, match="is calculated from 5,064 parts, at most 2,000"):
+        read_definition({"symbol": "X", "rule": text})
+
+
+def test_the_forming_bar_is_not_compared_with_other_tickers() -> None:
+    with pytest.raises(InvalidInput, match="leave out 'evaluate_on'"):
+        read_definition({"symbol": "X", "rule": "close > QQQ:close", "options": {"evaluate_on": "tick"}})
+
+
+def test_a_multiple_that_is_no_number_is_unknown() -> None:
+    rule = CompiledRule(read_definition({"symbol": "X", "rule": "1e300 * volume > 5"}))
+    assert rule.truth({"volume": 1e200}, {}) is None
+
+
+def test_a_screener_ranks_by_what_it_says() -> None:
+    for text in ("100 / close", "2 * close", "QQQ:close", "abs(rsi(14) - 50)"):
+        with pytest.raises(ValueError, match="expected volume"):
+            _operand_key(text)
+    assert _operand_key("rsi(14)") == "rsi(14)"

@@ -113,6 +113,10 @@ async def bulk(request: Request, body: BulkIn) -> BulkOut:
     """Pauses, resumes, snoozes, updates, deletes or exports many alerts."""
     context = context_of(request)
     found = await chosen(context, body.selection())
+    if len(found) > MOST_IDS:
+        raise InvalidInput(
+            "the request", [Fault("$", f"{len(found):,} alerts fit; at most {MOST_IDS:,} in one request")]
+        )
     if body.action == "export":
         readable = [_exported(one) for one in found if one.schedule is not None]
         return BulkOut(matched=len(found), done=[one.id for one in readable], failed=[], alerts=readable)
@@ -136,18 +140,9 @@ async def _act(context: Context, stored: StoredSchedule, body: BulkIn, until: st
     elif body.action == "delete":
         await alerts.delete(context, stored.id)
     elif body.action == "resume":
-        await _allow(context, stored, stored.alert)
-        await alerts.enable(context, stored.id, True)
+        await alerts.enable(context, stored.id, True, allow=quotas.check)
     elif body.changes is not None:
-        given = body.changes.given()
-        definition = await asyncio.to_thread(edited, stored.alert.definition, given)
-        await _allow(context, stored, Alert(id=stored.id, user_id=stored.user_id, definition=definition))
-        await alerts.update(context, stored.id, given)
-
-
-async def _allow(context: Context, stored: StoredSchedule, one: Alert) -> None:
-    async with context.database.transaction() as work:
-        await quotas.check(work, context, one, enabled=bool(stored.enabled))
+        await alerts.update(context, stored.id, body.changes.given(), allow=quotas.check)
 
 
 def _exported(stored: StoredSchedule) -> ExportedAlert:
@@ -192,21 +187,25 @@ async def bring_in(request: Request, body: ImportIn, idempotency_key: Idempotenc
     these = await asyncio.to_thread(_read, request, body, SchemaFolder(context.settings.alert_schema_dir))
 
     async def change(work: UnitOfWork) -> Outcome:
-        new, off, known, written = [], set(), [], []
+        new, known, written = list[Alert](), list[str](), list[definition_writes.Written]()
         for one, enabled in these:
             id = await free_id(work, context, one.id)
             stored = await work.schedules.get(id, ALERT)
             if stored is not None and body.existing != "refuse":
                 known.append(id)
                 if body.existing == "replace":
-                    await quotas.check(work, context, one, enabled=bool(stored.enabled))
-                    told = await definition_writes.edit(work, context.who, stored, one.definition, now())
+                    await quotas.check(work, context, one.model_copy(update={"id": id}), enabled=enabled)
+                    told = await definition_writes.edit(
+                        work, context.who, stored, one.definition, now(), enabled=enabled
+                    )
                     written += [told] if told else []
                 continue
-            await quotas.check(work, context, one, enabled=enabled)
-            new.append(one.model_copy(update={"id": id}))
-            off |= set() if enabled else {id}
-        written += await definition_writes.create(work, context.who, new, now(), disabled=off)
+            named = one.model_copy(update={"id": id})
+            await quotas.check(work, context, named, enabled=enabled)  # the ones before it count
+            new.append(named)
+            written += await definition_writes.create(
+                work, context.who, [named], now(), disabled=() if enabled else (id,)
+            )
         replaced = known if body.existing == "replace" else []
         left = known if body.existing == "skip" else []
         said = ImportOut(added=[one.id for one in new], edited=replaced, left=left)

@@ -1,4 +1,4 @@
-"""users' sets of tickers and holdings, deleted alerts, files and progress of runs, what deliveries are about; msg_system_health: heartbeats of every process, one that another program left is kept under another name"""
+"""users' sets of tickers and holdings, files and progress of runs, what deliveries are about; msg_system_health: heartbeats of every process, one that another program left is kept under another name"""
 
 from alembic import op
 import sqlalchemy as sa
@@ -33,25 +33,6 @@ def upgrade() -> None:
     sa.Column('updated_at', UtcDateTime(), nullable=False),
     sa.PrimaryKeyConstraint('user_id', 'symbol')
     )
-    op.create_table('deleted_alerts',
-    sa.Column('id', sa.String(length=255), nullable=False),
-    sa.Column('user_id', sa.String(length=64), nullable=False),
-    sa.Column('name', sa.String(length=255), nullable=False),
-    sa.Column('definition', Json(), nullable=False),
-    sa.Column('enabled', sa.Boolean(), nullable=False),
-    sa.Column('deleted_at', UtcDateTime(), nullable=False),
-    sa.PrimaryKeyConstraint('id')
-    )
-    op.create_index('ix_deleted_alerts_at', 'deleted_alerts', ['deleted_at'])
-    op.create_table('alert_looks',
-    sa.Column('alert_id', sa.String(length=255), nullable=False),
-    sa.Column('looked_at', UtcDateTime(), nullable=False),
-    sa.Column('bar_close', UtcDateTime(), nullable=True),
-    sa.Column('values', Json(), nullable=True),
-    sa.Column('problem', sa.String(length=300), server_default='', nullable=False),
-    sa.PrimaryKeyConstraint('alert_id')
-    )
-    op.create_index('ix_alert_looks_at', 'alert_looks', ['looked_at'])
     op.create_table('run_files',
     sa.Column('run_id', sa.String(length=36), nullable=False),
     sa.Column('name', sa.String(length=16), nullable=False),
@@ -78,8 +59,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table('run_files')
-    op.drop_table('alert_looks')
-    op.drop_table('deleted_alerts')
     op.drop_table('holdings')
     op.drop_table('ticker_sets')
     op.drop_column('job_schedule_runs', 'progress')

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from starter import alerts
 from starter.clock import now
 from storage.looks import Look
 from tests.starter.api.conftest import Api
@@ -106,3 +111,64 @@ async def test_a_list_says_when_alerts_looked_and_whether_anything_watches(api: 
     assert one["last_values"] == {"close": 120.0}, "a look that saw no new bar leaves them"
     assert one["away"] == 0.2
     assert one["last_look"] is not None
+
+
+async def test_another_users_alert_of_the_same_name_takes_nothing_from_one_that_was_deleted(api: Api) -> None:
+    await made(api)
+    at = now()
+    async with api.database.transaction() as work:
+        await work.looks.put([Look("a", at, at, {"close": 200.0})])
+    await bulk(api, action="delete", ids=["a"])
+    await api.bob.post("/api/alerts", json={"id": "a", "expression": "MSFT > 500"})
+    theirs = (await api.bob.get("/api/alerts/a")).json()
+    assert (theirs["last_values"], theirs["last_look"]) == (None, None), "what ann's saw is not theirs"
+    await api.bob.request("DELETE", "/api/alerts/a", headers={"If-Match": "*"})
+    assert [one["name"] for one in (await api.ann.get("/api/alerts/deleted")).json()["items"]] == [
+        "AAPL 1m: close > 150"
+    ]
+    back = await api.ann.post("/api/alerts/a/restore")
+    assert (back.status_code, back.json()["symbol"]) == (200, "AAPL")
+
+
+async def test_values_of_a_rule_that_was_edited_are_not_shown_as_those_of_the_new_one(api: Api) -> None:
+    await made(api)
+    at = now()
+    async with api.database.transaction() as work:
+        await work.looks.put([Look("a", at, at, {"close": 200.0})])
+    await bulk(api, action="update", ids=["a"], changes={"rule": "AAPL > 1 and rsi(14) > 70"})
+    async with api.database.transaction() as work:
+        await work.looks.put([Look("a", at, at, {"close": 200.0})])  # of the old rule, written late
+    assert (await api.ann.get("/api/alerts/a")).json()["last_values"] is None
+
+
+async def test_quotas_hold_for_many_as_for_one(api: Api) -> None:
+    api.app.state.settings = settings = api.app.state.settings.model_copy(update={"quota_alerts": 2})
+    assert settings.quota_alerts == 2
+    three = [{"id": f"q{n}", "definition": {"rule": "AAPL > 1"}} for n in range(3)]
+    refused = await api.ann.post("/api/alerts/import", json={"alerts": three})
+    assert refused.status_code == 403, refused.text
+    assert (await api.ann.get("/api/alerts")).json()["items"] == [], "all or none"
+    assert (await api.ann.post("/api/alerts/import", json={"alerts": three[:2]})).status_code == 200
+
+
+async def test_an_error_of_one_keeps_nobody_from_the_others(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    await made(api)
+    real = alerts.enable
+
+    async def sometimes(context: Any, alert_id: str, *given: Any, **more: Any) -> Any:
+        if alert_id == "b":
+            raise OperationalError("UPDATE", {}, Exception("database is locked"))
+        return await real(context, alert_id, *given, **more)
+
+    monkeypatch.setattr(alerts, "enable", sometimes)
+    found = await bulk(api, action="pause", all=True)
+    assert found["done"] == ["a", "c"]
+    assert found["failed"] == [{"id": "b", "error": "unexpected OperationalError; try it again"}]
+
+
+async def test_an_import_over_others_says_whether_they_are_enabled(api: Api) -> None:
+    await made(api)
+    off = [{"id": "a", "enabled": False, "definition": {"rule": "AAPL > 150"}}]
+    answer = await api.ann.post("/api/alerts/import", json={"alerts": off, "existing": "replace"})
+    assert answer.json()["edited"] == ["a"]
+    assert (await api.ann.get("/api/alerts/a")).json()["enabled"] is False
