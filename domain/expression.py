@@ -96,10 +96,11 @@ def ticker_in(text: str) -> str | None:
     except (SyntaxFault, ValueError):
         return None
     plain = next((one.text for one in tokens if one.kind == "ticker" and one.word not in WORDS), None)
+    called = {at for at, one in enumerate(tokens[1:]) if one.text == "("}  # a function's name is no ticker
     small = (
         one.text
-        for one, following in zip(tokens, [*tokens[1:], None], strict=True)
-        if one.kind == "name" and one.word not in (*WORDS, *_FIELDS) and (following is None or following.text != "(")
+        for at, one in enumerate(tokens)
+        if one.kind == "name" and one.word not in (*WORDS, *_FIELDS) and at not in called
     )
     return plain or next((word.upper() for word in small if not indicators.is_known(word)), None)
 

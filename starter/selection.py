@@ -50,7 +50,9 @@ class Selection:
             raise InvalidInput("options", [Fault(path, "give ids, or a tag, ticker, group, status, or all")])
 
     def takes(self, stored: StoredSchedule) -> bool:
-        """Whether one with the right status fits; one that cannot be read has neither tags nor a group."""
+        """Whether it fits; one that cannot be read has neither tags nor a group."""
+        if self.status and stored.status != self.status.upper():
+            return False
         if self.symbol and _ticker(stored) != self.symbol.upper():
             return False
         if not self.tag and not self.group:
@@ -95,12 +97,12 @@ async def chosen(context: Context, selection: Selection) -> list[StoredSchedule]
     if selection.ids:
         async with context.database.transaction() as work:
             return [await context.find(work, one, ALERT) for one in dict.fromkeys(selection.ids)]
-    return [one for one in await _of_owner(context, selection.status) if selection.takes(one)]
+    return [one for one in await _of_owner(context) if selection.takes(one)]
 
 
-async def _of_owner(context: Context, status: str) -> list[StoredSchedule]:
-    """All alerts that the asker may see, with that status, oldest first, some hundreds at a time: others have their turn."""
-    wanted = Filter(context.owner, ALERT, status=status.upper() or None)
+async def _of_owner(context: Context) -> list[StoredSchedule]:
+    """All alerts that the asker may see, oldest first, some hundreds at a time: others have their turn."""
+    wanted = Filter(context.owner, ALERT)
     found: list[StoredSchedule] = []
     after: tuple[datetime, str] | None = None
     while True:
