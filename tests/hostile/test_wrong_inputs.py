@@ -97,6 +97,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALERTS_HOME", str(tmp_path))
     monkeypatch.setenv("ALERTS_PROVIDERS", "simulated")
     monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.setattr("starter.cli.commands._log_to_stderr", lambda: None)  # this process has other tests to log
     monkeypatch.setattr(sys, "stdin", None)
     monkeypatch.chdir(tmp_path)
 
