@@ -19,7 +19,7 @@ from starter.cli import inputs
 from starter.cli.advising import advise
 from starter.cli.asking import asked_step_by_step
 from starter.cli.complete import alert_ids, sets
-from starter.cli.definition_options import over, takes_definition
+from starter.cli.definition_options import in_zone_of, over, takes_definition
 from starter.cli.many import All, Yes, on_many, say_many, selected
 from starter.cli.options import AlertId, Json
 from starter.cli.outlooks import print_outlooks, unknown_tickers
@@ -281,7 +281,9 @@ def changes_of(stored: StoredSchedule, given: Any, fields: dict[str, Any]) -> An
         if kept.get("type") != "persistence" and "persistence" not in rearm:
             merged["rearm"].pop("persistence", None)
     if "options" in fields and not (isinstance(given, dict) and "options" in given):
-        merged["options"] = over(stored.alert.definition.as_json().get("options", {}), fields["options"])
+        zone = stored.alert.definition.timezone
+        changed = in_zone_of(fields["options"], zone, fields.get("timezone"))
+        merged["options"] = over(stored.alert.definition.as_json().get("options", {}), changed)
     return merged
 
 

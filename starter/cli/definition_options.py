@@ -165,13 +165,34 @@ def _is_off(text: str) -> bool:
     return text.strip().lower() in OFF
 
 
+class WrittenTime(str):
+    """A time as ISO, with what was written for it: on an alert that there is, that is wall time of the alert's own zone."""
+
+    text: str
+    zone: str
+
+    def __new__(cls, text: str, zone: str) -> WrittenTime:
+        """In a zone; ``InvalidInput`` where it is none."""
+        found: datetime = moment_of(text, inputs.zone(zone), now(), "--expires")
+        made = super().__new__(cls, found.isoformat())
+        made.text, made.zone = text, zone
+        return made
+
+
 def _moment(text: str, zone: str | None, faults: list[Fault]) -> str | None:
     try:
-        found: datetime = moment_of(text, inputs.zone(zone or load_settings().scheduler_timezone), now(), "--expires")
+        return WrittenTime(text, zone or load_settings().scheduler_timezone)
     except InvalidInput as error:
         faults += error.faults
         return None
-    return found.isoformat()
+
+
+def in_zone_of(options: dict[str, Any], zone: str, given: str | None) -> dict[str, Any]:
+    """The options with a written time in an alert's own zone, unless the command names one."""
+    at = options.get("expires_at")
+    if given is None and isinstance(at, WrittenTime) and at.zone != zone:
+        return {**options, "expires_at": str(WrittenTime(at.text, zone))}
+    return options
 
 
 def _seconds(text: str, option: str, faults: list[Fault], *, zero: bool = False) -> float:

@@ -101,3 +101,11 @@ def test_several_are_updated_by_their_ids(home: Home) -> None:
     clone = json.loads(home.run("clone", ids[0], "--symbol", "D", "--json").stdout)
     assert clone["definition"]["symbol"] == "D"
     assert clone["definition"]["rearm"] == {"cooldown": 3600.0}
+
+
+def test_a_time_that_is_changed_is_in_the_alerts_own_zone(home: Home) -> None:
+    home.run("add", "AAPL > 1", "--id", "zoned", "--timezone", "America/New_York")
+    done = home.run("update", "zoned", "--expires", "2099-01-05 16:00")
+    assert "2099-01-05 16:00:00 America/New_York (2099-01-05 21:00:00 UTC)" in done.stderr
+    (one,) = home.data("list")
+    assert one["definition"]["options"]["expires_at"] == "2099-01-05T21:00:00Z"
