@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
@@ -33,14 +33,17 @@ from activities.looks import Looks
 from activities.market_data.failover import MarketData
 from activities.market_data.feeds.query import BarsAnswer, BarsQuery
 from activities.market_data.feeds.series import BarSeries
+from domain.alert import AlertState
 from domain.bar import Bar, BarSnapshot, by_close, finite
 from domain.definition import AlertDefinition
 from domain.expression import operand_in
+from domain.observing import Observed, observe
 from domain.operand import FieldOperand, IndicatorOperand, SeriesOperand
 from domain.timeframe import Timeframe
 
 LOCAL_FETCH_SECONDS = 2.0
 LONGEST_CATCH_UP = 10_000
+MOST_VALUES = 40_000  # in one answer: two seconds' work, of the eight that there are
 A_FEW_VALUES = 400  # each takes some 50 microseconds; more hold up every other alert, and go to a thread
 KEPT_VALUES = 20_000
 Bars = tuple[str, Timeframe]  # a ticker and the timeframe of its bars
@@ -90,9 +93,12 @@ class Evaluation:
         ]
         if since is None and own.suspect is not None and own.freshness is Freshness.SETTLING:
             new = []  # the newest bar is held back, and an older one is not what was asked for
-        compute = partial(self._snapshots, wanted, operands, series, others_series, new)
-        many = min(len(new), MAX_SNAPSHOTS) * len(operands) > A_FEW_VALUES
-        snapshots = await asyncio.to_thread(compute) if many else compute()
+        looked = len(new) if wanted.alert else MAX_SNAPSHOTS
+        at_once = min(looked, max(MOST_VALUES // max(len(operands), 1), 1))
+        each = (self._snapshot(wanted, operands, series, others_series, index) for index in new[:at_once])
+        choose = partial(self._that_matter, wanted, each, is_all=len(new) <= at_once)
+        many = min(len(new), at_once) * len(operands) > A_FEW_VALUES
+        observed = await asyncio.to_thread(choose) if many else choose()
         forming = None
         if wanted.forming and series.forming is not None:
             forming = self._snapshot(wanted, operands, _with_forming(series), others_series, len(series.bars))
@@ -100,36 +106,35 @@ class Evaluation:
         return EvaluateResult(
             settling.freshness,
             own.as_of,
-            snapshots,
+            observed.snapshots,
             forming,
             ready_at=settling.ready_at,
-            more=len(snapshots) < len(new),
+            more=observed.more,
             source=series.provider,
             problem=_short_of_history(operands, wanted, {_own(wanted): series, **others_series}),
             skipped_until=None if since == wanted.after else since,
             next_close=own.next_close,
             record_all=self.record_all,
             clock=self.market.clock(),
+            before=observed.before if observed.quiet else None,
+            quiet=observed.quiet,
+            sides=observed.sides if observed.quiet else {},
         )
 
-    def _snapshots(
-        self,
-        wanted: EvaluateInput,
-        operands: Sequence[SeriesOperand],
-        series: BarSeries,
-        others: Mapping[Bars, BarSeries],
-        indices: Sequence[int],
-    ) -> tuple[BarSnapshot, ...]:
-        """The first of these bars, at least one, as many as fit into one answer."""
+    def _that_matter(self, wanted: EvaluateInput, bars: Iterable[BarSnapshot], *, is_all: bool) -> Observed:
+        """To an alert; where none is named, the first of these bars, at least one, as many as fit into one answer."""
+        if wanted.alert is not None and wanted.state is not None:
+            every = self.record_all or wanted.alert.definition.options.record == "all"
+            return observe(wanted.alert, wanted.state, bars, every=every, is_all=is_all)
         found: list[BarSnapshot] = []
         room = RESULT_BYTES
-        for index in indices[:MAX_SNAPSHOTS]:
-            snapshot = self._snapshot(wanted, operands, series, others, index)
-            room -= snapshot.size
+        for bar in bars:
+            room -= bar.size
             if found and room < 0:
+                is_all = False
                 break
-            found.append(snapshot)
-        return tuple(found)
+            found.append(bar)
+        return Observed(AlertState(), tuple(found), more=not is_all)
 
     def _until(self, series: BarSeries, others: Mapping[Bars, BarsAnswer]) -> int:
         """Bars before a higher bar that has closed but is not there yet; the later ones wait for it."""

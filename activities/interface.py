@@ -11,7 +11,9 @@ from temporalio.common import RetryPolicy
 
 from domain.alert import Alert, AlertEvent, AlertState
 from domain.bar import BarSnapshot
+from domain.compiled_rule import Side
 from domain.job import JOBS, JobType
+from domain.observing import MOST_BYTES, MOST_SNAPSHOTS
 from domain.outbox import EvaluationRun
 from domain.timeframe import Timeframe
 
@@ -74,8 +76,8 @@ JOB_HEARTBEAT = timedelta(seconds=15)  # a cancellation arrives with an answer t
 LOST_WORKER_TRIES = 3  # of a job that its type tries once
 # One answer of ``EVALUATE`` is bounded by bars and by bytes. The server takes 2 MB a payload and 4 MB a message, and ends a
 # workflow whose task brings more; all answers of one task travel in one message.
-MAX_SNAPSHOTS = 200
-RESULT_BYTES = 256 * 1024
+MAX_SNAPSHOTS = MOST_SNAPSHOTS
+RESULT_BYTES = MOST_BYTES
 TASK_SNAPSHOTS = 1000
 TASK_BYTES = 1024 * 1024
 
@@ -104,7 +106,8 @@ class EvaluateInput:
     """Which values an alert needs, and of which bars.
 
     ``keys`` are operand texts. ``after`` is the close of the last bar seen (None: only the newest closed bar).
-    ``now`` is the workflow's time. With ``forming`` the unfinished bar is wanted too.
+    ``now`` is the workflow's time. With ``forming`` the unfinished bar is wanted too. With ``alert`` and its ``state`` only the
+    bars that matter to it are answered.
     """
 
     symbol: str
@@ -116,6 +119,8 @@ class EvaluateInput:
     newest_only: bool = False
     forming: bool = False
     market_hours_only: bool = False
+    alert: Alert | None = None
+    state: AlertState | None = None
 
 
 class Freshness(StrEnum):
@@ -130,6 +135,9 @@ class Freshness(StrEnum):
 @dataclass(frozen=True)
 class EvaluateResult:
     """Snapshots of each new closed bar, ascending. ``as_of`` is the market's time (a replay has its own).
+
+    Of an alert, only the bars that matter, to be stepped from ``before``: the state carried over ``quiet`` bars, of which the
+    last found the comparisons on ``sides``.
 
     ``more`` says that the batch was cut and the next should be asked for at once. ``skipped_until`` is set when the outage
     was too long to catch up with: bars that closed before it are not evaluated. ``next_close`` is when the market's next bar
@@ -149,6 +157,9 @@ class EvaluateResult:
     next_close: datetime | None = None
     clock: datetime | None = None
     record_all: bool = False
+    before: AlertState | None = None
+    quiet: int = 0
+    sides: dict[str, Side] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,9 @@ class Looks:
         alert_id = workflow_id.removeprefix(ALERT_PREFIX)
         before = self._new.get(alert_id, Look(alert_id, self.clock()))
         look = replace(before, looked_at=self.clock(), problem=said(result.problem or "", MOST_PROBLEM))
-        if result.snapshots:
-            newest = result.snapshots[-1]
+        carried = result.before.last_snapshot if result.before else None
+        newest = result.snapshots[-1] if result.snapshots else carried
+        if newest is not None:
             look = replace(look, bar_close=newest.bar_close, values=dict(newest.values))
         self._new[alert_id] = look
 

@@ -78,6 +78,7 @@ class AlertState:
     ``sides`` maps the number of a comparison in the rule (as text) to the side it was last seen on.
     ``unknown_count`` counts judgements without data in a row. ``before_pause`` is the status to return to,
     ``was_already_true`` that its reason was that the rule was true from the start. ``reminders`` counts those of this fire.
+    ``revision`` grows whenever the alert's workflow changes the state: two states of one revision are the same.
     """
 
     status: Status = Status.ARMED
@@ -95,6 +96,7 @@ class AlertState:
     was_already_true: bool = False
     acknowledged: bool = False
     reminders: int = 0
+    revision: int = 0
     schema_version: int = STATE_VERSION
 
     @property

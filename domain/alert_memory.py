@@ -3,10 +3,11 @@
 The parts are frozen and replaced as wholes; all times are absolute.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from domain.alert import AlertEvent, AlertState
+from domain.compiled_rule import Side
 from domain.outbox import Outbox
 from domain.text import said
 
@@ -62,12 +63,13 @@ class Shown:
 
 @dataclass
 class AlertMemory:
-    """``previous`` is the state the last bar found. ``to_tell`` are events that people must hear of and that are not under way.
+    """``sides_before`` are those the last bar found, to explain it by. ``to_tell`` are events that people must hear of and that
+    are not under way.
     ``problem`` is what keeps the alert from being judged, short, whoever said it.
     """
 
     state: AlertState = AlertState()
-    previous: AlertState | None = None
+    sides_before: dict[str, Side] = field(default_factory=dict)
     row: RowSync = RowSync()
     due: DueTimes = DueTimes()
     outbox: Outbox = Outbox()

@@ -52,6 +52,7 @@ class CompiledRule:
         compiler = _Compiler(definition.rearm)
         self._rule = compiler.compile(definition.rule, 0.0, negated=False)
         self.leaves = compiler.leaves
+        self.has_sides = any(leaf.crossing for leaf in self.leaves)
         self._relaxed: Test | None = None
         if definition.rearm.policy.relaxed:
             self._relaxed = _Compiler(definition.rearm).compile(

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from domain.alert import Alert, AlertEvent, AlertState, Reason, Status
-from domain.compiled_rule import Leaf, leaf_json, truth_text
+from domain.compiled_rule import Leaf, Side, leaf_json, truth_text
 from domain.definition import AlertDefinition
 from domain.text import counted, markdown
 
 
-def explain(alert: Alert, before: AlertState, state: AlertState, problem: str = "") -> dict[str, Any]:
+def explain(alert: Alert, before: Mapping[str, Side], state: AlertState, problem: str = "") -> dict[str, Any]:
     """Each comparison's values on the last bar, the rule's truth, and the reason of the outcome.
 
-    ``before`` is the state the last bar found, for its sides; ``problem`` what is known of its data's trouble.
+    ``before`` are the sides the last bar found; ``problem`` what is known of its data's trouble.
     """
     snapshot = state.last_snapshot
     answer: dict[str, Any] = {
@@ -27,9 +28,8 @@ def explain(alert: Alert, before: AlertState, state: AlertState, problem: str = 
         nothing = edited if state.reason == Reason.UPDATED else "no bar has been evaluated yet"
         why_none = f"no bar could be judged yet: {problem}" if problem else nothing
         return {**answer, "truth": "UNKNOWN", "why": why_none, "conditions": []}
-    sides = dict(before.sides)
-    truth = alert.compiled.truth(snapshot.values, sides)
-    leaves = alert.compiled.explain(snapshot.values, before.sides)
+    truth = alert.compiled.truth(snapshot.values, dict(before))
+    leaves = alert.compiled.explain(snapshot.values, before)
     return {
         **answer,
         "bar_close": snapshot.bar_close,

@@ -10,6 +10,7 @@ from domain import rearm, reminders, ticks
 from domain.alert import Alert, AlertEvent, AlertState, EventKind, Reason, new_event
 from domain.alert_memory import AlertMemory, Shown
 from domain.bar import BarSnapshot
+from domain.compiled_rule import Side
 from domain.definition import AlertDefinition
 from domain.outbox import EvaluationRun, Projection
 
@@ -26,7 +27,6 @@ class LiveAlert:
 
     def __init__(self, alert: Alert, memory: AlertMemory) -> None:
         self.alert, self.memory = alert, memory
-        memory.previous = memory.previous or memory.state
         if memory.shown is None:
             memory.shown = Shown(memory.state.status.value, alert.version)
 
@@ -68,8 +68,15 @@ class LiveAlert:
 
     def take(self, transition: rearm.Transition) -> None:
         """A new state, with its events."""
-        self.memory.state, events = transition
+        state, events = transition
+        self._become(state)
         self.note(events)
+
+    def _become(self, state: AlertState) -> None:
+        """Each state that differs has a revision of its own, by which those who keep a copy know theirs."""
+        before = self.memory.state
+        if state is not before:
+            self.memory.state = replace(state, revision=before.revision + 1)
 
     def note(self, events: Sequence[AlertEvent]) -> None:
         """Events to be recorded, and told where people must hear of them."""
@@ -89,10 +96,11 @@ class LiveAlert:
         ``record`` wants a run of it though nothing happens.
         """
         before, memory = self.state, self.memory
-        memory.state, events = rearm.step(self.alert, before, snapshot)
+        state, events = rearm.step(self.alert, before, snapshot)
+        self._become(state)
         events = [replace(event, source=source, detail=event.detail or self._why(event.kind)) for event in events]
-        if memory.state is not before:
-            memory.previous = before
+        if state is not before:
+            memory.sides_before = before.sides
         self._record_run(snapshot, before, events, every=record)
         memory.outbox = memory.outbox.with_step(moved=self._has_moved(before))
         if events and as_of - snapshot.bar_close > ticks.lateness_limit(self.definition):
@@ -101,6 +109,13 @@ class LiveAlert:
                 if event.late:
                     memory.outbox = memory.outbox.with_late(event)
         self.note(events)
+
+    def carry(self, before: AlertState, quiet: int, sides: dict[str, Side]) -> None:
+        """Over bars that mattered to nobody, to where they led; the last of them found the comparisons on ``sides``."""
+        was, memory = self.state, self.memory
+        self._become(replace(before, revision=was.revision))
+        memory.sides_before = sides
+        memory.outbox = memory.outbox.with_step(moved=self._has_moved(was), bars=quiet)
 
     def _why(self, kind: EventKind) -> str:
         """Of values that are missing, what is known to be the cause."""
@@ -257,7 +272,7 @@ class LiveAlert:
         if (old.cron, old.timezone, old.options) != (new.cron, new.timezone, new.options):
             memory.schedule(tick=None, jitter=None, reminder=None)
         if not new.keeps_state_of(old):
-            memory.previous = self.state
+            memory.sides_before = {}
             memory.schedule(tick=None, next_close=None, look_again=None, looks=0)
 
     # its row

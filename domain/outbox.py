@@ -93,9 +93,9 @@ class Outbox:
         count, first = (self.late.count, self.late.first) if self.late else (0, event.at)
         return replace(self, late=LateFires(count + 1, first, event))
 
-    def with_step(self, *, moved: bool) -> "Outbox":
-        """A bar was stepped: SQL is told of the memory when it moves, and now and then when it does not."""
-        steps = self.steps + 1
+    def with_step(self, *, moved: bool, bars: int = 1) -> "Outbox":
+        """Bars were stepped: SQL is told of the memory when it moves, and now and then when it does not."""
+        steps = self.steps + bars
         due = moved or steps >= MOST_UNPROJECTED
         return replace(self, moved=self.moved or due, steps=0 if due else steps)
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from domain.alert import Alert, AlertEvent, AlertState, EventKind, Reason, Status, new_event
 from domain.bar import BarSnapshot
-from domain.compiled_rule import Truth
+from domain.compiled_rule import Truth, Values
 
 STALE_AFTER = 3
 Transition = tuple[AlertState, list[AlertEvent]]
@@ -49,7 +49,7 @@ def _move(alert: Alert, state: AlertState, snapshot: BarSnapshot, truth: bool, *
     ready = truth and may_fire and state.persistence_count >= alert.definition.rearm.persistence
     if state.status is Status.ARMED:
         return _fire(alert, state, snapshot) if ready else (state, [])
-    released = _released(alert, state, snapshot, truth)
+    released = is_released(alert, state, snapshot.values, truth)
     if state.status is Status.TRIGGERED:
         if not released:
             return state, []
@@ -75,10 +75,11 @@ def _move(alert: Alert, state: AlertState, snapshot: BarSnapshot, truth: bool, *
     return state, events
 
 
-def _released(alert: Alert, state: AlertState, snapshot: BarSnapshot, truth: Truth) -> bool:
+def is_released(alert: Alert, state: AlertState, values: Values, truth: Truth) -> bool:
+    """Whether a bar lets an alert that has fired go, so that it may fire again."""
     rearm = alert.definition.rearm
     if rearm.policy.relaxed:
-        return alert.compiled.relaxed_truth(snapshot.values) is False
+        return alert.compiled.relaxed_truth(values) is False
     if state.reason == Reason.ALREADY_TRUE:
         return truth is False
     if rearm.policy.single_shot:

@@ -228,4 +228,4 @@ class AlertMessages:
 
     def _explained(self) -> dict[str, Any]:
         memory = self.live.memory
-        return explain(self.live.alert, memory.previous or memory.state, memory.state, memory.problem)
+        return explain(self.live.alert, memory.sides_before, memory.state, memory.problem)

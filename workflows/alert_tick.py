@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
 MOST_LOOKS = 8  # in a row, for a bar that has closed but is not there; then the next tick is soon enough
 REPLAY_LAG = timedelta(minutes=1)  # of the market's time behind ours: more is no clock that goes wrong but a replay
 A_SECOND = timedelta(seconds=1)
+WITH_BARS = (Freshness.FRESH, Freshness.SETTLING)
 
 
 async def tick(live: LiveAlert, inbox: Inbox, slot: datetime | None) -> None:
@@ -36,11 +37,12 @@ async def tick(live: LiveAlert, inbox: Inbox, slot: datetime | None) -> None:
 async def _evaluate_all(live: LiveAlert, inbox: Inbox, slot: datetime | None) -> None:
     snapshots = size = 0
     while not live.is_idle:
-        alert, before = live.alert, live.state.last_bar_close
-        result = await _evaluate(live, inbox, slot)
-        if live.alert is not alert or live.state.is_paused or live.state.last_bar_close != before:
-            continue  # edited, paused or resumed meanwhile: this result is of the alert as it was
-        if result is None:
+        alert, revision = live.alert, live.state.revision
+        result = await _evaluate(live, inbox)
+        if live.alert is not alert or live.state.revision != revision:
+            continue  # edited, paused, acknowledged meanwhile: this result is of the alert as it was
+        if result.freshness not in WITH_BARS:
+            _lack(live, inbox, result, slot)
             return
         _judge(live, result)
         live.memory.schedule(next_close=result.next_close)
@@ -55,28 +57,32 @@ async def _evaluate_all(live: LiveAlert, inbox: Inbox, slot: datetime | None) ->
 
 
 def _judge(live: LiveAlert, result: EvaluateResult) -> None:
-    if result.skipped_until is not None and result.snapshots:
+    if result.skipped_until is not None and (result.snapshots or result.quiet):
         live.skipped(result.skipped_until)
+    if result.before is not None:
+        live.carry(result.before, result.quiet, result.sides)
     for snapshot in result.snapshots:
         live.step(snapshot, result.as_of, result.source, record=result.record_all)
     if result.forming is not None:
         live.step_forming(result.forming, result.source)
 
 
-async def _evaluate(live: LiveAlert, inbox: Inbox, slot: datetime | None) -> EvaluateResult | None:
-    """By the cache or a quick fetch; else by the market-data queue, where trouble is seen. None: no data."""
+async def _evaluate(live: LiveAlert, inbox: Inbox) -> EvaluateResult:
+    """By the cache or a quick fetch; else by the market-data queue, where trouble is seen."""
     result = await _evaluate_locally(live)
     if result.freshness is Freshness.UNAVAILABLE and await _fetch(live, inbox, result):
         result = await _evaluate_locally(live)
-    if result.freshness in (Freshness.FRESH, Freshness.SETTLING):
+    if result.freshness in WITH_BARS:
         live.memory.tell_problem(result.problem)  # of good bars that are too few
         lag = workflow.now() - result.as_of
         live.memory.schedule(market_lag=lag if abs(lag) > REPLAY_LAG else timedelta(0))
-        return result
+    return result
+
+
+def _lack(live: LiveAlert, inbox: Inbox, result: EvaluateResult, slot: datetime | None) -> None:
     if not inbox.woken:
         now, refused = workflow.now(), result.freshness is Freshness.REFUSED
         live.lack(result.problem or live.memory.problem, slot or now, now, refused=refused)
-    return None
 
 
 async def _evaluate_locally(live: LiveAlert) -> EvaluateResult:
@@ -91,6 +97,8 @@ async def _evaluate_locally(live: LiveAlert) -> EvaluateResult:
         newest_only=options.catchup == "latest",
         forming=options.evaluate_on == "tick",
         market_hours_only=options.market_hours_only,
+        alert=live.alert,
+        state=live.state,
     )
     try:
         result: EvaluateResult = await workflow.execute_local_activity(

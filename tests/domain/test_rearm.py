@@ -166,11 +166,11 @@ def test_explain_names_what_is_false_or_missing() -> None:
     before = AlertState()
     bar = BarSnapshot(START, START + MINUTE, {"close": 99.0, "open": None})
     state, _ = step(alert, before, bar)
-    said = explain(alert, before, state)
+    said = explain(alert, before.sides, state)
     assert said["truth"] == "FALSE"
     assert said["why"] == "not true: close > 100"
     assert [one["truth"] for one in said["conditions"]] == ["FALSE", "UNKNOWN"]
-    assert explain(alert, before, before)["why"] == "no bar has been evaluated yet"
+    assert explain(alert, before.sides, before)["why"] == "no bar has been evaluated yet"
 
 
 def test_step_is_quick_enough_to_share() -> None:

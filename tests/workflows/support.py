@@ -31,6 +31,7 @@ from activities.interface import (
 )
 from domain.alert import Alert, AlertEvent, AlertState
 from domain.bar import BarSnapshot
+from domain.observing import observe
 from domain.outbox import EvaluationRun
 from workflows import search_attributes
 from workflows.alert import AlertWorkflow
@@ -94,7 +95,13 @@ class World:
         result = EvaluateResult(
             Freshness.FRESH, clock, tuple(snapshots), forming, more=more, source=source, clock=clock
         )
-        return replace(result, record_all=self.record_all)
+        result = replace(result, record_all=self.record_all)
+        if wanted.alert is None or wanted.state is None:
+            return result
+        every = self.record_all or wanted.alert.definition.options.record == "all"
+        found = observe(wanted.alert, wanted.state, snapshots, every=every, is_all=not more)
+        carried = replace(result, snapshots=found.snapshots, more=found.more)
+        return replace(carried, before=found.before, quiet=found.quiet, sides=found.sides) if found.quiet else carried
 
     @activity.defn(name=interface.FETCH)
     async def fetch(self, wanted: FetchInput) -> FetchResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -51,7 +52,7 @@ async def test_ticks_over_a_day_and_continues_as_new(time_skipping: WorkflowEnvi
         close += timedelta(hours=1)
     assert {e.id for e in expected} == set(world.events)
     assert closes
-    assert report.state == state
+    assert replace(report.state, revision=0) == state
 
 
 async def test_late_fires_are_told_once(time_skipping: WorkflowEnvironment) -> None:

@@ -101,7 +101,7 @@ async def test_what_a_young_ticker_lacks_is_told_in_the_alert_itself() -> None:
         live.step(later, result.as_of, result.source)
     (event,) = [one for one in live.memory.recent if one.kind is EventKind.DATA_STALE]
     assert event.detail == said
-    assert said in explain(alert, live.state, live.state, live.memory.problem)["why"]
+    assert said in explain(alert, live.state.sides, live.state, live.memory.problem)["why"]
 
 
 async def test_all_there_is_of_a_young_ticker_is_enough_where_it_is() -> None:
