@@ -33,6 +33,7 @@ from activities.looks import Looks
 from activities.market_data.failover import MarketData
 from activities.market_data.feeds.query import BarsAnswer, BarsQuery
 from activities.market_data.feeds.series import BarSeries
+from activities.watch.shards import Shards
 from domain.alert import AlertState
 from domain.bar import Bar, BarSnapshot, by_close, finite
 from domain.definition import AlertDefinition
@@ -53,9 +54,15 @@ class Evaluation:
     """The market data activities. ``evaluate`` runs locally and gives a vendor two seconds; ``fetch`` takes its time."""
 
     def __init__(
-        self, market: MarketData, lookback: int = 1, *, record_all: bool = False, looks: Looks | None = None
+        self,
+        market: MarketData,
+        lookback: int = 1,
+        *,
+        record_all: bool = False,
+        looks: Looks | None = None,
+        shards: Shards | None = None,
     ) -> None:
-        self.market, self.looks = market, looks
+        self.market, self.looks, self.shards = market, looks, shards
         self.record_all = record_all
         self.lookback = lookback
         self._values: LRUCache[tuple[str, str, str, str, str, datetime], dict[str, float]] = LRUCache(KEPT_VALUES)
@@ -67,6 +74,8 @@ class Evaluation:
         found = await self.values(wanted, LOCAL_FETCH_SECONDS)
         if self.looks is not None and activity.in_activity():
             self.looks.saw(str(activity.info().workflow_id), found)
+        if self.shards is not None and not self.record_all and await self.shards.lives(wanted.symbol):
+            found = replace(found, watched=True)
         return found
 
     async def values(self, wanted: EvaluateInput, limit: float | None = None) -> EvaluateResult:

@@ -13,10 +13,13 @@ from activities.interface import (
     LOAD_ALERT,
     RECORD,
     SAVE_ALERT,
+    RecordAnswer,
     RecordInput,
     SaveInput,
     StoredDefinition,
+    Watching,
 )
+from activities.watch.shards import Shards
 from domain.job import JobType
 from domain.outbox import EvaluationRun
 from domain.run import Run, RunStatus
@@ -24,6 +27,7 @@ from storage.audit import AuditEntry
 from storage.database import Database, UnitOfWork
 from storage.schedules import ALERT
 from storage.stored_schedule import DefinitionConflict, StoredSchedule
+from storage.watched import WatchedAlert
 
 RUNS = uuid.UUID("5f0c1d7e-3a43-4a39-9d0e-3f6ad4c1b7a2")  # the name space of run ids made from (alert, slot)
 
@@ -32,16 +36,22 @@ class EventStore:
     """Every write may be repeated: events and runs by their id, definitions by their version."""
 
     def __init__(
-        self, database: Database, worker_id: str = "", clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        database: Database,
+        worker_id: str = "",
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        shards: Shards | None = None,
     ) -> None:
-        self.database = database
+        self.database, self.shards = database, shards
         self.worker_id = worker_id
         self.clock = clock
 
     @activity.defn(name=RECORD)
-    async def record(self, given: RecordInput) -> None:
-        """Writes events and runs not yet there, and what lists show of the state."""
-        now = self.clock()
+    async def record(self, given: RecordInput) -> RecordAnswer:
+        """Writes events and runs not yet there, and what lists show of the state; whether the watch begins at it."""
+        now, until = self.clock(), given.watched_until
+        if given.watching is Watching.OFFERED:
+            until = await self.shards.until(given.alert_id, given.symbol, now) if self.shards else None
         async with self.database.transaction() as work:
             await work.events.record(given.events, now)
             if given.runs:
@@ -53,6 +63,8 @@ class EventStore:
             await work.schedules.project(
                 given.alert_id, given.version, given.state, given.next_run_at, given.snoozed_until, given.memory_key
             )
+            await _note_watching(work, given, until, now)
+        return RecordAnswer(until)
 
     @activity.defn(name=LOAD_ALERT)
     async def load(self, alert_id: str) -> StoredDefinition:
@@ -113,6 +125,14 @@ class EventStore:
             error=run.error or None,
             worker_id=self.worker_id or None,
         )
+
+
+async def _note_watching(work: UnitOfWork, given: RecordInput, until: datetime | None, now: datetime) -> None:
+    if until is not None:
+        revision = given.state.revision
+        await work.watched.put(WatchedAlert(given.alert_id, given.symbol, given.version, revision, until), now)
+    elif given.watching is not Watching.ITSELF:
+        await work.watched.end(given.alert_id, now)
 
 
 async def _audit(work: UnitOfWork, given: SaveInput, now: datetime) -> None:

@@ -26,6 +26,7 @@ class TaskQueue(StrEnum):
     NOTIFICATIONS = "notifications"
     JOBS = "jobs"
     RECONCILE = "reconcile"
+    WATCH = "watch"
 
 
 PRUNE = "prune"
@@ -47,6 +48,9 @@ RUN_STEP = "run_step"
 RUN_JOB = "run_job"
 CLOSE_RUN = "close_run"
 RECONCILE = "reconcile"
+WATCH = "watch"
+BARS_OBSERVED = "bars_observed"
+WATCH_REPORT = "report"
 
 WORKFLOW_TYPES: dict[JobType, str] = {name: one.workflow for name, one in JOBS.items()}
 
@@ -73,6 +77,9 @@ RECONCILE_HEARTBEAT = timedelta(seconds=30)
 PRUNE_TIMEOUT = timedelta(hours=2)
 PRUNE_HEARTBEAT = timedelta(minutes=1)
 JOB_HEARTBEAT = timedelta(seconds=15)  # a cancellation arrives with an answer to one
+WATCH_HEARTBEAT = timedelta(seconds=10)  # a worker that died is noticed, and another takes its shards
+WATCH_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=5))
+WATCH_RUN = timedelta(days=1)  # of one activity; the next goes on from what SQL has
 LOST_WORKER_TRIES = 3  # of a job that its type tries once
 # One answer of ``EVALUATE`` is bounded by bars and by bytes. The server takes 2 MB a payload and 4 MB a message, and ends a
 # workflow whose task brings more; all answers of one task travel in one message.
@@ -83,6 +90,11 @@ TASK_BYTES = 1024 * 1024
 
 
 ALERT_PREFIX = "alert-"
+
+
+def watch_workflow_id(shard: int) -> str:
+    """``watch-<n>``."""
+    return f"watch-{shard}"
 
 
 def alert_workflow_id(alert_id: str) -> str:
@@ -107,7 +119,7 @@ class EvaluateInput:
 
     ``keys`` are operand texts. ``after`` is the close of the last bar seen (None: only the newest closed bar).
     ``now`` is the workflow's time. With ``forming`` the unfinished bar is wanted too. With ``alert`` and its ``state`` only the
-    bars that matter to it are answered.
+    bars that matter to it are answered; ``checks``: the watch has looked for it until now.
     """
 
     symbol: str
@@ -121,6 +133,7 @@ class EvaluateInput:
     market_hours_only: bool = False
     alert: Alert | None = None
     state: AlertState | None = None
+    checks: bool = False
 
 
 class Freshness(StrEnum):
@@ -142,7 +155,7 @@ class EvaluateResult:
     ``more`` says that the batch was cut and the next should be asked for at once. ``skipped_until`` is set when the outage
     was too long to catch up with: bars that closed before it are not evaluated. ``next_close`` is when the market's next bar
     closes, where its hours are known. ``clock`` is the worker's, which may be behind the server's. With ``record_all`` the
-    operator wants a run row of every evaluation.
+    operator wants a run row of every evaluation. ``watched``: the watch of the ticker's shard lives, and takes alerts.
     """
 
     freshness: Freshness
@@ -157,6 +170,7 @@ class EvaluateResult:
     next_close: datetime | None = None
     clock: datetime | None = None
     record_all: bool = False
+    watched: bool = False
     before: AlertState | None = None
     quiet: int = 0
     sides: dict[str, Side] = field(default_factory=dict)
@@ -182,9 +196,18 @@ class FetchResult:
     newest_close: datetime | None
 
 
+class Watching(StrEnum):
+    """What an alert's workflow says of who looks for it."""
+
+    ITSELF = ""
+    OFFERED = "offered"  # it would let the watch look, from the state on that is recorded with this
+    WATCHED = "watched"  # it does
+    ENDED = "ended"  # it did
+
+
 @dataclass(frozen=True)
 class RecordInput:
-    """Events and runs to write, and the state for lists."""
+    """Events and runs to write, and the state for lists. ``watched_until`` is there while the alert is watched."""
 
     alert_id: str
     version: int
@@ -194,6 +217,49 @@ class RecordInput:
     runs: tuple[EvaluationRun, ...] = ()
     snoozed_until: datetime | None = None
     memory_key: str = ""
+    symbol: str = ""
+    watching: Watching = Watching.ITSELF
+    watched_until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class RecordAnswer:
+    """Until when the watch looks for the alert; None where it looks for itself."""
+
+    watched_until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class BarsObserved:
+    """A nudge of the watch: what mattered to the alert, from the state of that revision on.
+
+    It stays in the history as the proof of what made the alert fire; ``shard`` says who observed it. Without ``result`` the alert
+    is to look for itself.
+    """
+
+    revision: int
+    version: int
+    result: EvaluateResult | None = None
+    shard: int = 0
+
+
+@dataclass(frozen=True)
+class WatchReport:
+    """How a shard's watch fares. ``lag_ms`` is from a bar's close until its alerts were judged; ``owner`` is the worker."""
+
+    shard: int
+    shards: int
+    owner: str
+    started_at: datetime
+    at: datetime
+    alerts: int = 0
+    feeds: int = 0
+    judged: int = 0
+    nudges: int = 0
+    unanswered: int = 0
+    lag_ms: int | None = None
+    last_bar: datetime | None = None
+    found_late: int = 0
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from activities.interface import ALERT_PREFIX, EvaluateResult
+from domain.bar import BarSnapshot
 from domain.text import said
 from storage.database import Database
 from storage.looks import Look
@@ -40,6 +41,13 @@ class Looks:
         look = replace(before, looked_at=self.clock(), problem=said(result.problem or "", MOST_PROBLEM))
         carried = result.before.last_snapshot if result.before else None
         newest = result.snapshots[-1] if result.snapshots else carried
+        if newest is not None:
+            look = replace(look, bar_close=newest.bar_close, values=dict(newest.values))
+        self._new[alert_id] = look
+
+    def watched(self, alert_id: str, newest: BarSnapshot | None) -> None:
+        """The watch has looked for an alert."""
+        look = Look(alert_id, self.clock())
         if newest is not None:
             look = replace(look, bar_close=newest.bar_close, values=dict(newest.values))
         self._new[alert_id] = look

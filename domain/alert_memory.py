@@ -38,7 +38,7 @@ class DueTimes:
     ``tick`` is the next tick, ``jitter`` is in it. ``look_again`` is for a bar that has closed but was not there, after ``looks``
     in a row; also for the rest of a long catch-up (``catching_up``). ``next_close`` is when the market's next bar closes, where
     that is known; ``market_lag`` how far the market's time is behind ours (a replay's). ``reminder`` is
-    when this fire is told again.
+    when this fire is told again. Until ``watched_until`` the watch looks for it.
     """
 
     tick: datetime | None = None
@@ -50,6 +50,7 @@ class DueTimes:
     market_lag: timedelta = timedelta(0)
     snoozed_until: datetime | None = None
     reminder: datetime | None = None
+    watched_until: datetime | None = None
 
 
 @dataclass(frozen=True)

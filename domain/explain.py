@@ -64,7 +64,14 @@ def why(alert: Alert, state: AlertState, truth: bool | None, leaves: list[Leaf],
     return "armed"
 
 
-def details(alert: Alert, state: AlertState, due: datetime | None, recent: tuple[AlertEvent, ...], problem: str) -> str:
+def details(
+    alert: Alert,
+    state: AlertState,
+    due: datetime | None,
+    recent: tuple[AlertEvent, ...],
+    problem: str,
+    watched_until: datetime | None = None,
+) -> str:
     """The current details shown in the Web UI (Markdown)."""
     definition = alert.definition
     lines = [
@@ -72,6 +79,8 @@ def details(alert: Alert, state: AlertState, due: datetime | None, recent: tuple
         f"{definition.symbol} {definition.timeframe}: `{definition.rule}`",
         f"Next tick: {_instant(due)}" if due else "Next tick: none",
     ]
+    if watched_until:
+        lines.append(f"Watched: it is woken for bars that matter, and looks for itself at {_instant(watched_until)}")
     if state.cooldown_until:
         lines.append(f"Cooling down until {_instant(state.cooldown_until)}")
     snapshot = state.last_snapshot

@@ -27,6 +27,7 @@ class LiveAlert:
 
     def __init__(self, alert: Alert, memory: AlertMemory) -> None:
         self.alert, self.memory = alert, memory
+        self.offered = False  # to the watch, with the state that is recorded next
         if memory.shown is None:
             memory.shown = Shown(memory.state.status.value, alert.version)
 
@@ -46,6 +47,11 @@ class LiveAlert:
         return self.state.is_paused or self.state.is_over
 
     @property
+    def is_watched(self) -> bool:
+        """Whether the watch looks for it: its own ticks are no more than checks of that."""
+        return self.memory.due.watched_until is not None
+
+    @property
     def is_unwritten(self) -> bool:
         """Whether SQL should have something that it has not: events, evaluations, an edit."""
         return self.memory.outbox.is_behind(self.projection) or self.memory.row.unsaved_from is not None
@@ -54,7 +60,8 @@ class LiveAlert:
     def projection(self) -> Projection:
         """What SQL's lists should show."""
         state = self.state
-        return Projection(state.status.value, state.reason, self.alert.version, self.memory.due.snoozed_until)
+        revision = state.revision if self.is_watched else None
+        return Projection(state.status.value, state.reason, self.alert.version, self.memory.due.snoozed_until, revision)
 
     @property
     def is_finished(self) -> bool:
@@ -197,14 +204,30 @@ class LiveAlert:
         """When it looks at bars next: kept until it has come, so that a message cannot skip it. None while it looks at none."""
         memory = self.memory
         if self.is_idle:
-            memory.schedule(tick=None)
+            memory.schedule(tick=None, watched_until=None)
             return None
         if memory.due.tick is None:
-            memory.schedule(tick=self.due_after(now))
+            memory.schedule(tick=self._self_check(now) or self.due_after(now))
         again, tick = memory.due.look_again, memory.due.tick
         if again is None or tick is None:
             return tick
         return again if self.is_expired(now) else min(again, tick)
+
+    def _self_check(self, now: datetime) -> datetime | None:
+        watched_until, expires_at = self.memory.due.watched_until, self.definition.options.expires_at
+        if watched_until is None or watched_until <= now:
+            return None
+        return watched_until if expires_at is None else min(watched_until, max(expires_at, now))
+
+    def next_look(self, now: datetime) -> datetime | None:
+        """When somebody looks for it next: it, or the watch at a tick of its cron."""
+        due = self.memory.due
+        return self.due_after(now) if self.is_watched and due.jitter is not None and not self.is_idle else due.tick
+
+    def be_watched(self, until: datetime | None) -> None:
+        """From now on the watch looks for it, from the state on that was recorded; None: it looks for itself."""
+        if until != self.memory.due.watched_until:
+            self.memory.schedule(watched_until=until, tick=None)
 
     def due_after(self, now: datetime) -> datetime:
         """The tick after a time, jitter and the definition's end included."""
@@ -270,10 +293,10 @@ class LiveAlert:
         self.take((state, [replace(event, detail=detail) for event in events]))
         old, new = earlier.definition, alert.definition
         if (old.cron, old.timezone, old.options) != (new.cron, new.timezone, new.options):
-            memory.schedule(tick=None, jitter=None, reminder=None)
+            memory.schedule(tick=None, jitter=None, reminder=None, watched_until=None)
         if not new.keeps_state_of(old):
             memory.sides_before = {}
-            memory.schedule(tick=None, next_close=None, look_again=None, looks=0)
+            memory.schedule(tick=None, next_close=None, look_again=None, looks=0, watched_until=None)
 
     # its row
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from domain.alert import Alert, AlertEvent, AlertState, EventKind, Status
 from domain.bar import BarSnapshot
@@ -72,6 +73,16 @@ class Observer:
         self._count, self._unknown, self._released = state.persistence_count, state.unknown_count, state.released
         self._sides: Sides = state.sides
         self.quiet, self.sides_before = 0, self._sides
+
+    @property
+    def close(self) -> datetime | None:
+        """Close of the newest bar that it has seen."""
+        return self._close
+
+    @property
+    def bar(self) -> BarSnapshot | None:
+        """The newest bar that it has seen."""
+        return self._bar
 
     @property
     def state(self) -> AlertState:

@@ -46,12 +46,13 @@ class LateFires:
 
 @dataclass(frozen=True)
 class Projection:
-    """What SQL's lists show of an alert that changes without a bar."""
+    """What SQL's lists show of an alert that changes without a bar. ``revision`` is there while the alert is watched."""
 
     status: str
     reason: str
     version: int
     snoozed_until: datetime | None = None
+    revision: int | None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -16,6 +16,7 @@ from starter.clock import now
 from starter.reconciler.sweep import Reconciler, ensure_schedule, installation, keep_schedule
 from starter.retention import ensure_retention
 from starter.views import views
+from starter.watches import ensure_watches, keep_watches
 from storage.private import make_private
 from worker.beats import beating
 from worker.client import claim, connect, has_own_server
@@ -40,8 +41,10 @@ class Stack:
         *,
         embedded: bool = True,
         jobs: bool = True,
+        queues: Collection[str] | None = None,
     ) -> None:
         self.settings, self.providers, self.say, self.jobs = settings, providers, say, jobs
+        self.queues = queues
         self.embedded = embedded and has_own_server(settings)
         self.exits = AsyncExitStack()
         self.stop = asyncio.Event()
@@ -98,7 +101,8 @@ class Stack:
             check=lambda stored: folder.check_definition(stored.schedule.definition) if stored.schedule else None,
         )
         sweeps = [self.reconciler.reconcile] if self.jobs else None
-        await self.exits.enter_async_context(running_workers(self.client, self.services, sweeps=sweeps))
+        running = running_workers(self.client, self.services, sweeps=sweeps, queues=self.queues)
+        await self.exits.enter_async_context(running)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -131,8 +135,17 @@ async def resume_alerts(stack: Stack) -> int:
     await ensure_retention(stack.client)
     keeping = asyncio.create_task(keep_schedule(stack.client, stack.stop))
     stack.exits.callback(keeping.cancel)
+    await keep_watching(stack)
     async with stack.services.database.transaction() as work:
         return sum(row.is_alert and row.enabled and not row.is_over for row in await work.schedules.briefs())
+
+
+async def keep_watching(stack: Stack) -> None:
+    """The watch of every shard, now and from now on."""
+    shards = stack.services.shards.count
+    await ensure_watches(stack.client, shards)
+    keeping = asyncio.create_task(keep_watches(stack.client, shards, stack.stop))
+    stack.exits.callback(keeping.cancel)
 
 
 async def fresh_alerts(stack: Stack, alerts: Sequence[Alert], seen_until: datetime | None = None) -> None:

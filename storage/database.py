@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     from storage.ticker_sets import TickerSets
     from storage.turns import NoticeTurns
     from storage.vendor_data import Records
+    from storage.watched import WatchedAlerts
 
-HEAD = "0010"
+HEAD = "0011"
 MIGRATIONS = Path(__file__).with_name("migrations")
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -72,6 +73,7 @@ REPOSITORIES = {  # of a unit of work, by name: imported when they are first ask
     "answers": ("storage.access", "Answers"),
     "reports": ("storage.process_reports", "ProcessReports"),
     "records": ("storage.vendor_data", "Records"),
+    "watched": ("storage.watched", "WatchedAlerts"),
 }
 
 
@@ -104,6 +106,7 @@ class UnitOfWork:
         answers: Answers
         reports: ProcessReports
         records: Records
+        watched: WatchedAlerts
 
     def __getattr__(self, name: str) -> Any:
         """A repository, made when it is first asked for."""

@@ -1,11 +1,11 @@
-"""Tables of users' holdings, the files of runs, alerts that were deleted, and when those that run have looked."""
+"""Tables of users' holdings, the files of runs, alerts that were deleted, when those that run have looked, and who is watched."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Float, Index, LargeBinary, String
+from sqlalchemy import BigInteger, Float, Index, Integer, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.tables import Base
@@ -62,3 +62,17 @@ class LookRow(Base):
     bar_close: Mapped[datetime | None]
     values: Mapped[dict[str, Any] | None] = mapped_column(Json)
     problem: Mapped[str] = mapped_column(String(300), default="", server_default="")
+
+
+class WatchedRow(Base):
+    """``watched_alerts``: alerts whose workflows wake for bars that matter alone, and look for themselves at ``until``."""
+
+    __tablename__ = "watched_alerts"
+    __table_args__ = (Index("ix_watched_alerts_noted", "noted_at"),)
+
+    alert_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    symbol: Mapped[str] = mapped_column(String(64))
+    version: Mapped[int] = mapped_column(Integer)
+    revision: Mapped[int] = mapped_column(BigInteger)
+    until: Mapped[datetime | None]
+    noted_at: Mapped[datetime]

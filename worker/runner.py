@@ -8,7 +8,7 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -26,6 +26,7 @@ from workflows.delivery import DeliveryWorkflow
 from workflows.jobs import ALL as JOB_WORKFLOWS
 from workflows.reconcile import ReconcileWorkflow
 from workflows.retention import RetentionWorkflow
+from workflows.watch import WatchWorkflow
 
 GRACE = timedelta(seconds=15)
 LONGEST_END = 27.0  # seconds from the signal to the end: compose and Kubernetes allow 30
@@ -37,12 +38,16 @@ log = structlog.get_logger(__name__)
 
 
 def build_workers(
-    client: Client, services: Services, runner: WorkflowRunner | None = None, sweeps: Sequence[Activity] | None = None
+    client: Client,
+    services: Services,
+    runner: WorkflowRunner | None = None,
+    sweeps: Sequence[Activity] | None = None,
+    queues: Collection[str] | None = None,
 ) -> list[Worker]:
     """One worker a task queue. Without the sandbox a tick costs much less; the tests keep it on.
 
     ``sweeps`` are the activities of the ``reconcile`` queue, which the caller brings along; None leaves that queue and the
-    ``jobs`` queue alone. Sweeps wait behind no job.
+    ``jobs`` queue alone. Sweeps wait behind no job. ``queues`` names those that this process serves; None: all.
     """
     runner = runner or UnsandboxedWorkflowRunner()
     shared: dict[str, Any] = {"workflow_runner": runner, "graceful_shutdown_timeout": GRACE}
@@ -90,16 +95,31 @@ def build_workers(
                 client, task_queue=TaskQueue.RECONCILE, workflows=[ReconcileWorkflow], activities=list(sweeps), **shared
             ),
         ]
-    return workers
+    if services.shards.count:
+        workers.append(
+            Worker(
+                client,
+                task_queue=TaskQueue.WATCH,
+                workflows=[WatchWorkflow],
+                activities=[services.watch.watch],
+                max_concurrent_activities=services.shards.count,
+                **shared,
+            )
+        )
+    return [one for one in workers if queues is None or one.task_queue in queues]
 
 
 @asynccontextmanager
 async def running_workers(
-    client: Client, services: Services, runner: WorkflowRunner | None = None, sweeps: Sequence[Activity] | None = None
+    client: Client,
+    services: Services,
+    runner: WorkflowRunner | None = None,
+    sweeps: Sequence[Activity] | None = None,
+    queues: Collection[str] | None = None,
 ) -> AsyncIterator[None]:
     """Workers that poll inside the block and are drained at its end, all at once."""
     async with AsyncExitStack() as stack:
-        workers = build_workers(client, services, runner, sweeps)
+        workers = build_workers(client, services, runner, sweeps, queues)
         for worker in workers:
             await stack.enter_async_context(worker)
         settle_memory()

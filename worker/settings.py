@@ -39,6 +39,8 @@ class Settings(NotificationSettings, RetentionSettings, ProviderSettings):
     alert_default_lookback: int = Field(default=LEAST_BARS, ge=1, le=50_000)
     alert_max_eval_time: float = Field(default=120.0, gt=0, le=600)
     alert_once_per_bar: bool = True
+    alerts_watch: Literal["on", "off"] = "on"
+    alerts_watch_shards: int = Field(default=1, ge=1, le=1000)
     alerts_record: Literal["changes", "all"] = "changes"
     scheduler_job_timeout: float = Field(default=300.0, ge=1, le=LONGEST_JOB)
     alerts_temporal_port: Port = 7233

@@ -32,6 +32,8 @@ from activities.notifications.directory import directory
 from activities.notifications.patience import Patience
 from activities.retention import Retention
 from activities.side_process import SideProcess
+from activities.watch.shards import Shards
+from activities.watch.watch import Watch
 from domain.job import JobType
 from storage.database import Database
 from storage.sealing import Sealer, sealer
@@ -55,6 +57,8 @@ class Services:
     jobs: JobRunner
     retention: Retention
     side: SideProcess
+    watch: Watch
+    shards: Shards
     job_slots: int = 10
     identity: str = ""
 
@@ -75,8 +79,11 @@ def build_services(settings: Settings, providers: Sequence[Provider] | None = No
     artist = Artist(database, settings.notification_charts)
     notifier = Notifier(database, found, patience=patience, link=settings.link, artist=artist)
     looks = Looks(database, market.clock)
-    evaluation = Evaluation(market, settings.lookback, record_all=settings.alerts_record == "all", looks=looks)
+    shards = Shards(database, settings.alerts_watch_shards if settings.alerts_watch == "on" else 0)
+    record_all = settings.alerts_record == "all"
+    evaluation = Evaluation(market, settings.lookback, record_all=record_all, looks=looks, shards=shards)
     identity = f"{os.getpid()}@{socket.gethostname()}"
+    watch = Watch(database, evaluation, shards, looks, identity)
     timeouts = {
         JobType.ALERT: settings.alert_max_eval_time,
         JobType.SCREENER: settings.scheduler_job_timeout,
@@ -86,9 +93,11 @@ def build_services(settings: Settings, providers: Sequence[Provider] | None = No
     side = SideProcess(JOBS_NICE)
     executors = build_executors(settings, database, evaluation, data, side)
     jobs = JobRunner(database, executors, identity, timeouts, {JobType.DATA_PROCESSING: data.step}, names=found.names)
-    events, slots = EventStore(database, identity), settings.scheduler_max_workers
+    events, slots = EventStore(database, identity, shards=shards), settings.scheduler_max_workers
     retention = Retention(database, settings.retention)
-    return Services(database, market, evaluation, looks, events, notifier, jobs, retention, side, slots, identity)
+    return Services(
+        database, market, evaluation, looks, events, notifier, jobs, retention, side, watch, shards, slots, identity
+    )
 
 
 def build_sealer(settings: Settings) -> Callable[[], Sealer]:

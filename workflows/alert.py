@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from activities import interface
     from domain.live_alert import LiveAlert
     from workflows.alert_messages import AlertMessages
+    from workflows.alert_nudges import take_nudges
     from workflows.alert_outbox import MOMENT, publish
     from workflows.alert_row import settle_definition
     from workflows.alert_tick import tick
@@ -49,6 +50,7 @@ class AlertWorkflow(AlertMessages):
         while True:
             inbox.woken = False
             await settle_definition(live, inbox)
+            take_nudges(live, inbox, workflow.now())
             await publish(live, inbox)
             if await self._has_ended():
                 return self.status()

@@ -15,6 +15,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.interface import BARS_OBSERVED, BarsObserved
     from domain.alert import Reason
     from domain.definition import AlertDefinition, edited
     from domain.errors import InvalidInput
@@ -112,6 +113,14 @@ class AlertMessages:
         self.live.acknowledge(workflow.now())
         self.inbox.woken = True
         show_details(self.live)
+
+    @workflow.signal(
+        name=BARS_OBSERVED, description="From the watch: bars that matter to this alert, with its revision."
+    )
+    def bars_observed(self, nudge: BarsObserved) -> None:
+        """Taken by the main loop when it fits the state; else the alert looks for itself."""
+        self.inbox.nudges.append(nudge)
+        self.inbox.woken = True
 
     @workflow.signal(
         name="update_definition",
@@ -212,7 +221,8 @@ class AlertMessages:
             version=alert.version,
             definition=alert.definition.as_json(),
             state=memory.state,
-            next_tick=memory.due.tick,
+            next_tick=self.live.next_look(workflow.now()),
+            watched_until=memory.due.watched_until,
             snoozed_until=memory.due.snoozed_until,
             problem=memory.problem,
             pending_events=len(memory.outbox.events),

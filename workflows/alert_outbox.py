@@ -12,7 +12,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities import interface
-    from activities.interface import DeliveryInput, RecordInput
+    from activities.interface import DeliveryInput, RecordAnswer, RecordInput, Watching
     from domain.alert_memory import Shown
     from domain.live_alert import LiveAlert
     from workflows import search_attributes
@@ -38,7 +38,7 @@ async def publish(live: LiveAlert, inbox: Inbox) -> None:
         # what SQL is told must be in the history: a worker that dies in between would forget it, and fire anew
         await workflow.sleep(MOMENT)
     live.next_tick(workflow.now())  # settled now, since lists and details show it
-    if memory.outbox.is_behind(live.projection):
+    if memory.outbox.is_behind(live.projection) or live.offered:
         await _record(live)
         inbox.woken = live.tell_lost(workflow.now()) or inbox.woken
     _show(live)
@@ -58,6 +58,15 @@ def _show(live: LiveAlert) -> None:
     show_details(live)
 
 
+def _watching(live: LiveAlert) -> Watching:
+    projected = live.memory.outbox.projected
+    if live.offered:
+        return Watching.OFFERED
+    if live.is_watched:
+        return Watching.WATCHED
+    return Watching.ENDED if projected is not None and projected.revision is not None else Watching.ITSELF
+
+
 async def _record(live: LiveAlert) -> None:
     """Writes what is pending, in batches, and what lists show of the state."""
     while await _record_batch(live):
@@ -72,15 +81,20 @@ async def _record_batch(live: LiveAlert) -> bool:
         alert.version,
         memory.outbox.events[:MOST_AT_ONCE],
         state,
-        memory.due.tick,
+        live.next_look(workflow.now()),
         memory.outbox.runs[:MOST_AT_ONCE],
         memory.due.snoozed_until,
         alert.definition.memory_key,
+        alert.definition.symbol,
+        _watching(live),
+        memory.due.watched_until,
     )
+    live.offered = False
     try:
-        await workflow.execute_local_activity(
+        answer = await workflow.execute_local_activity(
             interface.RECORD,
             given,
+            result_type=RecordAnswer,
             schedule_to_close_timeout=interface.LOCAL_TIMEOUT,
             retry_policy=interface.LOCAL_RETRY,
             summary="record",
@@ -90,6 +104,12 @@ async def _record_batch(live: LiveAlert) -> bool:
         waiting = len(memory.outbox.events)
         workflow.logger.warning("events not recorded", extra={"action": "record", "count": waiting})
         memory.outbox = memory.outbox.bounded()
+        live.be_watched(None)  # the watch waits for what cannot be written; the alert does not
         return False
+    if given.watching is Watching.OFFERED and not live.is_idle and live.alert is alert:
+        live.be_watched(answer.watched_until)
+    offered = given.watching is Watching.OFFERED and answer.watched_until is not None
+    said = given.state.revision if offered or given.watching is Watching.WATCHED else None
+    projection = replace(projection, revision=said)
     memory.outbox = memory.outbox.written(len(given.events), len(given.runs), projection)
     return True

@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from activities import interface
     from activities.interface import EvaluateInput, EvaluateResult, FetchInput, FetchResult, Freshness, TaskQueue
     from domain.live_alert import LiveAlert
+    from domain.watching import is_watchable
     from workflows.details import show_details
     from workflows.failures import ACTIVITY_FAILED, let_cancellation_pass, reason_of
     from workflows.inbox import Inbox
@@ -26,15 +27,23 @@ async def tick(live: LiveAlert, inbox: Inbox, slot: datetime | None) -> None:
     """``slot`` is the last tick's time: what fails is a run of that one, however often it is asked for. None before the first."""
     asked = inbox.requested
     live.memory.schedule(look_again=None, catching_up=False)
-    await _evaluate_all(live, inbox, slot)
+    last = await _evaluate_all(live, inbox, slot)
     due, now = live.memory.due, workflow.now()
     waits = due.catching_up or (due.look_again is not None and due.looks < MOST_LOOKS)
     if not live.is_idle and live.is_expired(now) and not waits:
         live.expire()
+    live.offered = last is not None and last.watched and due.look_again is None and _may_be_watched(live)
+    if not live.offered:
+        live.be_watched(None)
     inbox.evaluated = asked
 
 
-async def _evaluate_all(live: LiveAlert, inbox: Inbox, slot: datetime | None) -> None:
+def _may_be_watched(live: LiveAlert) -> bool:
+    return not live.is_idle and live.state.last_bar_close is not None and is_watchable(live.definition, workflow.now())
+
+
+async def _evaluate_all(live: LiveAlert, inbox: Inbox, slot: datetime | None) -> EvaluateResult | None:
+    """What was answered last; None where it was no more than a part, or no data."""
     snapshots = size = 0
     while not live.is_idle:
         alert, revision = live.alert, live.state.revision
@@ -43,20 +52,22 @@ async def _evaluate_all(live: LiveAlert, inbox: Inbox, slot: datetime | None) ->
             continue  # edited, paused, acknowledged meanwhile: this result is of the alert as it was
         if result.freshness not in WITH_BARS:
             _lack(live, inbox, result, slot)
-            return
-        _judge(live, result)
+            return None
+        judge(live, result)
         live.memory.schedule(next_close=result.next_close)
         snapshots += len(result.snapshots)
         size += sum(snapshot.size for snapshot in result.snapshots)
         if not result.more:
             _settle(live, result)
-            return
+            return result
         if snapshots >= interface.TASK_SNAPSHOTS or size >= interface.TASK_BYTES:
             live.memory.schedule(look_again=workflow.now(), catching_up=True)  # the rest in a task of its own
-            return
+            return None
+    return None
 
 
-def _judge(live: LiveAlert, result: EvaluateResult) -> None:
+def judge(live: LiveAlert, result: EvaluateResult) -> None:
+    """What was answered, or observed, in the order of the bars."""
     if result.skipped_until is not None and (result.snapshots or result.quiet):
         live.skipped(result.skipped_until)
     if result.before is not None:
@@ -99,6 +110,7 @@ async def _evaluate_locally(live: LiveAlert) -> EvaluateResult:
         market_hours_only=options.market_hours_only,
         alert=live.alert,
         state=live.state,
+        checks=live.is_watched,
     )
     try:
         result: EvaluateResult = await workflow.execute_local_activity(

@@ -12,4 +12,6 @@ with workflow.unsafe.imports_passed_through():
 def show_details(live: LiveAlert) -> None:
     """As it is now; costs no event."""
     memory = live.memory
-    workflow.set_current_details(details(live.alert, live.state, memory.due.tick, memory.recent, memory.problem))
+    due, watched_until = live.next_look(workflow.now()), memory.due.watched_until
+    said = details(live.alert, live.state, due, memory.recent, memory.problem, watched_until)
+    workflow.set_current_details(said)

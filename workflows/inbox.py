@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from activities.interface import BarsObserved
 
 
 @dataclass
 class Inbox:
     """``woken``: something has changed. ``requested`` and ``evaluated`` count evaluations that were asked for, and made.
 
-    ``deleted``: the row has gone.
+    ``deleted``: the row has gone. ``nudges`` are what the watch observed.
     """
 
     woken: bool = False
     requested: int = 0
     evaluated: int = 0
     deleted: bool = False
+    nudges: list[BarsObserved] = field(default_factory=list)
 
     @property
     def is_asked(self) -> bool:

@@ -101,7 +101,7 @@ class EvaluationReport:
 
 @dataclass(frozen=True)
 class StateReport:
-    """Answer of the query ``state``."""
+    """Answer of the query ``state``. Until ``watched_until`` the watch looks for the alert, and tells it of bars that matter."""
 
     alert: str
     version: int
@@ -112,3 +112,4 @@ class StateReport:
     problem: str
     pending_events: int
     recent: tuple[AlertEvent, ...]
+    watched_until: datetime | None = None

@@ -100,13 +100,14 @@ async def _demo(
 ) -> None:
     from activities.market_data.vendors.local.csv_file import Replay
     from starter.demo import Teller
-    from starter.processes import Stack, fresh_alerts
+    from starter.processes import Stack, fresh_alerts, keep_watching
 
     began = now()
     quiet = settings.model_copy(update={"log_level": "WARNING"})  # what happens is told below, line by line
     async with Stack(quiet, [provider], say, jobs=False) as stack:
         leave_word(settings)
         replay = provider if isinstance(provider, Replay) else None
+        await keep_watching(stack)
         await fresh_alerts(stack, alerts, seen_until=replay.seen_until if replay else None)
         if replay:
             replay.begin(now())

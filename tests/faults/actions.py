@@ -48,10 +48,12 @@ class Edit:
 
 @dataclass
 class Deeds:
-    """What an episode did, for the checker. ``steady`` are never touched; ``edited`` change their name; ``moody`` are paused."""
+    """What an episode did, for the checker. ``steady`` are never touched, and record every bar; nor are ``watched``, which
+    sleep until one matters. ``edited`` change their name; ``moody`` are paused."""
 
     prefix: str
     steady: list[str] = field(default_factory=list)
+    watched: list[str] = field(default_factory=list)
     edited: list[str] = field(default_factory=list)
     moody: list[str] = field(default_factory=list)
     added: list[str] = field(default_factory=list)
@@ -72,6 +74,10 @@ async def set_up(stack: Stack, rng: random.Random, seed: int) -> Deeds:
         bodies.append(
             {**_second(rng), **rule, "id": deeds.steady[-1], "options": options, "notification_channels": ["webhook"]}
         )
+    for number in range(2):
+        deeds.watched.append(f"{deeds.prefix}-watched{number}")
+        body = {**_second(rng), **rng.choice(RULES), "id": deeds.watched[-1], "notification_channels": ["webhook"]}
+        bodies.append(body)
     for number in range(2):
         deeds.edited.append(f"{deeds.prefix}-edited{number}")
         bodies.append({"symbol": "E-USDT", "rule": "close > 1000000", "cron": RARELY, "id": deeds.edited[-1]})

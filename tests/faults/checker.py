@@ -17,7 +17,7 @@ from typing import Any
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError
 
-from domain.alert import AlertState, EventKind
+from domain.alert import Alert, AlertEvent, AlertState, EventKind
 from domain.bar import BarSnapshot
 from domain.rearm import step
 from domain.run import Run
@@ -39,7 +39,9 @@ async def findings(stack: Stack, deeds: Deeds, until: datetime) -> list[str]:
     found: list[str] = []
     for id in deeds.steady:
         found += await _steady(stack, id, until)
-    for id in (*deeds.steady, *deeds.edited, *deeds.moody):
+    for id in deeds.watched:
+        found += await _watched(stack, id, until)
+    for id in (*deeds.steady, *deeds.watched, *deeds.edited, *deeds.moody):
         found += await _agrees(stack, id)
     for id in deeds.edited:
         found += await _edits(stack, id, deeds.edits.get(id, []))
@@ -107,6 +109,65 @@ async def _steady(stack: Stack, id: str, until: datetime) -> list[str]:
         if row.status == "SENT" and not 1 <= heard <= row.attempts:
             found.append(f"{id}: {row.event_id} was heard {heard} times in {row.attempts} attempts")
     return found
+
+
+LONGEST_START = 120  # seconds from the row to the first bar, on a machine that is busy
+
+
+async def _watched(stack: Stack, id: str, until: datetime) -> list[str]:
+    """Its events are those that ``step`` makes of the market's true bars, from whichever bar it began with."""
+    async with stack.database.transaction() as work:
+        stored = await work.schedules.get(id)
+        events = await work.events.of_alert(id)
+        deliveries = await work.deliveries.page(DeliveryFilter(alert_id=id), None, 10_000)
+    if stored is None:
+        return [f"{id}: its row is gone"]
+    stale = [event for event in events if event.kind is EventKind.DATA_STALE]
+    have = [_bare(event) for event in events if event.kind in MACHINE and event.at <= until]
+    if not have:
+        return [f"{id}: no event yet"]
+    first = stored.created_at.replace(microsecond=0)
+    want: list[str] = []
+    for start in range(LONGEST_START):
+        want = _reference(stored.alert, first + start * SECOND, until)
+        if sorted(want) == sorted(have):
+            break
+        if want and have and want[0] == have[0]:
+            break  # it began here, and what follows differs
+    else:
+        return [f"{id}: no start gives its events: {have[:2]} ({len(have)} in all, {len(stale)} times without data)"]
+    found = _difference(id, sorted(want), sorted(have))
+    told = {row.event_id for row in deliveries if row.status == "SENT"}
+    found += [
+        f"{id}: event {event.id} was not told"
+        for event in events
+        if event.kind in TOLD and not event.late and event.at <= until and event.id not in told
+    ]
+    return found
+
+
+def _reference(alert: Alert, first: datetime, until: datetime) -> list[str]:
+    symbol, state, found = alert.definition.symbol.replace("-", ""), AlertState(), []
+    at = first
+    while at <= until:
+        values = {key: _true(key, symbol, at) for key in ("close", *alert.definition.operands)}
+        state, events = step(alert, state, BarSnapshot(at - SECOND, at, values))
+        found += [_bare(event) for event in events if event.kind in MACHINE]
+        at += SECOND
+    return found
+
+
+def _true(key: str, symbol: str, at: datetime) -> float:
+    """Of the true market: ``close``, ``close[2]``, ``sma(4)``."""
+    number = int(re.sub(r"\D", "", key) or 0)
+    if key.startswith("sma"):
+        return float(f"{sum(price(symbol, at - n * SECOND) for n in range(number)) / number:.12g}")
+    return price(symbol, at - number * SECOND)
+
+
+def _bare(event: AlertEvent) -> str:
+    names = ("id", "kind", "bar_close", "status", "reason", "trigger_count")
+    return json.dumps([getattr(event, name) for name in names], default=str, sort_keys=True)
 
 
 def _between(one: datetime, following: datetime) -> list[datetime]:

@@ -24,10 +24,12 @@ from activities.interface import (
     FetchInput,
     FetchResult,
     Freshness,
+    RecordAnswer,
     RecordInput,
     SaveInput,
     StoredDefinition,
     TaskQueue,
+    Watching,
 )
 from domain.alert import Alert, AlertEvent, AlertState
 from domain.bar import BarSnapshot
@@ -69,6 +71,8 @@ class World:
     fetch_gate: asyncio.Event | None = None
     clock_behind: timedelta = timedelta(0)
     record_all: bool = False
+    watched_for: timedelta | None = None
+    records: list[RecordInput] = field(default_factory=list)
 
     @activity.defn(name=interface.EVALUATE)
     async def evaluate(self, wanted: EvaluateInput) -> EvaluateResult:
@@ -95,7 +99,7 @@ class World:
         result = EvaluateResult(
             Freshness.FRESH, clock, tuple(snapshots), forming, more=more, source=source, clock=clock
         )
-        result = replace(result, record_all=self.record_all)
+        result = replace(result, record_all=self.record_all, watched=self.watched_for is not None)
         if wanted.alert is None or wanted.state is None:
             return result
         every = self.record_all or wanted.alert.definition.options.record == "all"
@@ -114,7 +118,7 @@ class World:
         return FetchResult("stand-in", None)
 
     @activity.defn(name=interface.RECORD)
-    async def record(self, given: RecordInput) -> None:
+    async def record(self, given: RecordInput) -> RecordAnswer:
         if self.database_down:
             raise ApplicationError("database is down")
         if self.on_record is not None:
@@ -126,6 +130,10 @@ class World:
             self.events.setdefault(event.id, event)
         self.projection = given.state
         self.runs += given.runs
+        self.records.append(given)
+        if given.watching is Watching.OFFERED and self.watched_for is not None:
+            return RecordAnswer(self.evaluations[-1].now + self.watched_for)
+        return RecordAnswer(given.watched_until)
 
     @activity.defn(name=interface.LOAD_ALERT)
     async def load(self, alert_id: str) -> StoredDefinition:

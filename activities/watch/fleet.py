@@ -1,0 +1,136 @@
+"""The alerts of one shard, as SQL has them: read at the start, then whatever workflows record."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from activities.evaluation import Evaluation
+from activities.watch.listeners import Hearing, Listeners, hearing_of
+from activities.watch.replica import Replica
+from domain.alert import Alert, AlertState
+from domain.watching import shard_of
+from storage.database import Database
+from storage.stored_schedule import StoredSchedule
+from storage.watched import WatchedAlert
+
+PAGE = 500
+OVERLAP = timedelta(seconds=10)  # what was noted before and is written only now is not missed
+log = structlog.get_logger(__name__)
+
+
+class Fleet:
+    """Replicas by alert, and who listens to which bars. ``changed`` is set when somebody is to look sooner."""
+
+    def __init__(
+        self, database: Database, evaluation: Evaluation, shard: int, shards: int, clock: Callable[[], datetime]
+    ) -> None:
+        self.database, self.evaluation, self.clock = database, evaluation, clock
+        self.shard, self.shards = shard, shards
+        self.replicas: dict[str, Replica] = {}
+        self.listeners: dict[Hearing, Listeners] = {}
+        self.changed = asyncio.Event()
+        self._mark = clock()
+        self._hearing: dict[str, Hearing] = {}
+
+    async def load(self) -> None:
+        """All of the shard; what workflows record meanwhile is followed from before the first page on."""
+        self._mark, after = self.clock(), ""
+        known: set[str] = set()
+        while True:
+            async with self.database.transaction() as work:
+                page = await work.watched.page(after, PAGE, self.clock())
+            if not page:
+                break
+            after = page[-1].alert_id
+            known |= {one.alert_id for one in page if self._is_ours(one)}
+            await self._read([one for one in page if self._is_ours(one) and self._is_news(one)])
+        for alert_id in set(self.replicas) - known:
+            self.drop(alert_id)
+
+    async def follow(self) -> None:
+        """What was recorded since the last time."""
+        since, self._mark = self._mark - OVERLAP, self.clock()
+        async with self.database.transaction() as work:
+            noted = await work.watched.noted(since)
+        ours = [one for one in noted if self._is_ours(one)]
+        for one in ours:
+            if one.until is None or one.until <= self.clock():
+                self.drop(one.alert_id)
+        news = [one for one in ours if one.until is not None and one.until > self.clock() and self._is_news(one)]
+        for start in range(0, len(news), PAGE):
+            await self._read(news[start : start + PAGE])
+
+    def drop(self, alert_id: str) -> None:
+        """Watched no more."""
+        hearing = self._hearing.pop(alert_id, None)
+        self.replicas.pop(alert_id, None)
+        if hearing is not None:
+            group = self.listeners[hearing]
+            group.remove(alert_id)
+            if not group.replicas:
+                del self.listeners[hearing]
+
+    def _is_ours(self, one: WatchedAlert) -> bool:
+        return shard_of(one.symbol, self.shards) == self.shard
+
+    def _is_news(self, one: WatchedAlert) -> bool:
+        held = self.replicas.get(one.alert_id)
+        if held is None:
+            return True
+        if one.until is not None:
+            held.until = one.until
+        return (held.alert.version, held.revision) != (one.version, one.revision)
+
+    async def _read(self, these: Sequence[WatchedAlert]) -> None:
+        if not these:
+            return
+        async with self.database.transaction() as work:
+            stored = await work.schedules.these([one.alert_id for one in these])
+        by_id = {one.id: one for one in stored}
+        for one in these:
+            self._take(one, by_id.get(one.alert_id))
+            if len(these) > 1:
+                await asyncio.sleep(0)
+        self.changed.set()
+
+    def _take(self, one: WatchedAlert, stored: StoredSchedule | None) -> None:
+        alert = stored.alert if stored is not None and stored.schedule is not None else None
+        state = stored.state_under(alert) if stored is not None and alert is not None else None
+        if alert is None or state is None or one.until is None or alert.version != one.version:
+            self.drop(one.alert_id)  # deleted, unreadable, or edited by somebody whom its workflow has not heard yet
+            return
+        held = self.replicas.get(alert.id)
+        if held is not None and held.alert.definition == alert.definition and held.alert.version == alert.version:
+            held.until = one.until
+            held.begin(state)
+            self._wake(self.listeners[self._hearing[alert.id]], state)
+            return
+        self.drop(alert.id)
+        self._add(alert, Replica(alert, state, one.until))
+
+    def _add(self, alert: Alert, replica: Replica) -> None:
+        hearing = hearing_of(alert.definition)
+        group = self.listeners.get(hearing)
+        if group is None:
+            group = self.listeners[hearing] = Listeners(hearing, self.evaluation, self.clock)
+        self.replicas[alert.id], self._hearing[alert.id] = replica, hearing
+        group.add(replica)
+
+    def _wake(self, group: Listeners, state: AlertState) -> None:
+        """There may be bars that an alert had to leave alone."""
+        newest, seen = group.newest, state.last_bar_close
+        if newest is None or seen is None or seen < newest.bar_close:
+            group.due = min(group.due, self.clock())
+
+    def due(self) -> Iterable[Listeners]:
+        """Who is to look now."""
+        now = self.clock()
+        return [one for one in self.listeners.values() if one.due <= now]
+
+    def next_due(self) -> datetime | None:
+        """When somebody is to look next."""
+        return min((one.due for one in self.listeners.values()), default=None)
