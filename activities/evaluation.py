@@ -78,6 +78,10 @@ class Evaluation:
             found = replace(found, watched=True)
         return found
 
+    async def prepare(self, wanted: EvaluateInput, limit: float | None = None) -> None:
+        """Brings the bars, so that ``values`` has no more to do than to compute."""
+        await self._answers(wanted, _operands(wanted.keys), limit)
+
     async def values(self, wanted: EvaluateInput, limit: float | None = None) -> EvaluateResult:
         """The same for other jobs, with the vendor's own time where there is no limit."""
         operands = _operands(wanted.keys)

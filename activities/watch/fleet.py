@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
@@ -33,7 +34,7 @@ class Fleet:
         self.replicas: dict[str, Replica] = {}
         self.listeners: dict[Hearing, Listeners] = {}
         self.changed = asyncio.Event()
-        self._mark = clock()
+        self._mark, self._turn = clock(), asyncio.Lock()
         self._hearing: dict[str, Hearing] = {}
 
     async def load(self) -> None:
@@ -48,6 +49,7 @@ class Fleet:
             after = page[-1].alert_id
             known |= {one.alert_id for one in page if self._is_ours(one)}
             await self._read([one for one in page if self._is_ours(one) and self._is_news(one)])
+            gc.freeze()  # what lives as long as the watch need not be looked at by each garbage collection
         for alert_id in set(self.replicas) - known:
             self.drop(alert_id)
 
@@ -116,7 +118,7 @@ class Fleet:
         hearing = hearing_of(alert.definition)
         group = self.listeners.get(hearing)
         if group is None:
-            group = self.listeners[hearing] = Listeners(hearing, self.evaluation, self.clock)
+            group = self.listeners[hearing] = Listeners(hearing, self.evaluation, self.clock, self._turn)
         self.replicas[alert.id], self._hearing[alert.id] = replica, hearing
         group.add(replica)
 

@@ -62,8 +62,11 @@ def hearing_of(definition: AlertDefinition) -> Hearing:
 class Listeners:
     """``due`` is when they look next, ``judged`` counts judgements, ``lag`` is from a bar's close until all had judged it."""
 
-    def __init__(self, hearing: Hearing, evaluation: Evaluation, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, hearing: Hearing, evaluation: Evaluation, clock: Callable[[], datetime], turn: asyncio.Lock | None = None
+    ) -> None:
         self.hearing, self.evaluation, self.clock = hearing, evaluation, clock
+        self.turn = turn or asyncio.Lock()
         self.replicas: dict[str, Replica] = {}
         self.due = clock()
         self.judged = 0
@@ -94,7 +97,14 @@ class Listeners:
         if after is None:
             self.due = self._next_due(now)
             return []
-        result = await self.evaluation.values(self._asked(now - self._behind, after), VENDOR_SECONDS)
+        asked = self._asked(now - self._behind, after)
+        await self.evaluation.prepare(asked, VENDOR_SECONDS)
+        async with self.turn:  # one after the other, so that no two slices of judging follow each other at once
+            return await self._look(active, await self.evaluation.values(asked, VENDOR_SECONDS))
+
+    async def _look(
+        self, active: Sequence[Replica], result: EvaluateResult
+    ) -> list[tuple[Replica, EvaluateResult | None]]:
         if result.freshness is Freshness.REFUSED:
             self.due = self._next_due(self.clock())
             return [(one, None) for one in active]

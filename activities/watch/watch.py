@@ -138,6 +138,7 @@ class ShardWatch:
                     await self._slots.acquire()
                     self._looking.add(group)
                     self._begin(self._look(group))
+                    await asyncio.sleep(0)  # what each does first is done in turns of its own
             due = [one.due for one in self.fleet.listeners.values() if one not in self._looking]
             pause = (min(due) - self.clock()).total_seconds() if due else LONGEST_SLEEP
             with suppress(TimeoutError):

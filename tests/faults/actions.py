@@ -23,6 +23,7 @@ from temporalio.client import (
 from tests.faults.stack import Stack
 
 RARELY = "0 0 1 1 *"
+TRUE = "TRUE"  # tickers of which the vendor tells no lies
 SECONDS = "* * * * * *"
 RULES: Sequence[dict[str, Any]] = (
     {"rule": "close > sma(4)"},
@@ -76,8 +77,8 @@ async def set_up(stack: Stack, rng: random.Random, seed: int) -> Deeds:
         )
     for number in range(2):
         deeds.watched.append(f"{deeds.prefix}-watched{number}")
-        body = {**_second(rng), **rng.choice(RULES), "id": deeds.watched[-1], "notification_channels": ["webhook"]}
-        bodies.append(body)
+        told = {"id": deeds.watched[-1], "symbol": f"{TRUE}{number}-USDT", "notification_channels": ["webhook"]}
+        bodies.append({**_second(rng), **rng.choice(RULES), **told})
     for number in range(2):
         deeds.edited.append(f"{deeds.prefix}-edited{number}")
         bodies.append({"symbol": "E-USDT", "rule": "close > 1000000", "cron": RARELY, "id": deeds.edited[-1]})

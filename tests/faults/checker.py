@@ -135,7 +135,9 @@ async def _watched(stack: Stack, id: str, until: datetime) -> list[str]:
         if want and have and want[0] == have[0]:
             break  # it began here, and what follows differs
     else:
-        return [f"{id}: no start gives its events: {have[:2]} ({len(have)} in all, {len(stale)} times without data)"]
+        said = f"{stored.alert.definition.rule}, {stored.alert.definition.rearm}, made {stored.created_at:%H:%M:%S}"
+        known = f"{len(have)} in all, {len(stale)} times without data; from the first: {_reference(stored.alert, first, until)[:6]}"
+        return [f"{id} ({said}): no start gives its events: {have[:6]} ({known})"]
     found = _difference(id, sorted(want), sorted(have))
     told = {row.event_id for row in deliveries if row.status == "SENT"}
     found += [
