@@ -76,6 +76,8 @@ class Evaluation:
             self.looks.saw(str(activity.info().workflow_id), found)
         if self.shards is not None and not self.record_all and await self.shards.lives(wanted.symbol):
             found = replace(found, watched=True)
+        if wanted.checks and self.shards is not None:
+            self.shards.check(wanted, found)
         return found
 
     async def prepare(self, wanted: EvaluateInput, limit: float | None = None) -> None:

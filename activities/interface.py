@@ -30,8 +30,6 @@ class TaskQueue(StrEnum):
 
 
 PRUNE = "prune"
-
-
 EVALUATE = "evaluate_bars"
 FETCH = "fetch_bars"
 RECORD = "record_events"
@@ -87,8 +85,6 @@ MAX_SNAPSHOTS = MOST_SNAPSHOTS
 RESULT_BYTES = MOST_BYTES
 TASK_SNAPSHOTS = 1000
 TASK_BYTES = 1024 * 1024
-
-
 ALERT_PREFIX = "alert-"
 
 
@@ -197,7 +193,7 @@ class FetchResult:
 
 
 class Watching(StrEnum):
-    """What an alert's workflow says of who looks for it."""
+    """Who looks for an alert, as its workflow says."""
 
     ITSELF = ""
     OFFERED = "offered"  # it would let the watch look, from the state on that is recorded with this
@@ -241,25 +237,6 @@ class BarsObserved:
     version: int
     result: EvaluateResult | None = None
     shard: int = 0
-
-
-@dataclass(frozen=True)
-class WatchReport:
-    """How a shard's watch fares. ``lag_ms`` is from a bar's close until its alerts were judged; ``owner`` is the worker."""
-
-    shard: int
-    shards: int
-    owner: str
-    started_at: datetime
-    at: datetime
-    alerts: int = 0
-    feeds: int = 0
-    judged: int = 0
-    nudges: int = 0
-    unanswered: int = 0
-    lag_ms: int | None = None
-    last_bar: datetime | None = None
-    found_late: int = 0
 
 
 @dataclass(frozen=True)

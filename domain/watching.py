@@ -1,9 +1,8 @@
-"""Which alerts a watch looks after, in which shard, and when they look for themselves all the same."""
-
-from __future__ import annotations
+"""Which alerts a watch looks after, in which shard, when they look for themselves all the same, and how a shard fares."""
 
 import hashlib
 import zlib
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -39,3 +38,21 @@ def next_self_check(alert_id: str, now: datetime, fleet: int) -> datetime:
     hours = min(max(timedelta(seconds=fleet / CHECKS_PER_SECOND), SHORTEST_CHECK), LONGEST_CHECK)
     digest = int.from_bytes(hashlib.sha256(f"{alert_id}|{now:%Y-%m-%dT%H}".encode()).digest()[:4])
     return now + hours * (1 - SPREAD / 2 + SPREAD * digest / 2**32)
+
+
+@dataclass(frozen=True)
+class WatchReport:
+    """How a shard's watch fares. ``lag_ms`` is from a bar's close until its alerts were judged; ``owner`` is the worker."""
+
+    shard: int
+    shards: int
+    owner: str
+    started_at: datetime
+    at: datetime
+    alerts: int = 0
+    feeds: int = 0
+    judged: int = 0
+    nudges: int = 0
+    unanswered: int = 0
+    lag_ms: int | None = None
+    last_bar: datetime | None = None

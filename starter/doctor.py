@@ -19,6 +19,7 @@ from domain.errors import InvalidInput
 from starter.clock import now
 from starter.gateway import Gateway
 from starter.health import Examiner
+from starter.watching import watch_state
 from storage.database import HEAD, Database
 from storage.private import open_to_others
 from worker.client import TemporalUnreachable
@@ -67,6 +68,7 @@ class Doctor:
             ("namespace", self._namespace),
             ("search attributes", self._search_attributes),
             ("pollers", self._pollers),
+            ("watch", self._watch),
             ("clock", self._clock),
             ("providers", self._providers),
             ("sessions", self._sessions),
@@ -163,6 +165,19 @@ class Doctor:
             else:
                 found.append(Finding("pollers", Verdict.FAIL, f"nobody polls {queue}", "alerts worker, or alerts up"))
         return found
+
+    async def _watch(self) -> list[Finding]:
+        state = await watch_state(self.database, self.settings, now())
+        if not state.shards:
+            return [
+                Finding("watch", Verdict.NOTE, "off: every alert ticks by itself", "ALERTS_WATCH=on saves most of that")
+            ]
+        troubles = [Finding("watch", Verdict.FAIL, said, mend) for said, mend in state.troubles()]
+        lag = f", {state.lag_ms:,} ms behind the last bar" if state.lag_ms is not None else ""
+        said = (
+            f"{state.shards} of {state.shards} shards, {state.alerts:,} alerts{lag}, {state.sum_of('nudges'):,} nudges"
+        )
+        return troubles or [Finding("watch", Verdict.OK, said)]
 
     async def _clock(self) -> list[Finding]:
         """The database tells its time; Temporal's shows in when it means to sweep next."""

@@ -16,6 +16,7 @@ from activities.market_data.vendors.status import SEEN, TOLD_FOR, outside_sessio
 from domain.job import JobType
 from domain.run import RunStatus
 from starter.gateway import Gateway
+from starter.watching import watch_state
 from storage.database import HEAD, Database
 from storage.runs import RunCount, RunFilter
 from worker.client import TemporalUnreachable
@@ -175,6 +176,7 @@ class Examiner:
             errors = await work.runs.common_errors(recent, 1) if mostly_failed else []
             vendors = await work.reports.under(PROVIDERS, now - SEEN)
             ended = await work.audit.ended_often(now - timedelta(hours=1), OFTEN)
+        await self._watch(health, now)
         enabled = sum(count for _, on, _, count in counts if on)
         level = Level.HEALTHY
         if (swept is None or now - swept[0] > SWEEP_LATE) and (enabled or waiting):
@@ -226,6 +228,12 @@ class Examiner:
             "waiting": untold,
         }
         return enabled > 0
+
+    async def _watch(self, health: Health, now: datetime) -> None:
+        state = await watch_state(self.database, self.gateway.settings, now)
+        troubles = state.troubles()
+        health.components["watch"] = {"status": Level.DEGRADED if troubles else Level.HEALTHY, **state.as_json()}
+        health.issues += [Issue("watch", Level.DEGRADED, said, mend) for said, mend in troubles]
 
     @staticmethod
     def _vendors(health: Health, troubles: Mapping[str, str]) -> None:
@@ -291,8 +299,10 @@ class Examiner:
             seen = [one.last_access_time.ToDatetime(tzinfo=now.tzinfo) for one in answer.pollers]
             return sum(now - at < POLLER_SEEN for at in seen)
 
-        found = await asyncio.gather(*(_bounded(count(queue)) for queue in TaskQueue))
-        return {queue.value: number for queue, number in zip(TaskQueue, found, strict=True)}
+        is_off = self.gateway.settings.alerts_watch == "off"
+        queues = [queue for queue in TaskQueue if not (is_off and queue is TaskQueue.WATCH)]
+        found = await asyncio.gather(*(_bounded(count(queue)) for queue in queues))
+        return {queue.value: number for queue, number in zip(queues, found, strict=True)}
 
 
 async def statistics(

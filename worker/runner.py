@@ -145,6 +145,7 @@ async def tell_of_providers(services: Services) -> None:
             async with services.database.transaction() as work:
                 await work.reports.put(f"{NOTE}{services.identity}"[:64], now, note)
                 await work.reports.forget(NOTE, now - timedelta(days=1))
+            await services.shards.tell(services.identity)
         except Exception as error:  # the database may be away; alerts go on
             log.debug("providers not told of", action="tell_of_providers", error=type(error).__name__)
         await asyncio.sleep(TELL_SECONDS)

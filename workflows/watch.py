@@ -1,12 +1,11 @@
 """WatchWorkflow: one shard of the watch. It sees to it that some worker runs the activity, and shows how that fares."""
 
-from __future__ import annotations
-
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities import interface
-    from activities.interface import TaskQueue, WatchReport
+    from activities.interface import TaskQueue
+    from domain.watching import WatchReport
     from workflows.failures import ACTIVITY_FAILED, let_cancellation_pass, reason_of
 
 HISTORY_LIMIT = 4000  # events; a report comes every minute

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,10 +10,12 @@ from typing import Any
 
 import structlog
 
+from activities.interface import EvaluateInput, EvaluateResult
 from domain.watching import next_self_check, shard_of
 from storage.database import Database
 
-NOTE = "watch:"
+NOTE, LATE_NOTE = "watch:", "watch-late:"
+TOLD_WITHIN = timedelta(minutes=2)  # later than that, the watch has missed it
 ALIVE = timedelta(seconds=20)  # a shard says that it lives every few seconds
 READ_AGAIN = timedelta(seconds=3)
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -58,6 +61,7 @@ class Shards:
     ) -> None:
         self.database, self.count, self.clock = database, count, clock
         self._beats: dict[int, Beat] = {}
+        self.found_late = Counter[int]()
         self._read_at = LONG_AGO
 
     async def lives(self, symbol: str) -> bool:
@@ -74,6 +78,23 @@ class Shards:
                 log.debug("shards not read", action="watch", error=type(error).__name__)
         found = self._beats.get(shard_of(symbol, self.count))
         return found is not None and now - found.at <= ALIVE and found.said.get("shards") == self.count
+
+    def check(self, wanted: EvaluateInput, found: EvaluateResult) -> None:
+        """A self-check must find nothing that the watch should have told long before."""
+        oldest = found.snapshots[0].bar_close if found.snapshots else None
+        if oldest is None or found.as_of - oldest <= TOLD_WITHIN + wanted.timeframe.length:
+            return
+        shard = shard_of(wanted.symbol, max(self.count, 1))
+        self.found_late[shard] += 1
+        alert_id = wanted.alert.id if wanted.alert else ""
+        log.warning("watch missed a bar", action="watch", shard=shard, alert_id=alert_id, bar=oldest.isoformat())
+
+    async def tell(self, identity: str) -> None:
+        """What self-checks found in this process, where health can see it."""
+        if self.found_late:
+            async with self.database.transaction() as work:
+                counts = {str(shard): count for shard, count in self.found_late.items()}
+                await work.reports.put(f"{LATE_NOTE}{identity}"[:64], self.clock(), {"shards": counts})
 
     async def until(self, alert_id: str, symbol: str, now: datetime) -> datetime | None:
         """Until when the watch may look for an alert; None where it does not live."""

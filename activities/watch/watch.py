@@ -21,7 +21,6 @@ from activities.interface import (
     WATCH_REPORT,
     BarsObserved,
     EvaluateResult,
-    WatchReport,
     alert_workflow_id,
 )
 from activities.looks import Looks
@@ -30,6 +29,7 @@ from activities.watch.listeners import Listeners
 from activities.watch.nudging import Nudger
 from activities.watch.replica import Replica
 from activities.watch.shards import Shards, note_of
+from domain.watching import WatchReport
 from storage.database import Database
 
 AT_ONCE = 64  # questions to the market

@@ -101,37 +101,43 @@ def show(id: AlertId, as_json: Json = False) -> None:
     """
 
     from starter import alerts
+    from starter.clock import now
+    from starter.watching import watch_state, watcher_of
 
-    async def work(context: Context) -> tuple[Any, dict[str, Any], str, str, Liveness]:
+    async def work(context: Context) -> tuple[Any, dict[str, Any], str, str, Liveness, str]:
         stored = await context.alert(id)
         alive = await liveness(context, [stored])
         async with context.database.transaction() as unit:
             last = await unit.events.of_alert(stored.id, kinds=[EventKind.PAUSED], limit=1, newest_first=True)
+            watched = (await unit.watched.of([stored.id])).get(stored.id)
         paused = last[0].detail if last else ""
+        by = watcher_of(watched, await watch_state(context.database, context.settings, now()))
         try:
-            return stored, await alerts.query(context, id, "state"), "", paused, alive
+            return stored, await alerts.query(context, id, "state"), "", paused, alive, by
         except Exception as error:
             if not is_known(error):
                 raise
-            return stored, {}, str(error), paused, alive
+            return stored, {}, str(error), paused, alive, by
 
-    stored, live, problem, paused, alive = run_command(work)
+    stored, live, problem, paused, alive, by = run_command(work)
     seen = alive.seen[stored.id]
     if as_json:
-        print_json({**stored_json(stored), **seen.as_json(), "live": live or None})
+        print_json({**stored_json(stored), **seen.as_json(), "watched_by": by or None, "live": live or None})
         return
-    print_table(["", id], _shown(stored, live, paused, seen))
+    print_table(["", id], _shown(stored, live, paused, seen, by))
     if problem:
         say(f"as last recorded: {problem}")
     elif alive.warning:
         say(alive.warning)
 
 
-def _shown(stored: Any, live: dict[str, Any], paused: str, seen: Seen) -> list[list[str]]:
+def _shown(stored: Any, live: dict[str, Any], paused: str, seen: Seen, by: str) -> list[list[str]]:
     """All that its owner said, and how it is; what was left at its default is left out."""
     definition, state = stored.alert.definition, live.get("state", {})
     status, reason = state.get("status", stored.status), state.get("reason", stored.reason)
-    values = (state.get("last_snapshot") or {}).get("values") or seen.values
+    values, bar_close = (state.get("last_snapshot") or {}).get("values"), state.get("last_bar_close")
+    if by or not values:  # the watch has seen more than the workflow was told
+        values, bar_close = seen.values, seen.bar_close or bar_close
     away = distance(stored.alert, values) if values else None
     options = definition.options.model_dump(mode="json", exclude_defaults=True)
     rows = [
@@ -152,8 +158,9 @@ def _shown(stored: Any, live: dict[str, Any], paused: str, seen: Seen) -> list[l
         ["status", f"{status} ({reason})"],
         ["paused", paused if status == Status.INACTIVE and reason in (Reason.PAUSED, Reason.SNOOZED) else ""],
         ["last look", ago(seen.looked_at)],
-        ["next tick", str(live.get("next_tick") or "-")],
-        ["last bar", str(state.get("last_bar_close") or short(stored.last_bar_close))],
+        ["next tick", short(stored.next_run_at) if by else str(live.get("next_tick") or "-")],
+        ["watched", by],
+        ["last bar", str(bar_close or short(stored.last_bar_close))],
         ["values", _values(dict(values))],
         ["away", f"{away * 100:.2f} % from firing" if away else ""],
         ["fires", str(state.get("trigger_count", stored.trigger_count))],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 
 from domain.alert import EventKind
 from domain.errors import Fault, InvalidInput
+from domain.known_keys import hint
 from domain.text import counted
 from domain.timeframe import Timeframe
 from starter import demo as examples
@@ -158,19 +160,39 @@ def up(
     serve(_up(settings_in_force(), embedded=True, telegram=telegram))
 
 
-def worker(config: ConfigFile = None, env: Environment = "") -> None:
+def worker(
+    config: ConfigFile = None,
+    env: Environment = "",
+    queues: Annotated[
+        str, typer.Option("--queues", help="Serve these task queues alone, e.g. alerts,market-data; default: all.")
+    ] = "",
+) -> None:
     """Run a worker against the Temporal server at TEMPORAL_ADDRESS; SIGTERM drains it.
 
     Example: TEMPORAL_ADDRESS=127.0.0.1:7233 alerts worker
     """
-    serve(_up(settings_in_force(), embedded=False))
+    serve(_up(settings_in_force(), embedded=False, queues=_queues(queues) if queues else None))
 
 
-async def _up(settings: Settings, *, embedded: bool, telegram: bool = False) -> None:
+def _queues(given: str) -> list[str]:
+    from activities.interface import TaskQueue
+
+    named, known = [one.strip() for one in given.split(",") if one.strip()], [queue.value for queue in TaskQueue]
+    faults = [
+        Fault("--queues", f"there is no such task queue{hint(one, known)}", one) for one in named if one not in known
+    ]
+    if faults or not named:
+        raise InvalidInput("worker", faults or [Fault("--queues", f"name at least one of {', '.join(known)}", given)])
+    return named
+
+
+async def _up(
+    settings: Settings, *, embedded: bool, telegram: bool = False, queues: Sequence[str] | None = None
+) -> None:
     from starter.processes import Stack, resume_alerts
     from worker.runner import unless_stopped
 
-    async with Stack(settings, None, say, embedded=embedded) as stack:
+    async with Stack(settings, None, say, embedded=embedded, queues=queues) as stack:
         count = await unless_stopped(stack.stop, resume_alerts(stack))
         if embedded:
             say(f"Web UI: {stack.ui_url}")

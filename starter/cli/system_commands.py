@@ -134,7 +134,7 @@ def status(as_json: Json = False) -> None:
 
 
 def _figures(part: dict[str, Any]) -> str:
-    return pairs({key: value for key, value in part.items() if key != "status"})
+    return pairs({key: value for key, value in part.items() if key not in ("status", "each")})
 
 
 def doctor(as_json: Json = False) -> None:

@@ -118,12 +118,15 @@ async def _until_made(stack: Stack, body: dict[str, Any]) -> None:
 
 
 async def _begun(stack: Stack, deeds: Deeds) -> None:
-    """Each steady alert has seen its first bar: from then on none may be lost."""
+    """Each steady alert has seen its first bar, and each watched one its first event: from then on none may be lost."""
     async with asyncio.timeout(120):
         for id in deeds.steady:
             while not await stack.patient_sql(
                 "SELECT 1 FROM job_schedule_runs WHERE job_key = :i AND error IS NULL", i=id
             ):
+                await asyncio.sleep(0.2)
+        for id in deeds.watched:
+            while not await stack.patient_sql("SELECT 1 FROM alert_events WHERE alert_id = :i", i=id):
                 await asyncio.sleep(0.2)
 
 

@@ -124,8 +124,6 @@ async def _watched(stack: Stack, id: str, until: datetime) -> list[str]:
         return [f"{id}: its row is gone"]
     stale = [event for event in events if event.kind is EventKind.DATA_STALE]
     have = [_bare(event) for event in events if event.kind in MACHINE and event.at <= until]
-    if not have:
-        return [f"{id}: no event yet"]
     first = stored.created_at.replace(microsecond=0)
     want: list[str] = []
     for start in range(LONGEST_START):
