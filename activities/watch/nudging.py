@@ -43,8 +43,7 @@ class Nudger:
     @property
     def unanswered(self) -> int:
         """Alerts that were told more than once and have not answered."""
-        now = self.clock()
-        return sum(turn.wait > FIRST_WAIT and _is_open(turn) for turn in self._turns if turn.at >= now - LONGEST_WAIT)
+        return sum(turn.wait > FIRST_WAIT * 2 and _is_open(turn) for turn in self._turns)
 
     async def tell(self, replica: Replica, nudge: BarsObserved) -> None:
         """Now, and again until its workflow has answered."""

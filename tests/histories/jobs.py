@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 from temporalio.client import Client
@@ -23,9 +25,11 @@ from activities.interface import (
     StepInput,
     TaskQueue,
 )
+from domain.watching import WatchReport
 from workflows.delivery import DeliveryWorkflow
 from workflows.jobs import ALL
 from workflows.retention import RetentionWorkflow
+from workflows.watch import WatchWorkflow
 
 RUN = "0e5c7c3c-0000-0000-0000-0000000000"
 
@@ -102,6 +106,25 @@ async def history_of_retention(client: Client) -> dict[str, str]:
     async with Worker(client, task_queue=TaskQueue.JOBS, workflows=[RetentionWorkflow], activities=[prune]):
         handle = await client.start_workflow(RetentionWorkflow.run, id="retention-night", task_queue=TaskQueue.JOBS)
         assert await handle.result() == {"quotes": 12, "minute_bars": 3}
+        return {handle.id: (await handle.fetch_history()).to_json()}
+
+
+@activity.defn(name=interface.WATCH)
+async def watch(shard: int) -> str:
+    """Its worker ends once; then there is no such shard any more."""
+    if activity.info().attempt == 1:
+        raise ApplicationError("the worker ends", type="HandedOn", next_retry_delay=timedelta(milliseconds=100))
+    await asyncio.sleep(2)
+    return f"there is no shard {shard} of 1"
+
+
+async def history_of_watch(client: Client) -> dict[str, str]:
+    """Of a shard whose watch reports, and is not needed any more."""
+    async with Worker(client, task_queue=TaskQueue.WATCH, workflows=[WatchWorkflow], activities=[watch]):
+        handle = await client.start_workflow(WatchWorkflow.run, 7, id="watch-7", task_queue=TaskQueue.WATCH)
+        now = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+        await handle.signal(interface.WATCH_REPORT, WatchReport(7, 8, "1@host", now, now, 10, 2, 30, 4))
+        await handle.result()
         return {handle.id: (await handle.fetch_history()).to_json()}
 
 

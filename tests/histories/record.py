@@ -14,18 +14,19 @@ import os
 import re
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 
-from activities.interface import Freshness
+from activities.interface import BARS_OBSERVED, BarsObserved, EvaluateResult, Freshness, Watching
 from domain.alert import Alert, AlertState, Status
 from domain.alert_memory import AlertMemory, DueTimes
+from domain.bar import BarSnapshot
 from tests.conftest import make_alert, start_dev_server
-from tests.histories.jobs import OFFICES, history_of, history_of_retention
+from tests.histories.jobs import OFFICES, history_of, history_of_retention, history_of_watch
 from tests.workflows.support import World, serving, start
 from workflows.alert import AlertWorkflow
 from workflows.messages import AlertInput, PauseRequest, SnoozeRequest
@@ -205,6 +206,30 @@ async def is_reminded(handle: Handle, world: World) -> None:
     await until(lambda: "acknowledged" in world.recorded)
 
 
+async def is_watched(handle: Handle, world: World) -> None:
+    await until(lambda: bool(world.records) and world.records[-1].watching is Watching.OFFERED)
+    report = await handle.query(AlertWorkflow.state_query)
+    one = nudge(report.state, 101.0)
+    await handle.signal(BARS_OBSERVED, one)
+    await until(lambda: "triggered" in world.recorded)
+    await handle.signal(BARS_OBSERVED, one)  # doubled
+    looks = len(world.evaluations)
+    await handle.signal(BARS_OBSERVED, BarsObserved(one.revision, one.version))
+    await until(lambda: len(world.evaluations) > looks)
+    await handle.signal("pause")
+    await until(lambda: "paused" in world.recorded)
+
+
+def nudge(state: AlertState, close: float) -> BarsObserved:
+    """As the watch tells it: a quiet bar, then one that matters."""
+    assert state.last_bar_close is not None
+    bars = [state.last_bar_close + n * timedelta(seconds=1) for n in range(3)]
+    quiet = replace(state, last_bar_close=bars[1], last_snapshot=BarSnapshot(bars[0], bars[1], {"close": 99.0}))
+    told = BarSnapshot(bars[1], bars[2], {"close": close})
+    result = EvaluateResult(Freshness.FRESH, bars[2], (told,), source="watch", before=quiet, quiet=1)
+    return BarsObserved(state.revision, 1, result)
+
+
 def alternating(at: Any) -> float:
     return 101.0 if at.minute % 2 else 99.0
 
@@ -249,6 +274,7 @@ def scenarios() -> list[Scenario]:
         Scenario("catch-up", {**second, "notification_channels": [], "cron": "0 0 1 1 *", "rearm": "simple", "options": {"record": "all"}}, World(price=high), catches_up, history_limit=40, state=AlertState(last_bar_close=now.replace(microsecond=0) - timedelta(seconds=1100))),
         Scenario("slow-clock", {**second, "cron": "0 0 1 1 *"}, World(price=high, clock_behind=timedelta(seconds=1.5)), sees_it_later, state=AlertState(last_bar_close=now.replace(microsecond=0))),
         Scenario("reminder", {**yearly, "options": {"remind_every": 60}}, World(price=high), is_reminded, state=AlertState(Status.TRIGGERED, triggered_at=now), due=DueTimes(reminder=now + timedelta(seconds=2))),
+        Scenario("watched", {**second, "notification_channels": []}, World(price=lambda at: 99.0, watched_for=timedelta(hours=1)), is_watched),
         Scenario("unreadable-row", yearly, World(price=high), has_an_unreadable_row),
     ]  # fmt: skip
 
@@ -318,6 +344,9 @@ async def main() -> None:
             if not sys.argv[1:] or name in sys.argv[1:]:
                 for id, text in (await history_of(env.client, name)).items():
                     save(NEWEST, f"{'delivery-' * id.startswith('delivery')}{name}.{id}", text)
+        if not sys.argv[1:] or "watch" in sys.argv[1:]:
+            for id, text in (await history_of_watch(env.client)).items():
+                save(NEWEST, f"watch.{id}", text)
         if not sys.argv[1:] or "retention" in sys.argv[1:]:
             for id, text in (await history_of_retention(env.client)).items():
                 save(NEWEST, f"retention.{id}", text)

@@ -13,9 +13,11 @@ from workflows.alert import AlertWorkflow
 from workflows.delivery import DeliveryWorkflow
 from workflows.jobs import ALL as JOB_WORKFLOWS
 from workflows.retention import RetentionWorkflow
+from workflows.watch import WatchWorkflow
 
 FILES = sorted(Path(__file__).parent.glob("v*/*.json"))
-MESSAGES = {"pause", "resume", "snooze", "acknowledge", "definition_changed", "update_definition", "evaluate_now"}
+MESSAGES = {"pause", "resume", "snooze", "acknowledge", "definition_changed", "update_definition", "evaluate_now",
+            "bars_observed"}  # fmt: skip
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.name.partition(".")[0] for path in FILES])
@@ -23,7 +25,8 @@ async def test_replays(path: Path) -> None:
     workflow_id = path.name.partition(".")[2].removesuffix(".json")
     history = WorkflowHistory.from_json(workflow_id, path.read_text(encoding="utf-8"))
     replayer = Replayer(
-        workflows=[AlertWorkflow, DeliveryWorkflow, RetentionWorkflow, *JOB_WORKFLOWS], data_converter=DATA_CONVERTER
+        workflows=[AlertWorkflow, DeliveryWorkflow, RetentionWorkflow, WatchWorkflow, *JOB_WORKFLOWS],
+        data_converter=DATA_CONVERTER,
     )
     await replayer.replay_workflow(history)
 
@@ -31,7 +34,7 @@ async def test_replays(path: Path) -> None:
 def test_every_message_is_in_a_history() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in FILES)
     assert {name for name in MESSAGES if f'"{name}"' in text} == MESSAGES
-    for name in ("expired", "late", "once", "cooldown", "settling", "forming"):
+    for name in ("expired", "late", "once", "cooldown", "settling", "forming", "watched", "watch"):
         assert any(path.name.startswith(f"{name}.") for path in FILES)
     for name in ("job", "data-steps", "job-failed", "job-told", "notification", "notification-dead", "retention"):
         assert any(path.name.startswith(f"{name}.") for path in FILES)

@@ -185,6 +185,7 @@ async def test_who_does_not_answer_is_told_again_ever_more_rarely() -> None:
     replica = Replica(alert(), AlertState(last_bar_close=START), LATER)
     nudger = Nudger(send, lambda alert_id: None, lambda: now[0])
     await nudger.tell(replica, replica.observed(EvaluateResult(Freshness.FRESH, START), 0))
+    assert nudger.unanswered == 0, "it was told just now"
     for _ in range(200):
         now[0] += timedelta(seconds=1)
         await nudger.tell_again()
