@@ -44,12 +44,13 @@ MINUTES ?= 0
 faults: $(STAMP) ## Faults and edits at random on the real parts, checked independently: SEEDS=n SEED=first MINUTES=m
 	$(BIN)/python -m tests.faults --seeds $(SEEDS) --seed $(SEED) --minutes $(MINUTES)
 
-bench: $(STAMP) ## Compare tick shapes, few rows with many, many alerts on a ticker with one, a screener beside alerts (about 8 minutes)
+bench: $(STAMP) ## Compare tick shapes, few rows with many, many alerts on a ticker with one, a screener beside alerts, the watch (about 10 minutes)
 	$(BIN)/python -m bench.ticks --sandbox
 	$(BIN)/python -m bench.rows
 	$(BIN)/python -m bench.bars
 	$(BIN)/python -m bench.preview
 	$(BIN)/python -m bench.screener
+	$(BIN)/python -m bench.fleet --only watch
 
 histories: $(STAMP) ## Record the newest version's workflow histories anew; those of released versions stay
 	$(BIN)/python -m tests.histories.record

@@ -12,13 +12,13 @@ from typing import Any
 
 from activities.interface import WORKFLOW_TYPES, TaskQueue
 from activities.market_data.vendors.status import NOTE as PROVIDERS
-from activities.market_data.vendors.status import SEEN, TOLD_FOR, outside_sessions, unreachable
-from domain.job import JobType
+from activities.market_data.vendors.status import SEEN, unreachable
 from domain.run import RunStatus
 from starter.gateway import Gateway
+from starter.statistics import by_status, statistics
 from starter.watching import watch_state
 from storage.database import HEAD, Database
-from storage.runs import RunCount, RunFilter
+from storage.runs import RunFilter
 from worker.client import TemporalUnreachable
 
 CHECK_SECONDS = 3.0
@@ -98,7 +98,7 @@ class Examiner:
         """``statistics`` of all users, kept like the health: anybody may ask, as often as they like."""
         async with self._one_at_a_time:
             if self._figures is None or time.monotonic() - self._figures[0] >= self.keep_seconds:
-                self._figures = (time.monotonic(), await statistics(self.database, now))
+                self._figures = (time.monotonic(), await statistics(self.database, self.gateway.settings, now))
             return self._figures[1]
 
     async def _examine(self, now: datetime) -> Health:
@@ -303,70 +303,6 @@ class Examiner:
         queues = [queue for queue in TaskQueue if not (is_off and queue is TaskQueue.WATCH)]
         found = await asyncio.gather(*(_bounded(count(queue)) for queue in queues))
         return {queue.value: number for queue, number in zip(queues, found, strict=True)}
-
-
-async def statistics(
-    database: Database, now: datetime, user_id: str | None = None, *, whole: bool = False
-) -> dict[str, Any]:
-    """``/stats``: schedules by type and state, alerts by status, runs of the last day, deliveries by status, odd market data.
-
-    Errors are told of a user's own runs, and ``whole`` of everybody's; else counts alone.
-    """
-    wanted = RunFilter(user_id=user_id, since=now - DAY)
-    async with database.transaction() as work:
-        counts = await work.schedules.counts(user_id)
-        runs = await work.runs.statistics(wanted)
-        deliveries = await work.deliveries.counts(user_id)
-        notes = await work.reports.under(PROVIDERS, now - TOLD_FOR)
-        errors = [] if user_id is None and not whole else await work.runs.common_errors(wanted, MOST_ERRORS)
-    outside = outside_sessions(value for _, value in notes.values())
-    schedules: dict[str, dict[str, int]] = {}
-    alerts: dict[str, int] = {}
-    for kind, enabled, status, count in counts:
-        of_type = schedules.setdefault(kind, {"enabled": 0, "disabled": 0})
-        of_type["enabled" if enabled else "disabled"] += count
-        if kind == JobType.ALERT:
-            alerts[status] = alerts.get(status, 0) + count
-    by_type: dict[str, dict[str, Any]] = {}
-    for one in runs:
-        by_type.setdefault(one.job_type, {})[one.status] = {"count": one.count, "mean_seconds": one.seconds}
-    return {
-        "schedules": schedules,
-        "alerts": alerts,
-        "runs_last_day": by_type,
-        "deliveries": deliveries,
-        "market_data": {"times_outside_sessions": sum(one["times"] for one in outside.values())},
-        **_success(runs),
-        "common_errors": [{"error": text, "count": count} for text, count in errors],
-        "as_of": now.isoformat().replace("+00:00", "Z"),
-    }
-
-
-def by_status(runs: Sequence[RunCount]) -> dict[str, int]:
-    """How many of each, of all types."""
-    counts: dict[str, int] = {}
-    for one in runs:
-        counts[one.status] = counts.get(one.status, 0) + one.count
-    return counts
-
-
-def _success(runs: Sequence[RunCount]) -> dict[str, Any]:
-    """``success_rate`` is of the runs of the last day that have ended, from 0 to 1; None where none has."""
-    counts = by_status(runs)
-    well = counts.get(RunStatus.COMPLETED.value, 0)
-    badly = counts.get(RunStatus.FAILED.value, 0) + counts.get(RunStatus.MISSED.value, 0)
-    timed = [(one.count, one.seconds) for one in runs if one.seconds is not None]
-    count = sum(number for number, _ in timed)
-    mean = sum(number * seconds for number, seconds in timed) / count if count else None
-    metrics = {
-        "runs": sum(counts.values()),
-        "completed": well,
-        "failed": counts.get(RunStatus.FAILED.value, 0),
-        "missed": counts.get(RunStatus.MISSED.value, 0),
-        "cancelled": counts.get(RunStatus.CANCELLED.value, 0),
-        "mean_seconds": mean,
-    }
-    return {"metrics": metrics, "success_rate": well / (well + badly) if well + badly else None}
 
 
 async def _bounded(call: Awaitable[int]) -> int:

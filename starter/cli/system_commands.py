@@ -113,11 +113,12 @@ def status(as_json: Json = False) -> None:
 
     Example: alerts status
     """
-    from starter.health import Examiner, statistics
+    from starter.health import Examiner
+    from starter.statistics import statistics
 
     async def work(context: Context) -> Any:
         health = await Examiner(context.database, context.gateway, 0).health(now())
-        return health, await statistics(context.database, now(), whole=True)
+        return health, await statistics(context.database, context.settings, now(), whole=True)
 
     health, stats = run_command(work)
     if as_json:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 import starter.health as checks
 from starter.api.access import Principal
 from starter.clock import now
+from starter.statistics import statistics
 
 router = APIRouter(tags=["health"])
 State = Literal["healthy", "degraded", "unhealthy"]
@@ -26,7 +27,7 @@ class IssueOut(BaseModel):
 
 class HealthOut(BaseModel):
     """The installation as a whole; ``components`` has figures of each part: ``database``, ``temporal``, ``reconciler``,
-    ``runs``, ``notifications`` and ``workers``, each with its own ``status``.
+    ``watch``, ``runs``, ``notifications`` and ``workers``, each with its own ``status``.
     """
 
     model_config = ConfigDict(
@@ -93,6 +94,7 @@ class StatsOut(BaseModel):
                     "runs_last_day": {"alert": {"COMPLETED": {"count": 40, "mean_seconds": 0.02}}},
                     "deliveries": {"SENT": 40},
                     "market_data": {"times_outside_sessions": 0},
+                    "watch": {"shards": 1, "alerts": 12, "lag_ms": 320, "nudges": 40, "unanswered": 0, "found_late": 0},
                     "metrics": {
                         "runs": 41,
                         "completed": 40,
@@ -114,6 +116,9 @@ class StatsOut(BaseModel):
     runs_last_day: dict[str, dict[str, Any]]
     deliveries: dict[str, int]
     market_data: dict[str, int]
+    watch: dict[str, int | None] = Field(
+        description="Of all shards: alerts watched, how far behind the last bar they were judged."
+    )
     metrics: dict[str, float | None] = Field(description="Of the runs of the last day.")
     success_rate: float | None = Field(description="Of the runs of the last day that have ended, from 0 to 1.")
     common_errors: list[ErrorCount] = Field(description="Of the last day's runs; told to whoever has a key.")
@@ -154,7 +159,8 @@ async def stats(request: Request) -> dict[str, Any]:
         figures: dict[str, Any] = await request.app.state.examiner.figures(now())
         return figures
     user_id = None if principal.is_admin else principal.user_id
-    return await checks.statistics(request.app.state.database, now(), user_id, whole=principal.is_admin)
+    state = request.app.state
+    return await statistics(state.database, state.settings, now(), user_id, whole=principal.is_admin)
 
 
 @router.get("/healthz", response_model=ProbeOut, operation_id="probeAlive")

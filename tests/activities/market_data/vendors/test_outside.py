@@ -10,7 +10,7 @@ from activities.market_data.vendors.provider import BarRequest
 from activities.market_data.vendors.status import NOTE, state, states
 from domain.timeframe import DAILY, Timeframe
 from starter.doctor import Doctor, Verdict
-from starter.health import statistics
+from starter.statistics import statistics
 from storage.database import Database
 from tests.stand_ins.polygon import PolygonStandIn
 from tests.stand_ins.server import Asked, Reply, StandIn
@@ -98,7 +98,9 @@ async def test_the_doctor_says_so(database: Database) -> None:
         in finding.found
     )
     assert "ALERTS_MARKETS" in finding.mend
-    assert (await statistics(database, datetime.now(UTC)))["market_data"] == {"times_outside_sessions": 1}
+    assert (await statistics(database, load_settings(), datetime.now(UTC)))["market_data"] == {
+        "times_outside_sessions": 1
+    }
     assert state(polygon)["unknown_sessions"]
     assert DAILY in polygon.intervals
     await polygon.close()
