@@ -30,7 +30,14 @@ POLLER_SEEN = timedelta(minutes=3)
 OFTEN, MANY_FAILED = 3, 5
 MOST_NAMED, MOST_LISTED, MOST_ERRORS = 3, 20, 10
 PROBLEMS = "TemporalReportedProblems"
-TYPES = ("AlertWorkflow", "DeliveryWorkflow", "ReconcileWorkflow", "RetentionWorkflow", *WORKFLOW_TYPES.values())
+TYPES = (
+    "AlertWorkflow",
+    "WatchWorkflow",
+    "DeliveryWorkflow",
+    "ReconcileWorkflow",
+    "RetentionWorkflow",
+    *WORKFLOW_TYPES.values(),
+)
 STUCK = f"{PROBLEMS} IS NOT NULL AND ExecutionStatus = 'Running' AND WorkflowType IN ({', '.join(map(repr, TYPES))})"
 
 

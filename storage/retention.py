@@ -22,7 +22,7 @@ from storage.data_tables import (
     StageRow,
 )
 from storage.database import Database
-from storage.job_tables import DeletedAlertRow, LookRow, RunFileRow
+from storage.job_tables import DeletedAlertRow, LookRow, RunFileRow, WatchedRow
 from storage.retention_days import DAYS, FOR_EVER
 from storage.tables import AuditRow, BarRow, Base, DeliveryRow, EventRow, RunRow, SilenceRow
 
@@ -95,7 +95,11 @@ RULES: tuple[Rule, ...] = (
         "deleted alerts, which cannot be brought back then",
         (Part(DeletedAlertRow, DeletedAlertRow.deleted_at),),
     ),
-    Rule("looks", "when alerts that run no more looked last", (Part(LookRow, LookRow.looked_at),)),
+    Rule(
+        "looks",
+        "when alerts that run no more looked last",
+        (Part(LookRow, LookRow.looked_at), Part(WatchedRow, WatchedRow.noted_at)),
+    ),
     Rule("audit", "the audit log", (Part(AuditRow, AuditRow.at),)),
 )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage.job_tables import WatchedRow
@@ -74,11 +74,6 @@ class WatchedAlerts:
     async def count(self, now: datetime) -> int:
         """How many are watched."""
         return int(await self.session.scalar(select(func.count()).where(WatchedRow.until > now)) or 0)
-
-    async def forget_deleted(self) -> None:
-        """Removes what is said of alerts that are no more."""
-        there = select(ScheduleRow.id).where(ScheduleRow.id == WatchedRow.alert_id).exists()
-        await self.session.execute(delete(WatchedRow).where(~there).execution_options(synchronize_session=False))
 
     async def _read(self, statement: object) -> list[WatchedAlert]:
         rows = await self.session.scalars(statement)  # type: ignore[call-overload]

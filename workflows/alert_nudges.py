@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from temporalio import workflow
@@ -27,7 +28,10 @@ def take_nudges(live: LiveAlert, inbox: Inbox, now: datetime) -> None:
 
 
 def _take(live: LiveAlert, result: EvaluateResult, now: datetime) -> None:
-    judge(live, result)
+    as_of = max(
+        result.as_of, now - live.memory.due.market_lag
+    )  # it may have been on its way for long: then a fire is late
+    judge(live, replace(result, as_of=as_of))
     live.memory.schedule(next_close=result.next_close)
     if result.freshness in WITH_BARS:
         live.memory.tell_problem(result.problem)

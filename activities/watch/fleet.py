@@ -19,7 +19,9 @@ from storage.stored_schedule import StoredSchedule
 from storage.watched import WatchedAlert
 
 PAGE = 500
-OVERLAP = timedelta(seconds=10)  # what was noted before and is written only now is not missed
+OVERLAP = timedelta(
+    seconds=20
+)  # what was noted before and is written only now is not missed, nor by a clock that is behind
 log = structlog.get_logger(__name__)
 
 
@@ -39,7 +41,7 @@ class Fleet:
 
     async def load(self) -> None:
         """All of the shard; what workflows record meanwhile is followed from before the first page on."""
-        self._mark, after = self.clock(), ""
+        self._mark, after, held = self.clock(), "", set(self.replicas)
         known: set[str] = set()
         while True:
             async with self.database.transaction() as work:
@@ -50,8 +52,19 @@ class Fleet:
             known |= {one.alert_id for one in page if self._is_ours(one)}
             await self._read([one for one in page if self._is_ours(one) and self._is_news(one)])
             gc.freeze()  # what lives as long as the watch need not be looked at by each garbage collection
-        for alert_id in set(self.replicas) - known:
-            self.drop(alert_id)
+        await self._drop_unless_there(sorted(held - known))
+
+    async def _drop_unless_there(self, alert_ids: Sequence[str]) -> None:
+        """Of alerts that no page had: a workflow may have handed one over again since that page was read."""
+        for start in range(0, len(alert_ids), PAGE):
+            some = alert_ids[start : start + PAGE]
+            async with self.database.transaction() as work:
+                watched, rows = await work.watched.of(some), await work.schedules.briefs(some)
+            there = {row.id for row in rows}
+            for alert_id in some:
+                one = watched.get(alert_id)
+                if alert_id not in there or one is None or one.until is None or one.until <= self.clock():
+                    self.drop(alert_id)
 
     async def follow(self) -> None:
         """What was recorded since the last time."""

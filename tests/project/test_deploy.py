@@ -18,6 +18,7 @@ from dockerfile_parse import DockerfileParser
 from jsonschema import Draft202012Validator
 from pydantic import SecretStr
 
+from activities.interface import TaskQueue
 from starter.api.document import document
 from starter.cli.commands import COMMANDS, load
 from worker import provider_docs
@@ -43,11 +44,13 @@ def test_the_compose_file_meets_the_specification() -> None:
 
 
 def test_everything_that_is_wanted_is_there() -> None:
-    assert set(PRODUCT) == {"alerts-migrate", "worker", "api", "notifier", "telegram", "web-ui"}
+    assert set(PRODUCT) == {"alerts-migrate", "worker", "watch", "jobs", "api", "notifier", "telegram", "web-ui"}
     assert {"temporal", "temporal-db", "temporal-schema", "temporal-namespace", "temporal-ui", "alerts-db"} <= set(
         SERVICES
     )
     assert PRODUCT["worker"]["deploy"]["replicas"] == "${WORKER_REPLICAS:-2}"
+    served = [queue for name in ("worker", "watch", "jobs") for queue in PRODUCT[name]["command"][2].split(",")]
+    assert sorted(served) == sorted(TaskQueue), "each queue is served by one kind of worker"
     assert "ports" not in PRODUCT["worker"]
     assert "container_name" not in PRODUCT["worker"]
 

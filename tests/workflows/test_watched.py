@@ -147,6 +147,20 @@ async def test_what_is_paused_or_edited_is_watched_no_more(time_skipping: Workfl
         await handle.cancel()
 
 
+async def test_a_nudge_that_was_on_its_way_for_long_is_told_as_late(time_skipping: WorkflowEnvironment) -> None:
+    world, alert = quiet_world(), make_alert(QUIET, id="slow")
+    world.rows[alert.id] = alert
+    async with serving(time_skipping.client, world):
+        handle = await start(time_skipping.client, alert)
+        report = await watched(handle, time_skipping)
+        await time_skipping.sleep(timedelta(minutes=30))
+        await told(handle, time_skipping, nudge(alert, report.state, 101))
+        await handle.cancel()
+    fired = next(one for one in world.events.values() if one.kind == "triggered")
+    assert fired.late
+    assert [one.count for one in world.events.values() if one.kind == "late"] == [1]
+
+
 async def test_without_its_database_it_looks_for_itself(time_skipping: WorkflowEnvironment) -> None:
     world, alert = quiet_world(), make_alert(QUIET, id="alone")
     world.rows[alert.id] = alert

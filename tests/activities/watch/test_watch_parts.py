@@ -30,7 +30,7 @@ from domain.rearm import step
 from domain.watching import is_watchable, next_self_check, shard_of
 from starter.watching import watch_state, watcher_of
 from storage.database import Database
-from storage.watched import WatchedAlert
+from storage.watched import WatchedAlert, WatchedAlerts
 from tests.conftest import START, closes, make_alert
 from worker.settings import Settings
 from workflows.alert_tick import judge
@@ -278,6 +278,33 @@ async def test_a_fleet_follows_what_workflows_record(any_database: Database) -> 
     await note(ones[0], replace(state, revision=5))
     await fleet.follow()
     assert fleet.replicas == {}, "its workflow has not heard of the edit: what it recorded is of the old rule"
+
+
+async def test_what_is_handed_over_while_all_is_read_again_stays(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [START]
+    fleet = Fleet(database, Evaluation(MarketData([SimulatedMarket()], clock=lambda: now[0]), 60), 0, 1, lambda: now[0])
+    ones, state = [alert(id=f"f{number}") for number in range(2)], AlertState(last_bar_close=START)
+    async with database.transaction() as work:
+        await work.schedules.add_all(ones, START)
+        for one in ones:
+            await work.schedules.project(one.id, 1, state, None, None, one.definition.memory_key)
+        await work.watched.put(WatchedAlert("f0", "X", 1, 0, LATER), START)
+        await work.watched.put(WatchedAlert("f1", "X", 1, 0, START + MINUTE), START)
+    await fleet.load()
+    now[0] += 2 * MINUTE  # one looks for itself now, and is not in the pages
+    page = WatchedAlerts.page
+
+    async def meanwhile(self: WatchedAlerts, after: str, limit: int, at: datetime) -> list[WatchedAlert]:
+        found = await page(self, after, limit, at)
+        if not found:
+            await self.put(WatchedAlert("f1", "X", 1, 0, LATER), at)
+        return found
+
+    monkeypatch.setattr(WatchedAlerts, "page", meanwhile)
+    await fleet.load()
+    assert set(fleet.replicas) == {"f0", "f1"}
 
 
 async def test_a_watch_that_is_silently_wrong_is_found_and_told(database: Database) -> None:
