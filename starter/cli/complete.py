@@ -6,8 +6,17 @@ from collections.abc import Iterable
 from pathlib import Path
 
 MOST = 200
+ZSH_FUNCTION = "~/.zfunc/_alerts"
+FIRST_TAB = '[ "$funcstack[1]" = _alerts ] && _alerts_completion "$@"'  # the file itself is the function, once
 FRAMES = ("1m", "5m", "15m", "30m", "1h", "2h", "4h", "1d", "1w")
 STATUSES = ("ARMED", "TRIGGERED", "COOLDOWN", "INACTIVE", "INVALID")
+
+
+def from_the_first_tab() -> None:
+    """Mends what was installed for zsh: the first TAB in a shell only defines Typer's function, and completes nothing."""
+    installed = Path(ZSH_FUNCTION).expanduser()
+    if installed.is_file() and FIRST_TAB not in (script := installed.read_text("utf-8")):
+        installed.write_text(f"{script.rstrip()}\n\n{FIRST_TAB}\n", "utf-8")
 
 
 def _beginning(names: Iterable[str], incomplete: str) -> list[str]:

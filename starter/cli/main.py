@@ -83,6 +83,10 @@ def _run() -> int:
     except typer.Exit as error:
         return error.exit_code
     except SystemExit as error:  # completion ends itself
+        if any(word.startswith("--install-completion") for word in sys.argv):
+            from starter.cli.complete import from_the_first_tab
+
+            from_the_first_tab()
         return error.code if isinstance(error.code, int) else FAILED if error.code else 0
     except (typer.Abort, KeyboardInterrupt):
         return 130

@@ -101,9 +101,6 @@ def in_zsh(program: str, variables: dict[str, str]) -> None:
     try:
         terminal.type(f"{ZSH}\n")
         assert terminal.shows("READY")
-        terminal.type("alerts pau\t")  # the first one loads the function, and completes nothing yet
-        terminal.type(f"{CLEAR_LINE}print LOAD''ED\n")
-        assert terminal.shows("LOADED")
         for line, whole in CASES:
             terminal.type(f"{line}\t")
             written = whole[len(line.rpartition(" ")[2]) :]
