@@ -28,7 +28,7 @@ async def test_each_is_told_again_recorded_once_and_no_tick_waits(tmp_path: Path
             tmp_path / "home", TELEGRAM_BOT_TOKEN=TOKEN, TELEGRAM_API_URL=chat.url, SMTP_HOST="localhost", SMTP_PORT=str(mail.port),
             SMTP_USER=USER, SMTP_PASSWORD=PASSWORD, SMTP_FROM="alerts@example.com", SSL_CERT_FILE=str(mail.certificate),
             ALERT_WEBHOOK_PRIVATE="true", NOTIFICATION_SERVICE_URL=f"http://127.0.0.1:{service.port}", NOTIFICATION_TIMEOUT="30",
-            NOTIFICATION_CHARTS="off",
+            NOTIFICATION_CHARTS="off", ALERTS_WATCH="off",
         )  # fmt: skip
         try:
             addresses = (

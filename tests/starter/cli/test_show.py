@@ -28,7 +28,7 @@ async def shown(
         await work.schedules.project("a1", 1, state, AT)
     async with database.transaction() as work:
         (stored,) = await work.schedules.these(["a1"])
-    return dict(_shown(stored, {}, paused, seen(stored, None)))  # type: ignore[arg-type]
+    return dict(_shown(stored, {}, paused, seen(stored, None), ""))  # type: ignore[arg-type]
 
 
 async def test_everything_that_the_definition_has(database: Database) -> None:
