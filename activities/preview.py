@@ -1,12 +1,11 @@
 """A definition over historical bars through the same ``step`` as live, fast enough for a year of minutes.
 
-The rule's truth is computed over whole columns to find the bars on which anything can happen; on each of those the
-real ``step`` runs. In between only counters move, and they are set from the columns.
+The rule's truth is computed over whole columns. ``Observer`` passes over the bars that change nothing but counters, as it does
+live; on all others the real ``step`` runs.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -28,8 +27,9 @@ from domain.alert import Alert, AlertEvent, AlertState, EventKind, Status
 from domain.bar import BarSnapshot, finite
 from domain.compiled_rule import Side
 from domain.errors import Fault, InvalidInput
+from domain.observing import Observer
 from domain.operand import FieldOperand, IndicatorOperand, SeriesOperand
-from domain.rearm import STALE_AFTER, step
+from domain.rearm import is_released, step
 from domain.timeframe import Timeframe
 
 Array = NDArray[np.float64]
@@ -40,6 +40,7 @@ Computed = tuple[str | None, str, Timeframe | None]
 Higher = Mapping[tuple[str | None, Timeframe], BarTable]
 NO_HIGHER: Higher = MappingProxyType({})
 _SIDES = {1: Side.ABOVE, -1: Side.BELOW}
+TRUTHS = {TRUE: True, FALSE: False, UNKNOWN: None}
 
 
 @dataclass(frozen=True)
@@ -194,49 +195,61 @@ def _is_level(source: BarTable, found: int, close: int, market: Market | None) -
     return expected is not None and found >= expected.timestamp()
 
 
+class _ByColumns(Observer):
+    """Told the rule's truth from columns; a bar is the number of its row."""
+
+    __slots__ = ("released",)
+    released: list[bool]
+
+    def releases(self, bar: int, truth: bool) -> bool:
+        """As ``step`` says it bar by bar."""
+        if self.alert.definition.rearm.policy.relaxed:
+            return self.released[bar]
+        return is_released(self.alert, self._base, {}, truth)
+
+
 class _Run:
+    """One preview. Most rows change nothing but counters, and are passed over as live; the others are stepped."""
+
     def __init__(self, alert: Alert, table: BarTable, columns: dict[str, Array], progress: Progress) -> None:
         self.alert, self.table, self.columns, self.progress = alert, table, columns, progress
         rule = VectorizedRule(alert.definition, columns)
         self.truth = rule.truth()
         self.sides = rule.sides
-        relaxed = rule.relaxed_truth() if alert.definition.rearm.policy.relaxed else self.truth
-        index = np.arange(len(self.truth))
-        known = self.truth != UNKNOWN
         self.warm = first_warm(columns)
-        passed_over = index < self.warm
-        self.unknown_run = index - np.maximum.accumulate(np.where(known | passed_over, index, -1))
-        self.trues = np.concatenate([[0], np.cumsum(self.truth == TRUE)])
-        self.last_false = np.maximum.accumulate(np.where(self.truth == FALSE, index, -1))
-        self.stale = _next_where(self.unknown_run == STALE_AFTER)
-        self.true_at = _next_where(self.truth == TRUE)
-        self.release_at = _next_where((relaxed == FALSE) & known)
-        self.known_at = _next_where(known)
+        self.observer = _ByColumns(alert, AlertState())
+        relaxed = rule.relaxed_truth() if alert.definition.rearm.policy.relaxed else self.truth
+        self.observer.released = (relaxed == FALSE).tolist()
         self.close_time = table.close_time
-        expires = alert.definition.options.expires_at
-        self.expires = len(index) if expires is None else self._first_closing_at(expires)
 
     def run(self) -> Preview:
-        size = len(self.table)
-        state, events = AlertState(), []
-        row = self._next(state, -1)
-        last, looks = -1, 0
-        while row < size and state.status is not Status.INACTIVE:
-            before = self._forward(state, last, row - 1)
-            state, happened = step(self.alert, before, self.snapshot(row))
-            if state.last_snapshot is before.last_snapshot is not None and row - 1 > last:
-                state = replace(state, last_snapshot=self.snapshot(row - 1))  # it expired, and saw that one last
-            events += [(row, event) for event in happened]
-            last, row = row, self._next(state, row)
-            looks += 1
-            if looks % TELL_EVERY == 0:
-                self.progress(row, size)
-        if state.status is not Status.INACTIVE:
-            state = self._forward(state, last, size - 1)
-            if state.last_snapshot is not None and last < size - 1:
-                state = replace(state, last_snapshot=self.snapshot(size - 1))
+        observer, events, stepped = self.observer, list[tuple[int, AlertEvent]](), 0
+        size, state = len(self.table), AlertState()
+        closes = [datetime.fromtimestamp(at, UTC) for at in self.close_time.tolist()]
+        truths = [TRUTHS[truth] for truth in self.truth.tolist()]
+        for row, close in enumerate(closes):
+            truth = truths[row]
+            if truth is None and row < self.warm and not observer.ends(close):
+                observer.passes_over(close, row)
+            elif not observer.judged(close, truth, {}, row):
+                state, happened = step(self.alert, self.state(row - 1), self.snapshot(row))
+                events += [(row, event) for event in happened]
+                observer.resume(state)
+                stepped += 1
+                if stepped % TELL_EVERY == 0:
+                    self.progress(row, size)
+                if state.status is Status.INACTIVE:
+                    break
+        final = state if state.status is Status.INACTIVE else self.state(size - 1)
         self.progress(size, size)
-        return Preview(self.alert, self.table, events, state, self.columns)
+        return Preview(self.alert, self.table, events, final, self.columns)
+
+    def state(self, row: int) -> AlertState:
+        """After a row, with the bar that it saw last and the sides of its comparisons."""
+        bar = self.observer.bar
+        seen = self.snapshot(bar) if isinstance(bar, int) else bar
+        sides = {name: _SIDES[int(side[row])] for name, side in self.sides.items() if row >= 0 and side[row]}
+        return replace(self.observer.state, last_snapshot=seen, sides=sides)
 
     def snapshot(self, row: int) -> BarSnapshot:
         """What ``step`` sees of one row."""
@@ -244,61 +257,8 @@ class _Run:
         values = {key: finite(column[row]) for key, column in self.columns.items()}
         return BarSnapshot(opened, datetime.fromtimestamp(int(self.close_time[row]), UTC), values)
 
-    def _next(self, state: AlertState, row: int) -> int:
-        """The first later row on which the state can change in more than its counters, or the end."""
-        after = row + 1
-        found = [self.stale[after], max(self.expires, after)]
-        if state.last_snapshot is None:
-            found.append(self.known_at[after])
-        if state.status is Status.ARMED:
-            found.append(self.true_at[after])
-        elif state.status is Status.TRIGGERED:
-            found.append(self._releases(state)[after])
-        elif state.status is Status.COOLDOWN and state.cooldown_until is not None:
-            found.append(self.true_at[after])
-            if not state.released:
-                found.append(self._releases(state)[after])
-            end = self._first_closing_at(state.cooldown_until)
-            found.append(self.known_at[max(after, end)])
-        return int(min(found))
-
-    def _first_closing_at(self, at: datetime) -> int:
-        """The first row that closes at a time or later. In whole seconds: a float would convert the column each time."""
-        return int(np.searchsorted(self.close_time, math.ceil(at.timestamp()), side="left"))
-
-    def _releases(self, state: AlertState) -> NDArray[np.int64]:
-        """Of what lets it go from a fire, the next row from each on."""
-        policy = self.alert.definition.rearm.policy
-        if policy.always_released and state.status is Status.COOLDOWN:
-            return self.known_at
-        return self.release_at
-
-    def _forward(self, state: AlertState, row: int, until: int) -> AlertState:
-        """The state after rows in (row, until] on which only counters moved; its last snapshot is left as it is."""
-        if until <= row:
-            return state
-        trues = int(self.trues[until + 1] - self.trues[row + 1])
-        last_false = int(self.last_false[until])
-        count = state.persistence_count + trues
-        if last_false > row:
-            count = int(self.trues[until + 1] - self.trues[last_false + 1])
-        return replace(
-            state,
-            last_bar_close=datetime.fromtimestamp(int(self.close_time[until]), UTC),
-            persistence_count=count,
-            unknown_count=int(self.unknown_run[until]),
-            sides={name: _SIDES[int(side[until])] for name, side in self.sides.items() if side[until]},
-        )
-
 
 def first_warm(columns: Mapping[str, Array]) -> int:
     """The warm-up's length: the first row on which every operand has, or has had, a value; 0 where one never has any."""
     firsts = [np.flatnonzero(np.isfinite(column))[:1] for column in columns.values()]
     return max((int(found[0]) for found in firsts), default=0) if all(len(found) for found in firsts) else 0
-
-
-def _next_where(holds: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """For each row the first one from it on where something holds; their number where it does no more, also past the end."""
-    size = len(holds)
-    rows = np.append(np.where(holds, np.arange(size), size), size)
-    return np.minimum.accumulate(rows[::-1])[::-1]

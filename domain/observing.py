@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from domain.alert import Alert, AlertEvent, AlertState, EventKind, Status
 from domain.bar import BarSnapshot
-from domain.compiled_rule import Side, Sides
+from domain.compiled_rule import Side, Sides, Truth
 from domain.rearm import STALE_AFTER, is_released, step
 
 MOST_SNAPSHOTS, MOST_BYTES = 200, 256 * 1024  # of one answer
@@ -69,7 +70,8 @@ class Observer:
     def resume(self, state: AlertState) -> None:
         """Goes on from another state."""
         self._base, self._status = state, state.status
-        self._bar, self._close = state.last_snapshot, state.last_bar_close
+        self._bar: Any = state.last_snapshot
+        self._close = state.last_bar_close
         self._count, self._unknown, self._released = state.persistence_count, state.unknown_count, state.released
         self._sides: Sides = state.sides
         self.quiet, self.sides_before = 0, self._sides
@@ -80,9 +82,14 @@ class Observer:
         return self._close
 
     @property
-    def bar(self) -> BarSnapshot | None:
-        """The newest bar that it has seen."""
+    def bar(self) -> Any:
+        """The newest bar that it has seen, as it was handed in."""
         return self._bar
+
+    @property
+    def base(self) -> AlertState:
+        """The state that it goes on from: no quiet bar changes its status or reason."""
+        return self._base
 
     @property
     def state(self) -> AlertState:
@@ -104,12 +111,15 @@ class Observer:
         close = bar.bar_close
         if self._status is Status.INACTIVE or (self._close is not None and close <= self._close):
             return True
-        if self._expires is not None and close >= self._expires:
-            return False
         sides = self._sides
         if self._rule.has_sides:
             sides = dict(sides)
-        truth = self._rule.truth(bar.values, sides)
+        return self.judged(close, self._rule.truth(bar.values, sides), sides, bar)
+
+    def judged(self, close: datetime, truth: Truth, sides: Sides, bar: Any) -> bool:
+        """The same of a newer bar of which the rule's truth is known already; ``bar`` is whatever ``releases`` understands."""
+        if self.ends(close):
+            return False
         if truth is None:
             if self._unknown + 1 == STALE_AFTER:
                 return False
@@ -119,23 +129,38 @@ class Observer:
         else:
             fired_while_forming = self._base.triggered_at == close
             count = 0 if truth is False else self._count + (not fired_while_forming)
-            if not self._is_quiet(bar, truth, truth and not fired_while_forming and count >= self._persistence):
+            ready = truth and not fired_while_forming and count >= self._persistence
+            if not self._is_quiet(close, truth, ready, bar):
                 return False
             self._count, self._unknown, self._bar = count, 0, bar
         self._close, self.sides_before, self._sides = close, self._sides, sides
         self.quiet += 1
         return True
 
-    def _is_quiet(self, bar: BarSnapshot, truth: bool, ready: bool) -> bool:
+    def ends(self, close: datetime) -> bool:
+        """Whether its time is up with a bar that closes then."""
+        return self._expires is not None and close >= self._expires
+
+    def passes_over(self, close: datetime, bar: Any) -> None:
+        """A bar that counts for nothing, such as those on which a preview's indicators are not warm yet."""
+        self._close, self.quiet = close, self.quiet + 1
+        if self._bar is not None:
+            self._bar = bar
+
+    def releases(self, bar: Any, truth: bool) -> bool:
+        """Whether the bar lets the alert go from its fire."""
+        return is_released(self.alert, self._base, bar.values, truth)
+
+    def _is_quiet(self, close: datetime, truth: bool, ready: bool, bar: Any) -> bool:
         if self._bar is None and truth and self.alert.definition.options.skip_if_already_true:
             return False
         if self._status is Status.ARMED:
             return not ready
-        released = is_released(self.alert, self._base, bar.values, truth)
+        released = self.releases(bar, truth)
         if self._status is Status.TRIGGERED:
             return not released
         until = self._base.cooldown_until
-        if until is None or ready or bar.bar_close >= until:
+        if until is None or ready or close >= until:
             return False
         self._released = self._released or released
         return True
