@@ -74,7 +74,7 @@ class Evaluation:
         found = await self.values(wanted, LOCAL_FETCH_SECONDS)
         if self.looks is not None and activity.in_activity():
             self.looks.saw(str(activity.info().workflow_id), found)
-        if self.shards is not None and not self.record_all and await self.shards.lives(wanted.symbol):
+        if self.shards is not None and await self.shards.lives(wanted.symbol):
             found = replace(found, watched=True)
         if wanted.checks and self.shards is not None:
             self.shards.check(wanted, found)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from temporalio import activity
 
+from activities.evaluation_runs import run_of
 from activities.interface import (
     LOAD_ALERT,
     RECORD,
@@ -20,16 +20,13 @@ from activities.interface import (
     Watching,
 )
 from activities.watch.shards import Shards
-from domain.job import JobType
 from domain.outbox import EvaluationRun
-from domain.run import Run, RunStatus
+from domain.run import Run
 from storage.audit import AuditEntry
 from storage.database import Database, UnitOfWork
 from storage.schedules import ALERT
 from storage.stored_schedule import DefinitionConflict, StoredSchedule
 from storage.watched import WatchedAlert
-
-RUNS = uuid.UUID("5f0c1d7e-3a43-4a39-9d0e-3f6ad4c1b7a2")  # the name space of run ids made from (alert, slot)
 
 
 class EventStore:
@@ -103,27 +100,15 @@ class EventStore:
         return _definition(stored)
 
     def _run(self, given: RecordInput, run: EvaluationRun, row: StoredSchedule | None, now: datetime) -> Run:
-        info = activity.info()
-        return Run(
-            run_id=str(uuid.uuid5(RUNS, f"{given.alert_id}|{run.slot.isoformat()}|{bool(run.error)}")),
-            job_type=JobType.ALERT,
-            job_id=given.alert_id,
+        return run_of(
+            given.alert_id,
+            given.version,
+            run,
             user_id=row.user_id if row else "local",
-            status=RunStatus.FAILED if run.error else RunStatus.COMPLETED,
-            scheduled_for=run.slot,
-            enqueued_at=run.slot,
-            started_at=info.started_time,
+            definition=row.task_params if row and row.version == given.version else None,
+            worker_id=self.worker_id,
+            started_at=activity.info().started_time if activity.in_activity() else now,
             finished_at=now,
-            job_snapshot={
-                "version": given.version,
-                "workflow_id": info.workflow_id,
-                "definition": row.task_params if row and row.version == given.version else None,
-            },
-            result=None
-            if run.error
-            else {"status": run.status, "reason": run.reason, "events": list(run.events), "values": run.values},
-            error=run.error or None,
-            worker_id=self.worker_id or None,
         )
 
 

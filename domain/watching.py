@@ -24,7 +24,7 @@ def shard_of(symbol: str, shards: int) -> int:
 def is_watchable(definition: AlertDefinition, now: datetime) -> bool:
     """Whether it would otherwise wake its workflow often: its ticks see new bars at most 15 minutes apart."""
     options = definition.options
-    if options.record == "all" or (options.evaluate_on == "close" and definition.timeframe.length > MOST_APART):
+    if options.evaluate_on == "close" and definition.timeframe.length > MOST_APART:
         return False
     try:
         fires = next_fires(definition.parsed_cron, ZoneInfo(definition.timezone), now, 4)

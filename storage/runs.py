@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -64,6 +64,18 @@ class Runs:
                 delete(RunRow).where(
                     RunRow.job_id == job_id,
                     RunRow.scheduled_for.in_(slots[start : start + 500]),
+                    RunRow.status == RunStatus.FAILED.value,
+                )
+            )
+
+    async def forget_failed_of(self, slot: datetime, job_ids: Collection[str]) -> None:
+        """The same of one slot and many schedules."""
+        some = list(job_ids)
+        for start in range(0, len(some), 500):
+            await self.session.execute(
+                delete(RunRow).where(
+                    RunRow.scheduled_for == slot,
+                    RunRow.job_id.in_(some[start : start + 500]),
                     RunRow.status == RunStatus.FAILED.value,
                 )
             )

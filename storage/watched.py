@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -25,6 +26,15 @@ class WatchedAlert:
     version: int
     revision: int
     until: datetime | None
+
+
+@dataclass(frozen=True)
+class WrittenDefinition:
+    """What a run says of the alert that it is of. ``definition`` is as the row has it."""
+
+    user_id: str
+    version: int
+    definition: dict[str, Any]
 
 
 class WatchedAlerts:
@@ -69,6 +79,16 @@ class WatchedAlerts:
             found |= {
                 one.alert_id: one for one in await self._read(select(WatchedRow).where(WatchedRow.alert_id.in_(some)))
             }
+        return found
+
+    async def definitions(self, alert_ids: Collection[str]) -> dict[str, WrittenDefinition]:
+        """Of those of these alerts that there are, by id; nothing of them is read into a definition."""
+        row, some = ScheduleRow, sorted(alert_ids)
+        wanted = select(row.id, row.user_id, row.version, row.task_params)
+        found: dict[str, WrittenDefinition] = {}
+        for start in range(0, len(some), CHUNK):
+            rows = await self.session.execute(wanted.where(row.id.in_(some[start : start + CHUNK])))
+            found |= {one.id: WrittenDefinition(one.user_id, one.version, one.task_params) for one in rows}
         return found
 
     async def count(self, now: datetime) -> int:

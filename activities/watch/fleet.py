@@ -12,6 +12,7 @@ import structlog
 from activities.evaluation import Evaluation
 from activities.watch.listeners import Hearing, Listeners, hearing_of
 from activities.watch.replica import Replica
+from activities.watch.run_log import RunLog
 from domain.alert import Alert, AlertState
 from domain.watching import shard_of
 from storage.database import Database
@@ -29,10 +30,16 @@ class Fleet:
     """Replicas by alert, and who listens to which bars. ``changed`` is set when somebody is to look sooner."""
 
     def __init__(
-        self, database: Database, evaluation: Evaluation, shard: int, shards: int, clock: Callable[[], datetime]
+        self,
+        database: Database,
+        evaluation: Evaluation,
+        shard: int,
+        shards: int,
+        clock: Callable[[], datetime],
+        runs: RunLog | None = None,
     ) -> None:
         self.database, self.evaluation, self.clock = database, evaluation, clock
-        self.shard, self.shards = shard, shards
+        self.shard, self.shards, self.runs = shard, shards, runs
         self.replicas: dict[str, Replica] = {}
         self.listeners: dict[Hearing, Listeners] = {}
         self.changed = asyncio.Event()
@@ -125,7 +132,8 @@ class Fleet:
             self._wake(self.listeners[self._hearing[alert.id]], state)
             return
         self.drop(alert.id)
-        self._add(alert, Replica(alert, state, one.until))
+        records = self.evaluation.record_all or alert.definition.options.record == "all"
+        self._add(alert, Replica(alert, state, one.until, self.runs if records else None))
 
     def _add(self, alert: Alert, replica: Replica) -> None:
         hearing = hearing_of(alert.definition)

@@ -77,6 +77,7 @@ class Listeners:
         self._behind = timedelta(0)
         self._looks = 0
         self._failing_since: datetime | None = None
+        self._tick = self.due  # that got no data
 
     def add(self, replica: Replica) -> None:
         """One more, which looks at once."""
@@ -160,13 +161,15 @@ class Listeners:
     def _lack(self, active: Sequence[Replica], result: EvaluateResult) -> list[tuple[Replica, EvaluateResult | None]]:
         """A vendor that does not answer is asked again; when it has not for long, the tick counts as one without data."""
         now = self.clock()
-        since = self._failing_since = self._failing_since or now
+        if self._failing_since is None:
+            self._failing_since, self._tick = now, self.due
+        since = self._failing_since
         patience = min(max(self._next_due(since) - since, LEAST_PATIENCE), MOST_PATIENCE)
         if now - since < patience:
             self.due = max(now + ASK_AGAIN, result.ready_at or now)
             return []
         self._failing_since, self.due = None, self._next_due(now)
-        return [(one, result) for one in active if one.lack()]
+        return [(one, result) for one in active if one.lack(self._tick, result.problem)]
 
     def _settle(self, result: EvaluateResult) -> None:
         """A bar that has closed but is not there yet is asked for again soon, not at the next tick."""

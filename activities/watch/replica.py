@@ -5,26 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from activities.interface import BarsObserved, EvaluateResult, Freshness
+from activities.watch.run_log import RunLog
 from domain.alert import Alert, AlertState, Status
 from domain.bar import BarSnapshot
 from domain.compiled_rule import Side
 from domain.observing import MOST_BYTES, MOST_SNAPSHOTS, Observer, can_wait
+from domain.outbox import EvaluationRun
 from domain.rearm import step, step_forming
 
 MOST_HELD = 30  # bars of which nobody need hear at once; then they are told all the same
 
 
 class Replica:
-    """From a revision of the alert's state on. Times are the market's, but for ``until``, at which the alert looks for itself."""
+    """From a revision of the alert's state on. ``runs`` is there where each bar is to be recorded.
+
+    Times are the market's, but for ``until``, at which the alert looks for itself.
+    """
 
     __slots__ = (
-        "alert", "before", "forming", "held", "keys", "nudge", "observer", "quiet", "revision", "sides", "tell", "until",
+        "alert", "before", "forming", "held", "keys", "nudge", "observer", "quiet", "revision", "runs", "sides", "tell", "until",
     )  # fmt: skip
 
-    def __init__(self, alert: Alert, state: AlertState, until: datetime) -> None:
-        self.alert, self.until = alert, until
+    def __init__(self, alert: Alert, state: AlertState, until: datetime, runs: RunLog | None = None) -> None:
+        self.alert, self.until, self.runs = alert, until, runs
         self.keys = tuple(dict.fromkeys(("close", *alert.definition.operands)))
         self.observer = Observer(alert, state)
         self.revision = state.revision
@@ -62,6 +68,8 @@ class Replica:
         for index, bar in enumerate(bars):
             if not self.held:
                 if self.observer.looks(bar):
+                    if self.runs is not None and self.observer.close == bar.bar_close:
+                        self._note(self.runs, bar.bar_close, values=self.own(bar).values)
                     continue
                 self._hold(bar)
             else:
@@ -104,9 +112,16 @@ class Replica:
             self.forming = self.own(bar)
         return bool(events)
 
-    def lack(self) -> bool:
+    def lack(self, slot: datetime, problem: str) -> bool:
         """Whether a tick without data is to be told: the third in a row is."""
-        return not self.observer.lacks()
+        is_quiet = self.observer.lacks()
+        if is_quiet and self.runs is not None:
+            self._note(self.runs, slot, error=problem or "no data")
+        return not is_quiet
+
+    def _note(self, runs: RunLog, slot: datetime, **found: Any) -> None:
+        base = self.observer.base
+        runs.add(self.alert.id, self.alert.version, EvaluationRun(slot, base.status.value, base.reason, **found))
 
     def observed(self, result: EvaluateResult, shard: int) -> BarsObserved:
         """What is told of it; ``result`` says of the market what all who hear its bars are told."""

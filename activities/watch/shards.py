@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from activities.interface import EvaluateInput, EvaluateResult
+from domain.observing import observe
 from domain.watching import next_self_check, shard_of
 from storage.database import Database
 
@@ -81,7 +82,7 @@ class Shards:
 
     def check(self, wanted: EvaluateInput, found: EvaluateResult) -> None:
         """A self-check must find nothing that the watch should have told long before."""
-        oldest = found.snapshots[0].bar_close if found.snapshots else None
+        oldest = _first_that_matters(wanted, found)
         if oldest is None or found.as_of - oldest <= TOLD_WITHIN + wanted.timeframe.length:
             return
         shard = shard_of(wanted.symbol, max(self.count, 1))
@@ -102,3 +103,11 @@ class Shards:
             return None
         fleet = sum(beat.alerts for beat in self._beats.values())
         return next_self_check(alert_id, now, fleet)
+
+
+def _first_that_matters(wanted: EvaluateInput, found: EvaluateResult) -> datetime | None:
+    """Close of the bar; under ``record: all`` those before it are there, too."""
+    if wanted.alert is None or wanted.state is None:
+        return None
+    mattering = observe(wanted.alert, found.before or wanted.state, found.snapshots).snapshots
+    return mattering[0].bar_close if mattering else None

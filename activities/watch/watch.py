@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -28,6 +28,7 @@ from activities.watch.fleet import Fleet
 from activities.watch.listeners import Listeners
 from activities.watch.nudging import Nudger
 from activities.watch.replica import Replica
+from activities.watch.run_log import RunLog
 from activities.watch.shards import Shards, note_of
 from domain.watching import WatchReport
 from storage.database import Database
@@ -37,6 +38,7 @@ FOLLOWED_EVERY = 0.5  # seconds
 TOLD_EVERY = 3.0
 SHOWN_EVERY = timedelta(minutes=1)
 LOOKS_EVERY = 15.0
+RUNS_EVERY = 2.0
 KEPT_FOR = timedelta(minutes=1)  # what a shard knows: it may be handed back at once
 READ_AGAIN = timedelta(minutes=10)  # all of it: an alert that was deleted says no more
 ASK_AGAIN = timedelta(seconds=5)
@@ -81,6 +83,7 @@ class Watch:
                 for task in (ending, working):
                     task.cancel()
                 await asyncio.gather(ending, working, return_exceptions=True)
+                await one.write_all_runs()
         raise ApplicationError(
             "the worker ends",
             type="HandedOn",
@@ -94,7 +97,8 @@ class ShardWatch:
 
     def __init__(self, owner: Watch, shard: int) -> None:
         self.owner, self.shard, self.clock = owner, shard, owner.clock
-        self.fleet = Fleet(owner.database, owner.evaluation, shard, owner.shards.count, owner.clock)
+        self.runs = RunLog(owner.database, owner.owner, owner.clock)
+        self.fleet = Fleet(owner.database, owner.evaluation, shard, owner.shards.count, owner.clock, self.runs)
         self.nudger = Nudger(self._signal, self.fleet.drop, owner.clock)
         self.started_at = owner.clock()
         self._looking: set[Listeners] = set()
@@ -112,6 +116,7 @@ class ShardWatch:
             group.create_task(self._look_when_due())
             group.create_task(self._every(FOLLOWED_EVERY, self._follow))
             group.create_task(self._every(TOLD_EVERY, self._tell))
+            group.create_task(self._every(RUNS_EVERY, self.runs.write))
             group.create_task(self._every(LOOKS_EVERY, self._show_looks))
             group.create_task(self._every(READ_AGAIN.total_seconds(), self.fleet.load, late=True))
 
@@ -154,6 +159,7 @@ class ShardWatch:
             before = group.judged
             told = await group.look()
             self._judged += group.judged - before
+            await self._write_runs([replica for replica, _ in told])
             for replica, result in told:
                 self._begin(self.nudger.tell(replica, self._nudge(replica, result)))
         except Exception as error:
@@ -164,6 +170,18 @@ class ShardWatch:
             self._looking.discard(group)
             self._slots.release()
             self.fleet.changed.set()
+
+    async def write_all_runs(self) -> None:
+        """At the end; whoever has the shard next judges the same bars again where that fails."""
+        await self._write_runs(list(self.fleet.replicas.values()))
+
+    async def _write_runs(self, told: Sequence[Replica]) -> None:
+        """Before a workflow hears of a later bar: from then on nobody would look at the earlier ones again."""
+        if ids := [one.alert.id for one in told if one.runs is not None]:
+            try:
+                await self.runs.write(ids)
+            except Exception as error:
+                log.warning("runs not written", action="watch", shard=self.shard, error=repr(error)[:200])
 
     def _nudge(self, replica: Replica, result: EvaluateResult | None) -> BarsObserved:
         if result is not None:

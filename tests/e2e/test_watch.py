@@ -14,6 +14,7 @@ import pytest
 from activities.watch.shards import Beat, beats
 from domain.watching import shard_of
 from storage.database import Database
+from storage.runs import RunFilter
 from tests.e2e.processes import Home, eventually
 from tests.e2e.test_kill import CHECKED, expected_events, first_bar, order
 
@@ -45,7 +46,8 @@ async def test_a_watch_that_dies_is_replaced_and_nothing_is_lost(
 
         await eventually(watched, 90, "both shards are watched")
         for number, id in enumerate(ids):
-            made = home.run("add", "close > sma(3)", "--symbol", f"S{number}", "--timeframe", "1s", "--id", id)
+            record = ["--record", "all"] if number % 2 else []
+            made = home.run("add", "close > sma(3)", "--symbol", f"S{number}", "--timeframe", "1s", "--id", id, *record)
             assert made.returncode == 0, made.stderr
 
         async def handed_over() -> bool:
@@ -95,5 +97,13 @@ async def test_a_watch_that_dies_is_replaced_and_nothing_is_lost(
             tuple(getattr(one, name) for name in CHECKED) for one in sorted(expected, key=order)
         ]
         total += len(rows)
+        if stored.alert.definition.options.record == "all":
+            async with database.transaction() as work:
+                runs = await work.runs.page(RunFilter(job_id=id, since=first, until=last), None, 10_000)
+            closes = {run.scheduled_for for run in runs if run.status == "COMPLETED"}
+            seconds = int((last - first).total_seconds())
+            assert closes == {first + timedelta(seconds=n) for n in range(seconds + 1)}, (
+                "each bar is a run, quiet or not"
+            )
     await database.close()
     assert total > len(ids)

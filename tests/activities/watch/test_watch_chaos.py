@@ -16,12 +16,14 @@ from activities.market_data.failover import MarketData
 from activities.market_data.vendors.local.simulated import SimulatedMarket
 from activities.watch.fleet import Fleet
 from activities.watch.nudging import Nudger
+from activities.watch.run_log import RunLog
 from activities.watch.shards import Shards, note_of
 from domain import rearm
 from domain.alert import Alert, AlertEvent, AlertState
 from domain.alert_memory import AlertMemory
 from domain.live_alert import LiveAlert
 from storage.database import Database
+from storage.runs import RunFilter
 from tests.conftest import START, make_alert
 from workflows.alert_nudges import take_nudges
 from workflows.alert_tick import judge
@@ -48,6 +50,8 @@ class Sleeper:
     recorded: int = -1
     expected: AlertState = AlertState()
     wanted: list[AlertEvent] = field(default_factory=list)
+    bars: dict[datetime, str] = field(default_factory=dict)  # status after each
+    unwritten: set[datetime] = field(default_factory=set)
     wakes: int = 0
 
     @property
@@ -66,7 +70,8 @@ class Town:
         self.evaluation = Evaluation(MarketData([self.market], clock=clock), 60)
         self.shards = Shards(database, 1, clock)
         self.store = EventStore(database, clock=clock, shards=self.shards)
-        self.fleet = Fleet(database, self.evaluation, 0, 1, clock)
+        self.runs = RunLog(database, "chaos", clock)
+        self.fleet = Fleet(database, self.evaluation, 0, 1, clock, self.runs)
         self.nudger = Nudger(self._send, self.fleet.drop, clock)
         self.sleepers: dict[str, Sleeper] = {}
         self.late: list[tuple[datetime, str, BarsObserved]] = []
@@ -78,6 +83,8 @@ class Town:
         """Alerts that have seen their first bar."""
         for number in range(count):
             body = {"symbol": f"SYM{number % 3}", "timeframe": "1m", **self.rng.choice(RULES)}
+            if number % 3 == 0:
+                body["options"] = {"record": "all"}
             alert = make_alert(body, id=f"a{number}")
             async with self.database.transaction() as work:
                 await work.schedules.add(alert, self.now[0])
@@ -115,7 +122,7 @@ class Town:
         watching = Watching.OFFERED if live.offered else Watching.WATCHED if live.is_watched else Watching.ENDED
         live.offered = False
         given = RecordInput(
-            live.alert.id, live.alert.version, live.memory.outbox.events, live.state, None, (), None,
+            live.alert.id, live.alert.version, live.memory.outbox.events, live.state, None, live.memory.outbox.runs, None,
             live.definition.memory_key, live.definition.symbol, watching, live.memory.due.watched_until,
         )  # fmt: skip
         answer = await self.store.record(given)
@@ -162,8 +169,15 @@ class Town:
         for group in list(self.fleet.listeners.values()):
             for replica, result in await group.look():
                 assert result is not None
+                if not self.database_away:
+                    await self.runs.write([replica.alert.id])
+                else:  # should the watch be killed before it can write them, nobody looks at these bars again
+                    kept = self.runs._kept.get(replica.alert.id, ())
+                    self.sleepers[replica.alert.id].unwritten |= {done.slot for _, _, done in kept}
                 await self.nudger.tell(replica, replica.observed(result, 0))
         await self.nudger.tell_again()
+        if not self.database_away and self.rng.random() < 0.3:
+            await self.runs.write()
         for one in self.sleepers.values():
             if not one.live.is_watched and not one.live.is_idle:
                 await self.look(one)
@@ -179,6 +193,7 @@ class Town:
             for bar in (await self.evaluation.values(asked)).snapshots:
                 one.expected, events = rearm.step(one.live.alert, one.expected, bar)
                 one.wanted += events
+                one.bars[bar.bar_close] = one.expected.status.value
 
     async def disturb(self) -> None:
         """What people do, and what befalls the watch."""
@@ -200,7 +215,8 @@ class Town:
             await self.catch_up(one)
             await self.edit(one)
         elif deed == "watch killed":
-            self.fleet = Fleet(self.database, self.evaluation, 0, 1, lambda: self.now[0])
+            self.runs = RunLog(self.database, "chaos", lambda: self.now[0])
+            self.fleet = Fleet(self.database, self.evaluation, 0, 1, lambda: self.now[0], self.runs)
             self.nudger = Nudger(self._send, self.fleet.drop, lambda: self.now[0])
             if not self.database_away:
                 await self.fleet.load()
@@ -216,6 +232,8 @@ class Town:
     async def edit(self, one: Sleeper) -> None:
         alert = one.live.alert
         body = {"symbol": alert.definition.symbol, "timeframe": "1m", **self.rng.choice(RULES)}
+        if alert.definition.options.record == "all":
+            body["options"] = {"record": "all"}
         edited = Alert(id=alert.id, version=alert.version + 1, definition=make_alert(body).definition)
         async with self.database.transaction() as work:
             await work.schedules.replace(edited, alert.version, self.now[0])
@@ -248,6 +266,7 @@ async def test_events_equal_the_reference(database: Database, seed: int) -> None
         await town.pass_minute()
         await town.disturb()
     town.database_away = False
+    await town.runs.write()
     for one in town.sleepers.values():  # the end: whoever still waits for a nudge looks for itself
         await town.look(one)
     watched_wakes = 0
@@ -260,5 +279,11 @@ async def test_events_equal_the_reference(database: Database, seed: int) -> None
             assert len(have) == len(one.wanted)
             assert replace(one.live.state, revision=0) == replace(one.expected, revision=0)
             watched_wakes += one.wakes
+            if one.live.definition.options.record == "all":
+                runs = await work.runs.page(RunFilter(job_id=one.id), None, 1000)
+                found = {run.scheduled_for: (run.result or {})["status"] for run in runs}
+                assert len(found) == len(runs)
+                assert found.items() <= one.bars.items(), "each is as judged at its bar"
+                assert one.bars.keys() - found.keys() <= one.unwritten, "each bar has its run"
     assert {"dropped", "doubled", "a minute late", "stale", "pause", "edit", "watch killed", "database"} <= town.kinds
     assert watched_wakes < 9 * BARS, "quiet bars woke nobody"
