@@ -123,6 +123,16 @@ class Replica:
         base = self.observer.base
         runs.add(self.alert.id, self.alert.version, EvaluationRun(slot, base.status.value, base.reason, **found))
 
+    def told(self, result: EvaluateResult | None, shard: int, *, is_written: bool = True) -> BarsObserved:
+        """The nudge; without a result, the alert is to look for itself.
+
+        So is one whose earlier runs could not be written: its workflow goes over all bars again, and keeps their runs itself.
+        """
+        if result is not None and (is_written or self.runs is None or not self.held or self.forming is not None):
+            return self.observed(result, shard)
+        self.nudge = BarsObserved(self.revision, self.alert.version, None, shard)
+        return self.nudge
+
     def observed(self, result: EvaluateResult, shard: int) -> BarsObserved:
         """What is told of it; ``result`` says of the market what all who hear its bars are told."""
         has_data = result.freshness in (Freshness.FRESH, Freshness.SETTLING)

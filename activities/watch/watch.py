@@ -20,7 +20,6 @@ from activities.interface import (
     WATCH_HEARTBEAT,
     WATCH_REPORT,
     BarsObserved,
-    EvaluateResult,
     alert_workflow_id,
 )
 from activities.looks import Looks
@@ -159,9 +158,9 @@ class ShardWatch:
             before = group.judged
             told = await group.look()
             self._judged += group.judged - before
-            await self._write_runs([replica for replica, _ in told])
+            is_written = await self._write_runs([replica for replica, _ in told])
             for replica, result in told:
-                self._begin(self.nudger.tell(replica, self._nudge(replica, result)))
+                self._begin(self.nudger.tell(replica, replica.told(result, self.shard, is_written=is_written)))
         except Exception as error:
             group.due = self.clock() + ASK_AGAIN
             said = {"symbol": group.hearing.symbol, "timeframe": str(group.hearing.timeframe)}
@@ -175,19 +174,15 @@ class ShardWatch:
         """At the end; whoever has the shard next judges the same bars again where that fails."""
         await self._write_runs(list(self.fleet.replicas.values()))
 
-    async def _write_runs(self, told: Sequence[Replica]) -> None:
+    async def _write_runs(self, told: Sequence[Replica]) -> bool:
         """Before a workflow hears of a later bar: from then on nobody would look at the earlier ones again."""
         if ids := [one.alert.id for one in told if one.runs is not None]:
             try:
                 await self.runs.write(ids)
             except Exception as error:
                 log.warning("runs not written", action="watch", shard=self.shard, error=repr(error)[:200])
-
-    def _nudge(self, replica: Replica, result: EvaluateResult | None) -> BarsObserved:
-        if result is not None:
-            return replica.observed(result, self.shard)
-        replica.nudge = BarsObserved(replica.revision, replica.alert.version, None, self.shard)
-        return replica.nudge
+                return False
+        return True
 
     async def _signal(self, alert_id: str, nudge: BarsObserved) -> None:
         handle = activity.client().get_workflow_handle(alert_workflow_id(alert_id))
