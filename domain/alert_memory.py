@@ -30,6 +30,11 @@ class RowSync:
     pause_reason: str = ""
     stamp: Stamp | None = None
 
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether the row is to be written or read."""
+        return self.reload or self.unsaved_from is not None
+
 
 @dataclass(frozen=True)
 class DueTimes:

@@ -13,9 +13,10 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from activities import interface
     from domain.live_alert import LiveAlert
+    from workflows.alarm import Alarm
     from workflows.alert_messages import AlertMessages
     from workflows.alert_nudges import take_nudges
-    from workflows.alert_outbox import MOMENT, publish
+    from workflows.alert_outbox import publish
     from workflows.alert_row import settle_definition
     from workflows.alert_tick import tick
     from workflows.inbox import Inbox
@@ -33,6 +34,7 @@ class AlertWorkflow(AlertMessages):
         super().__init__(LiveAlert(given.alert, given.memory), Inbox())
         self.history_limit = given.history_limit
         self.slot: datetime | None = None  # of the last tick
+        self.alarm = Alarm()
 
     @workflow.run
     async def run(self, given: AlertInput) -> StatusReport:
@@ -47,15 +49,18 @@ class AlertWorkflow(AlertMessages):
 
     async def _live(self) -> StatusReport:
         live, inbox = self.live, self.inbox
+        has_looked = False
         while True:
             inbox.woken = False
+            is_in_history = not (has_looked or live.memory.row.is_unsettled or live.memory.to_tell)
             await settle_definition(live, inbox)
             take_nudges(live, inbox, workflow.now())
-            await publish(live, inbox)
+            await publish(live, inbox, is_in_history=is_in_history)
             if await self._has_ended():
                 return self.status()
             self._continue_when_long()
-            if await self._wait():
+            has_looked = await self._wait()
+            if has_looked:
                 if live.memory.row.reload:  # an edit that came with the tick is judged by it
                     await settle_definition(live, inbox)
                 if not inbox.deleted:
@@ -76,25 +81,21 @@ class AlertWorkflow(AlertMessages):
             return inbox.is_asked
         due, other = self.live.next_tick(workflow.now()), self._next_errand()
         until = min((at for at in (due, other) if at is not None), default=None)
-        if until is None:
-            await workflow.wait_condition(lambda: inbox.calls)
+        what = "snoozed" if self.live.state.is_paused else "next tick"
+        self.alarm.set(until, f"{what} {until:%H:%M:%S}" if until else "")
+        await workflow.wait_condition(lambda: inbox.calls or self.alarm.has_rung)
+        if inbox.calls:
             return inbox.is_asked
-        delay = max(until - workflow.now(), MOMENT)
-        summary = f"{'snoozed' if self.live.state.is_paused else 'next tick'} {until:%H:%M:%S}"
-        try:
-            await workflow.wait_condition(lambda: inbox.calls, timeout=delay, timeout_summary=summary)
-        except TimeoutError:
-            if until == due:
-                self.slot = memory.due.tick
-                memory.schedule(tick=None)
-                return True
-            if until == memory.due.snoozed_until:
-                self.live.resume(workflow.now())
-                inbox.woken = True
-            elif until == memory.due.reminder:
-                self.live.remind(workflow.now())
-            return False
-        return inbox.is_asked
+        if until == due:
+            self.slot = memory.due.tick
+            memory.schedule(tick=None)
+            return True
+        if until == memory.due.snoozed_until:
+            self.live.resume(workflow.now())
+            inbox.woken = True
+        elif until == memory.due.reminder:
+            self.live.remind(workflow.now())
+        return False
 
     def _next_errand(self) -> datetime | None:
         """The next moment something but a tick is to be done."""

@@ -6,7 +6,6 @@ What cannot be written now stays in the outbox, bounded, and is tried again.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 from temporalio import workflow
 
@@ -16,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.alert_memory import Shown
     from domain.live_alert import LiveAlert
     from workflows import search_attributes
+    from workflows.alarm import MOMENT
     from workflows.delivery import start_delivery
     from workflows.details import show_details
     from workflows.failures import ACTIVITY_FAILED, let_cancellation_pass
@@ -23,18 +23,20 @@ with workflow.unsafe.imports_passed_through():
     from workflows.messages import SUMMARY, memo_of
 
 MOST_AT_ONCE = 500  # rows in one transaction, so that others may write in between
-MOMENT = timedelta(milliseconds=1)
 
 
-async def publish(live: LiveAlert, inbox: Inbox) -> None:
-    """Deliveries for what must be told, SQL for all of it, search attributes and details for onlookers."""
+async def publish(live: LiveAlert, inbox: Inbox, *, is_in_history: bool = False) -> None:
+    """Deliveries for what must be told, SQL for all of it, search attributes and details for onlookers.
+
+    ``is_in_history``: what is told came of signals alone, and would come of them again.
+    """
     memory = live.memory
     live.tell_late()
     told, memory.to_tell = memory.to_tell, ()
     if live.definition.notification_channels:
         for event in told:
             await start_delivery(DeliveryInput(live.alert, event), f"{live.definition.symbol} {event.kind.value}")
-    elif told:
+    elif told and not is_in_history:
         # what SQL is told must be in the history: a worker that dies in between would forget it, and fire anew
         await workflow.sleep(MOMENT)
     live.next_tick(workflow.now())  # settled now, since lists and details show it

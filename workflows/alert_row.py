@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
 async def settle_definition(live: LiveAlert, inbox: Inbox) -> None:
     """Writes an edit through, or reads the row that is said to have changed."""
     sent, row = live.alert, live.memory.row
-    if row.unsaved_from is None and not row.reload:
+    if not row.is_unsettled:
         return
     try:
         if row.unsaved_from is not None:

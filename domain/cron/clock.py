@@ -10,6 +10,7 @@ from __future__ import annotations
 import calendar
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from itertools import islice
 from zoneinfo import ZoneInfo
 
@@ -29,7 +30,11 @@ def next_fire(expression: CronExpression, zone: ZoneInfo, after: datetime) -> da
     Raises:
         LookupError: when nothing matches in the next 50 years.
     """
-    after = after.astimezone(UTC)
+    return _next(expression, zone, after.astimezone(UTC))
+
+
+@lru_cache(maxsize=4096)  # a fleet asks for its next tick right after the same close, each alert for itself
+def _next(expression: CronExpression, zone: ZoneInfo, after: datetime) -> datetime:
     if expression.is_interval:
         return _next_interval(expression, zone, after)
     return _next_fixed(expression, zone, after)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
@@ -20,6 +21,7 @@ from workflows.alert import AlertWorkflow
 from workflows.messages import DefinitionChanged, StateReport
 
 MINUTE = timedelta(minutes=1)
+TASK = "EVENT_TYPE_WORKFLOW_TASK_COMPLETED"
 QUIET: dict[str, Any] = {"symbol": "X", "timeframe": "1m", "rule": "close > 100", "notification_channels": []}
 
 
@@ -52,6 +54,11 @@ async def told(handle: WorkflowHandle[Any, Any], env: WorkflowEnvironment, one: 
     await handle.signal(BARS_OBSERVED, one)
     await env.sleep(timedelta(seconds=1))
     return await handle.query(AlertWorkflow.state_query)
+
+
+async def history(handle: WorkflowHandle[Any, Any]) -> list[str]:
+    """Kinds of events so far."""
+    return [EventType.Name(event.event_type) async for event in handle.fetch_history_events()]
 
 
 def quiet_world() -> World:
@@ -88,7 +95,12 @@ async def test_a_nudge_is_taken_once(time_skipping: WorkflowEnvironment) -> None
         report = await watched(handle, time_skipping)
         looks = len(world.evaluations)
         one = nudge(alert, report.state, 98, 97, 101)
+        before = await history(handle)
         after = await told(handle, time_skipping, one)
+        assert [kind for kind in (await history(handle))[len(before) :] if "TIMER" in kind] == [], (
+            "the one it has goes on"
+        )
+        assert (await history(handle)).count(TASK) == before.count(TASK) + 1, "the signal is in history: no other wait"
         assert after.state.trigger_count == 1
         assert after.state.last_bar_close == report.state.last_bar_close + 3 * MINUTE
         assert after.state.revision > report.state.revision
