@@ -20,6 +20,7 @@ from storage.stored_schedule import StoredSchedule
 from storage.watched import WatchedAlert
 
 PAGE = 500
+LONGEST_UNSHOWN = timedelta(minutes=1)
 OVERLAP = timedelta(
     seconds=20
 )  # what was noted before and is written only now is not missed, nor by a clock that is behind
@@ -45,6 +46,7 @@ class Fleet:
         self.changed = asyncio.Event()
         self._mark, self._turn = clock(), asyncio.Lock()
         self._hearing: dict[str, Hearing] = {}
+        self._shown_until = 0
 
     async def load(self) -> None:
         """All of the shard; what workflows record meanwhile is followed from before the first page on."""
@@ -148,6 +150,20 @@ class Fleet:
         newest, seen = group.newest, state.last_bar_close
         if newest is None or seen is None or seen < newest.bar_close:
             group.due = min(group.due, self.clock())
+
+    def to_be_shown(self, most: int) -> list[Replica]:
+        """The next ones that lists have not shown for as long as a bar, or a minute."""
+        now, everyone, chosen = self.clock(), list(self.replicas.values()), list[Replica]()
+        start = self._shown_until if self._shown_until < len(everyone) else 0
+        for one in everyone[start : start + 4 * most]:
+            if len(chosen) == most:
+                break
+            start += 1
+            if one.shown_at is None or now - one.shown_at >= min(one.bar_length, LONGEST_UNSHOWN):
+                one.shown_at = now
+                chosen.append(one)
+        self._shown_until = start
+        return chosen
 
     def due(self) -> Iterable[Listeners]:
         """Who is to look now."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from activities.interface import BarsObserved, EvaluateResult, Freshness
@@ -20,17 +20,19 @@ MOST_HELD = 30  # bars of which nobody need hear at once; then they are told all
 
 
 class Replica:
-    """From a revision of the alert's state on. ``runs`` is there where each bar is to be recorded.
+    """From a revision of the alert's state on. ``runs`` is there where each bar is to be recorded; ``shown_at`` is for lists.
 
     Times are the market's, but for ``until``, at which the alert looks for itself.
     """
 
     __slots__ = (
-        "alert", "before", "forming", "held", "keys", "nudge", "observer", "quiet", "revision", "runs", "sides", "tell", "until",
+        "alert", "before", "forming", "held", "keys", "nudge", "observer", "quiet", "revision", "runs", "shown_at",
+        "sides", "tell", "until",
     )  # fmt: skip
 
     def __init__(self, alert: Alert, state: AlertState, until: datetime, runs: RunLog | None = None) -> None:
         self.alert, self.until, self.runs = alert, until, runs
+        self.shown_at: datetime | None = None
         self.keys = tuple(dict.fromkeys(("close", *alert.definition.operands)))
         self.observer = Observer(alert, state)
         self.revision = state.revision
@@ -51,6 +53,11 @@ class Replica:
     def last_close(self) -> datetime | None:
         """Close of the newest bar that it has seen."""
         return self.observer.close
+
+    @property
+    def bar_length(self) -> timedelta:
+        """From a bar's open to its close."""
+        return self.alert.definition.timeframe.length
 
     @property
     def newest(self) -> BarSnapshot | None:

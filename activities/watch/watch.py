@@ -104,7 +104,6 @@ class ShardWatch:
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._shown_at = self.started_at - SHOWN_EVERY
-        self._looks_from = 0
         self._judged = 0
 
     async def run(self) -> None:
@@ -220,10 +219,7 @@ class ShardWatch:
 
     async def _show_looks(self) -> None:
         """Lists show when an alert was looked for last; of a large fleet some at a time."""
-        replicas = list(self.fleet.replicas.values())
-        start = self._looks_from if self._looks_from < len(replicas) else 0
-        self._looks_from = start + MOST_LOOKS_SHOWN
-        for replica in replicas[start : start + MOST_LOOKS_SHOWN]:
+        for replica in self.fleet.to_be_shown(MOST_LOOKS_SHOWN):
             self.owner.looks.watched(replica.alert.id, replica.newest)
 
 

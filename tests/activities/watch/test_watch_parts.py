@@ -311,6 +311,21 @@ async def test_what_is_handed_over_while_all_is_read_again_stays(
     assert set(fleet.replicas) == {"f0", "f1"}
 
 
+async def test_lists_show_each_alert_once_a_minute(database: Database) -> None:
+    now = [START]
+    fleet = Fleet(database, Evaluation(MarketData([SimulatedMarket()], clock=lambda: now[0]), 60), 0, 1, lambda: now[0])
+    for number in range(10):
+        one = alert(id=f"f{number}", timeframe="10s" if number == 3 else "5m")
+        fleet.replicas[one.id] = Replica(one, AlertState(last_bar_close=START), LATER)
+    shown = []
+    for _ in range(9):  # every ten seconds from the first on
+        shown.append([one.alert.id for one in fleet.to_be_shown(4)])
+        now[0] += timedelta(seconds=10)
+    assert shown[:3] == [["f0", "f1", "f2", "f3"], ["f4", "f5", "f6", "f7"], ["f8", "f9"]]
+    assert shown[3:6] == [["f3"], ["f3"], ["f3"]], "of short bars each one"
+    assert shown[6] == ["f0", "f1", "f2", "f3"]
+
+
 async def test_a_watch_that_is_silently_wrong_is_found_and_told(database: Database) -> None:
     """It dropped an alert: the self-check finds the fires it should have told, as late ones, and health says so."""
     now = [START]
