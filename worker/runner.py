@@ -130,10 +130,26 @@ async def running_workers(
         await stack.enter_async_context(beating(services.database, "worker"))
         log.info("workers running", action="start", queues=[worker.task_queue for worker in workers])
         try:
-            yield
+            async with _present(services, workers):
+                yield
         finally:
             log.info("draining", action="drain", grace_seconds=GRACE.total_seconds())
             await asyncio.gather(*(worker.shutdown() for worker in workers))
+
+
+@asynccontextmanager
+async def _present(services: Services, workers: Sequence[Worker]) -> AsyncIterator[None]:
+    """Other workers of the watch leave this one its part of the shards, and take them as soon as it begins to drain."""
+    places = services.watch.places
+    if all(worker.task_queue != TaskQueue.WATCH for worker in workers):
+        yield
+        return
+    staying = asyncio.create_task(places.keep_present())
+    try:
+        yield
+    finally:
+        staying.cancel()
+        await places.leave()
 
 
 async def tell_of_providers(services: Services) -> None:

@@ -26,6 +26,7 @@ from activities.looks import Looks
 from activities.watch.fleet import Fleet
 from activities.watch.listeners import Listeners
 from activities.watch.nudging import Nudger
+from activities.watch.places import Places
 from activities.watch.replica import Replica
 from activities.watch.run_log import RunLog
 from activities.watch.shards import Shards, note_of
@@ -60,35 +61,51 @@ class Watch:
     ) -> None:
         self.database, self.evaluation, self.shards, self.looks = database, evaluation, shards, looks
         self.owner, self.clock = owner, clock
+        self.places = Places(database, owner, shards.count, clock)
 
     @activity.defn(name=WATCH)
     async def watch(self, shard: int) -> str:
-        """Until the worker ends, or there is no such shard any more.
+        """Until the worker ends, it has more than its part of the shards, or there is no such shard any more.
 
         Raises:
-            ApplicationError: the worker ends; another is to go on at once.
+            ApplicationError: another worker is to go on.
         """
         if shard >= self.shards.count:
             return f"there is no shard {shard} of {self.shards.count}"
+        if not await self.places.take(shard):
+            raise _handed_on("another worker has fewer shards", timedelta(seconds=1))
+        try:
+            await self._watch(shard)
+        finally:
+            self.places.give_back(shard)
+        raise _handed_on("the worker ends, or has too many shards", timedelta(milliseconds=100))
+
+    async def _watch(self, shard: int) -> None:
         one = ShardWatch(self, shard)
         async with heartbeats(WATCH_HEARTBEAT):
-            ending = asyncio.create_task(activity.wait_for_worker_shutdown())
             working = asyncio.create_task(one.run())
+            tasks = {
+                working,
+                asyncio.create_task(activity.wait_for_worker_shutdown()),
+                asyncio.create_task(self.places.too_many(shard)),
+            }
             try:
-                await asyncio.wait({ending, working}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 if working.done():
                     working.result()
+            except ExceptionGroup as errors:
+                raise errors.exceptions[0] from None
             finally:
-                for task in (ending, working):
+                for task in tasks:
                     task.cancel()
-                await asyncio.gather(ending, working, return_exceptions=True)
+                await asyncio.gather(*tasks, return_exceptions=True)
                 await one.write_all_runs()
-        raise ApplicationError(
-            "the worker ends",
-            type="HandedOn",
-            next_retry_delay=timedelta(milliseconds=100),
-            category=ApplicationErrorCategory.BENIGN,
-        )
+
+
+def _handed_on(why: str, wait: timedelta) -> ApplicationError:
+    """Temporal asks the workers of the queue again."""
+    category = ApplicationErrorCategory.BENIGN
+    return ApplicationError(why, type="HandedOn", next_retry_delay=wait, category=category)
 
 
 class ShardWatch:
@@ -108,12 +125,14 @@ class ShardWatch:
 
     async def run(self) -> None:
         """For ever."""
-        await self.fleet.load()
-        log.info("watching", action="watch", shard=self.shard, alerts=len(self.fleet.replicas))
         async with asyncio.TaskGroup() as group:
+            group.create_task(
+                self._every(TOLD_EVERY, self._tell)
+            )  # a large fleet takes a minute to read, and is no silent shard
+            await self.fleet.load()
+            log.info("watching", action="watch", shard=self.shard, alerts=len(self.fleet.replicas))
             group.create_task(self._look_when_due())
             group.create_task(self._every(FOLLOWED_EVERY, self._follow))
-            group.create_task(self._every(TOLD_EVERY, self._tell))
             group.create_task(self._every(RUNS_EVERY, self.runs.write))
             group.create_task(self._every(LOOKS_EVERY, self._show_looks))
             group.create_task(self._every(READ_AGAIN.total_seconds(), self.fleet.load, late=True))

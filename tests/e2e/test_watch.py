@@ -8,6 +8,7 @@ import signal
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,14 +47,19 @@ async def test_a_watch_that_dies_is_replaced_and_nothing_is_lost(
 
         await eventually(watched, 90, "both shards are watched")
         for number, id in enumerate(ids):
-            record = ["--record", "all"] if number % 2 else []
-            made = home.run("add", "close > sma(3)", "--symbol", f"S{number}", "--timeframe", "1s", "--id", id, *record)
+            body: dict[str, Any] = {"rule": "close > sma(3)", "symbol": f"S{number}", "timeframe": "1s"}
+            if number % 2:
+                body["options"] = {"record": "all"}
+            (tmp_path / f"{id}.json").write_text(json.dumps(body))
+            made = home.run("add", str(tmp_path / f"{id}.json"), "--id", id)
             assert made.returncode == 0, made.stderr
 
         async def handed_over() -> bool:
-            return sum(beat.alerts for beat in (await living()).values()) == len(ids)
+            found = await living()
+            is_shared = len({beat.said["owner"] for beat in found.values()}) == SHARDS
+            return is_shared and sum(beat.alerts for beat in found.values()) == len(ids)
 
-        await eventually(handed_over, 60, "all alerts are watched")
+        await eventually(handed_over, 90, "all alerts are watched, by both")
         owners = {shard: str(beat.said["owner"]) for shard, beat in (await living()).items()}
         victim = next(one for one in watches if f"{one.pid}@" in owners[0])
         victim.send_signal(signal.SIGKILL)
@@ -99,7 +105,9 @@ async def test_a_watch_that_dies_is_replaced_and_nothing_is_lost(
         total += len(rows)
         if stored.alert.definition.options.record == "all":
             async with database.transaction() as work:
-                runs = await work.runs.page(RunFilter(job_id=id, since=first, until=last), None, 10_000)
+                runs = await work.runs.page(
+                    RunFilter(job_id=id, since=first, until=last + timedelta(seconds=1)), None, 10_000
+                )
             closes = {run.scheduled_for for run in runs if run.status == "COMPLETED"}
             seconds = int((last - first).total_seconds())
             assert closes == {first + timedelta(seconds=n) for n in range(seconds + 1)}, (
