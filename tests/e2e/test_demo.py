@@ -33,7 +33,7 @@ def demo_ports(home: Home) -> dict[str, str]:
 
 def test_demo_ends_by_itself_with_a_summary(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
-    done = home.run("demo", "--for", "20", seconds=90)
+    done = home.run("demo", "--for", "35", seconds=120)
     assert done.returncode == 0, done.stderr
     assert "▲ triggered" in done.stdout
     assert "✉ delivered" in done.stdout

@@ -1,4 +1,4 @@
-"""``python -m tests.faults --seeds 20 [--seed FIRST] [--minutes M] [--database sqlite|postgresql|both] [--faults N]``.
+"""``python -m tests.faults --seeds 20 [--seed FIRST] [--minutes M] [--database sqlite|postgresql|both] [--faults N] [--away SECONDS]``.
 
 Exit 0 only when nothing was lost, doubled or touched that is not ours. Each finding names the seed that plays it again.
 """
@@ -24,7 +24,7 @@ A_STACK = 10  # seeds on one stack; then everything is started anew, on an empty
 
 
 async def play(
-    kind: str, seeds: Sequence[int], count: int, deadline: float, folder: Path
+    kind: str, seeds: Sequence[int], count: int, deadline: float, folder: Path, away: float
 ) -> tuple[int, int, Counter[str], list[str]]:
     """Seeds played, deeds done, faults by kind, findings."""
     played, deeds, done, found = 0, 0, Counter[str](), list[str]()
@@ -33,6 +33,7 @@ async def play(
         if time.monotonic() > deadline:
             break
         async with running(folder / f"{kind}-{batch[0]}", kind, random.Random(batch[0])) as stack:
+            stack.away = away
             for seed in batch:
                 if time.monotonic() > deadline:
                     break
@@ -53,7 +54,7 @@ async def main(given: argparse.Namespace) -> int:
     seeds = range(given.seed, given.seed + given.seeds)
     deadline = time.monotonic() + (given.minutes * 60 if given.minutes else 1e9)
     folder = Path(tempfile.mkdtemp(prefix="alerts-faults-"))
-    ends = await asyncio.gather(*(play(kind, seeds, given.faults, deadline, folder) for kind in kinds))
+    ends = await asyncio.gather(*(play(kind, seeds, given.faults, deadline, folder, given.away) for kind in kinds))
     total, findings = Counter[str](), list[str]()
     for kind, (played, deeds, done, found) in zip(kinds, ends, strict=True):
         total, findings = total + done, findings + found
@@ -82,6 +83,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=0, help="begin no seed after so many minutes")
     parser.add_argument("--database", choices=("sqlite", "postgresql", "both"), default="both")
     parser.add_argument("--faults", type=int, default=4, help="faults a seed")
+    parser.add_argument("--away", type=float, default=0, help="seconds for which the database is away each time")
     return parser.parse_args()
 
 

@@ -104,7 +104,7 @@ async def vendor_lies(stack: Stack, rng: random.Random) -> None:
 
 async def database_slow(stack: Stack, rng: random.Random) -> None:
     """Somebody holds the lock that everybody needs."""
-    seconds = rng.uniform(1, 6)
+    seconds = stack.away or rng.uniform(1, 6)
     if stack.store.kind == "sqlite":
         await asyncio.to_thread(_hold_file, stack.store.path, seconds)
         return
@@ -118,7 +118,7 @@ async def database_slow(stack: Stack, rng: random.Random) -> None:
 
 
 def _hold_file(path: Path, seconds: float) -> None:
-    connection = sqlite3.connect(path, timeout=20, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=60, isolation_level=None)
     try:
         connection.execute("BEGIN IMMEDIATE")
         time.sleep(seconds)
@@ -130,7 +130,7 @@ def _hold_file(path: Path, seconds: float) -> None:
 async def database_killed(stack: Stack, rng: random.Random) -> None:
     """PostgreSQL with -9; every connection of a file's users is what dies with a file."""
     await asyncio.to_thread(stack.store.kill)
-    await asyncio.sleep(rng.uniform(0, 3))
+    await asyncio.sleep(stack.away or rng.uniform(0, 3))
     await asyncio.to_thread(stack.store.start)
 
 

@@ -164,6 +164,7 @@ class Stack:
         self.client: Client
         self.http: httpx.AsyncClient
         self.done: Counter[str] = Counter()
+        self.away = 0.0  # seconds for which the database is away or slow; 0: as it happens
 
     async def start(self, rng: random.Random) -> None:
         """The first start of everything at once, on a database nobody has migrated; one of them is killed while it does."""
