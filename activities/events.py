@@ -24,6 +24,7 @@ from domain.outbox import EvaluationRun
 from domain.run import Run
 from storage.audit import AuditEntry
 from storage.database import Database, UnitOfWork
+from storage.runs import WrittenDefinition
 from storage.schedules import ALERT
 from storage.stored_schedule import DefinitionConflict, StoredSchedule
 from storage.watched import WatchedAlert
@@ -52,10 +53,11 @@ class EventStore:
         async with self.database.transaction() as work:
             await work.events.record(given.events, now)
             if given.runs:
-                row = await work.schedules.get(given.alert_id)
                 evaluated = {run.slot for run in given.runs if not run.error}
                 runs = [run for run in given.runs if not run.error or run.slot not in evaluated]
-                await work.runs.forget_failed(given.alert_id, sorted(evaluated))  # a tick that failed as the bar closed
+                row = (await work.runs.written([given.alert_id], sorted(evaluated))).get(given.alert_id)
+                if row is not None and row.has_failed:  # a tick that failed as the bar closed
+                    await work.runs.forget_failed(given.alert_id, sorted(evaluated))
                 await work.runs.add([self._run(given, run, row, now) for run in runs])
             await work.schedules.project(
                 given.alert_id, given.version, given.state, given.next_run_at, given.snoozed_until, given.memory_key
@@ -99,13 +101,13 @@ class EventStore:
                 )
         return _definition(stored)
 
-    def _run(self, given: RecordInput, run: EvaluationRun, row: StoredSchedule | None, now: datetime) -> Run:
+    def _run(self, given: RecordInput, run: EvaluationRun, row: WrittenDefinition | None, now: datetime) -> Run:
         return run_of(
             given.alert_id,
             given.version,
             run,
             user_id=row.user_id if row else "local",
-            definition=row.task_params if row and row.version == given.version else None,
+            definition=row.definition if row and row.version == given.version else None,
             worker_id=self.worker_id,
             started_at=activity.info().started_time if activity.in_activity() else now,
             finished_at=now,

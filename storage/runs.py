@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CursorResult, String, and_, cast, delete, func, not_, or_, select, update
+from sqlalchemy import CursorResult, String, and_, cast, delete, exists, false, func, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.job import JobType
 from domain.own_types import NONE, OwnTypes
 from domain.run import OPEN, Run, RunStatus
-from storage.tables import RunRow
+from storage.tables import RunRow, ScheduleRow
 from storage.upsert import insert_new
 
 ERROR_BEGIN = 120  # characters by which errors are told apart
@@ -45,6 +45,16 @@ class RunCount:
     status: str
     count: int
     seconds: float | None
+
+
+@dataclass(frozen=True)
+class WrittenDefinition:
+    """What a run says of the alert that it is of. ``definition`` is as the row has it; ``has_failed``: some of the slots."""
+
+    user_id: str
+    version: int
+    definition: dict[str, Any]
+    has_failed: bool = False
 
 
 class Runs:
@@ -79,6 +89,22 @@ class Runs:
                     RunRow.status == RunStatus.FAILED.value,
                 )
             )
+
+    async def written(self, alert_ids: Collection[str], slots: Sequence[datetime] = ()) -> dict[str, WrittenDefinition]:
+        """Of those of these alerts that there are, by id; nothing of them is read into a definition."""
+        row, some, found = ScheduleRow, sorted(alert_ids), dict[str, WrittenDefinition]()
+        failed = (
+            exists().where(
+                RunRow.job_id == row.id, RunRow.scheduled_for.in_(slots), RunRow.status == RunStatus.FAILED.value
+            )
+            if slots
+            else false()
+        )
+        wanted = select(row.id, row.user_id, row.version, row.task_params, failed.label("failed"))
+        for start in range(0, len(some), 500):
+            rows = await self.session.execute(wanted.where(row.id.in_(some[start : start + 500])))
+            found |= {one[0]: WrittenDefinition(one[1], one[2], one[3], bool(one[4])) for one in rows}
+        return found
 
     async def of_slot(self, job_id: str, slot: datetime) -> Run | None:
         """The run of a schedule's slot, if any."""

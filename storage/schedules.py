@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
@@ -241,22 +242,21 @@ class Schedules:
     ) -> None:
         """Keeps what lists show of the workflow's state. Not a change of the definition: the version stays."""
         snapshot = state.last_snapshot
-        await self.session.execute(
-            update(ScheduleRow)
-            .where(ScheduleRow.id == alert_id, ScheduleRow.job_type == ALERT)
-            .values(
-                status=state.status.value,
-                reason=state.reason,
-                state_version=version,
-                state={"of": memory_key, "memory": STATE.dump_python(state, mode="json")},
-                snoozed_until=snoozed_until,
-                last_bar_close=state.last_bar_close,
-                last_values=snapshot.values if snapshot else None,
-                triggered_at=state.triggered_at,
-                trigger_count=state.trigger_count,
-                next_run_at=next_run_at,
-            )
-            .execution_options(synchronize_session=False)
+        seen = {
+            "status": state.status.value,
+            "reason": state.reason,
+            "state_version": version,
+            "state": {"of": memory_key, "memory": STATE.dump_python(state, mode="json")},
+            "snoozed_until": snoozed_until,
+            "last_bar_close": state.last_bar_close,
+            "last_values": snapshot.values if snapshot else None,
+            "triggered_at": state.triggered_at,
+            "trigger_count": state.trigger_count,
+            "next_run_at": next_run_at,
+        }
+        connection = await self.session.connection()
+        await connection.execute(
+            _projecting(tuple(seen)), {"of": alert_id, **{f"_{name}": seen[name] for name in seen}}
         )
 
     async def schedule_next(self, schedule_id: str, next_run_at: datetime | None) -> None:
@@ -375,6 +375,15 @@ def _brief(
     inactive = status == Status.INACTIVE
     ended = inactive and reason in (Reason.EXPIRED, Reason.DONE)
     return Row(schedule_id, kind, version, digest, bool(enabled), ended and state_version >= version, inactive)
+
+
+@cache
+def _projecting(names: tuple[str, ...]) -> Any:
+    """Built once: it is executed whenever an alert's state has changed."""
+    columns = {name: getattr(ScheduleRow, name).property.columns[0] for name in ("id", "job_type", *names)}
+    values = {columns[name].name: bindparam(f"_{name}", type_=columns[name].type) for name in names}
+    mine = columns["id"] == bindparam("of"), columns["job_type"] == ALERT
+    return update(ScheduleRow.__table__).where(*mine).values(values)  # type: ignore[arg-type]
 
 
 def _batches(items: list[T], size: int = 500) -> Iterable[list[T]]:

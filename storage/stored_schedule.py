@@ -38,6 +38,16 @@ class DuplicateAlert(ExpectedError):
 INVALID = "INVALID"  # beside an alert's own statuses
 
 
+def memory_under(kept: Any, alert: Alert) -> AlertState | None:
+    """What a row's ``state`` says of an alert; None where that is of another rule, or cannot be read."""
+    if not isinstance(kept, dict) or kept.get("of") != alert.definition.memory_key:
+        return None
+    try:
+        return STATE.validate_python(kept.get("memory"))
+    except ValidationError:
+        return None
+
+
 @dataclass(frozen=True)
 class StoredSchedule:
     """One row. ``schedule`` is None, and ``faults`` says why, when another program wrote what cannot be read.
@@ -89,13 +99,7 @@ class StoredSchedule:
 
     def state_under(self, alert: Alert) -> AlertState | None:
         """The alert's memory as last projected; None when there is none that is valid under its definition."""
-        kept = self.row.state
-        if not isinstance(kept, dict) or kept.get("of") != alert.definition.memory_key:
-            return None
-        try:
-            return STATE.validate_python(kept.get("memory"))
-        except ValidationError:
-            return None
+        return memory_under(self.row.state, alert)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.row, name)

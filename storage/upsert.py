@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import inspect
@@ -31,18 +32,29 @@ async def _insert(
     """One prepared statement, executed for each row: compiled once, however many there are."""
     if not rows:
         return
-    names = {attribute.key: attribute.columns[0].key for attribute in inspect(table).column_attrs}
-    statement = _insert_of(session.get_bind().dialect.name)(table.__table__)
-    if update is None:
-        statement = statement.on_conflict_do_nothing()
-    else:
-        keys = [column.name for column in table.__table__.primary_key]
-        values = {names.get(name, name): statement.excluded[names.get(name, name)] for name in update}
-        statement = statement.on_conflict_do_update(index_elements=keys, set_=values)
+    names = _names(table)
+    statement = _statement(table, session.get_bind().dialect.name, None if update is None else tuple(update))
     connection = await session.connection()
     for start in range(0, len(rows), BATCH):
         batch = [{names.get(name, name): value for name, value in row.items()} for row in rows[start : start + BATCH]]
         await connection.execute(statement, batch)
+
+
+@cache
+def _names(table: type[Base]) -> dict[str, str]:
+    """Columns' names by those of their attributes."""
+    return {attribute.key: attribute.columns[0].key for attribute in inspect(table).column_attrs}
+
+
+@cache
+def _statement(table: type[Base], dialect: str, update: tuple[str, ...] | None) -> Any:
+    """Built once: building costs as much as executing."""
+    names, statement = _names(table), _insert_of(dialect)(table.__table__)
+    if update is None:
+        return statement.on_conflict_do_nothing()
+    keys = [column.name for column in table.__table__.primary_key]
+    values = {names.get(name, name): statement.excluded[names.get(name, name)] for name in update}
+    return statement.on_conflict_do_update(index_elements=keys, set_=values)
 
 
 def _insert_of(dialect: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,15 +26,6 @@ class WatchedAlert:
     version: int
     revision: int
     until: datetime | None
-
-
-@dataclass(frozen=True)
-class WrittenDefinition:
-    """What a run says of the alert that it is of. ``definition`` is as the row has it."""
-
-    user_id: str
-    version: int
-    definition: dict[str, Any]
 
 
 class WatchedAlerts:
@@ -81,15 +72,11 @@ class WatchedAlerts:
             }
         return found
 
-    async def definitions(self, alert_ids: Collection[str]) -> dict[str, WrittenDefinition]:
-        """Of those of these alerts that there are, by id; nothing of them is read into a definition."""
-        row, some = ScheduleRow, sorted(alert_ids)
-        wanted = select(row.id, row.user_id, row.version, row.task_params)
-        found: dict[str, WrittenDefinition] = {}
-        for start in range(0, len(some), CHUNK):
-            rows = await self.session.execute(wanted.where(row.id.in_(some[start : start + CHUNK])))
-            found |= {one.id: WrittenDefinition(one.user_id, one.version, one.task_params) for one in rows}
-        return found
+    async def states(self, ids: Sequence[str]) -> dict[str, tuple[int, Any]]:
+        """Of these alerts the row's version and the memory as last projected; definitions are not read."""
+        row = ScheduleRow
+        rows = await self.session.execute(select(row.id, row.version, row.state).where(row.id.in_(ids)))
+        return {one[0]: (one[1], one[2]) for one in rows}
 
     async def count(self, now: datetime) -> int:
         """How many are watched."""

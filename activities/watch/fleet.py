@@ -16,11 +16,12 @@ from activities.watch.run_log import RunLog
 from domain.alert import Alert, AlertState
 from domain.watching import shard_of
 from storage.database import Database
-from storage.stored_schedule import StoredSchedule
+from storage.stored_schedule import StoredSchedule, memory_under
 from storage.watched import WatchedAlert
 
 PAGE = 500
-LONGEST_UNSHOWN = timedelta(minutes=1)
+LONGEST_UNSHOWN = timedelta(minutes=1)  # twice as long where there are many
+A_FEW = 1000
 OVERLAP = timedelta(
     seconds=20
 )  # what was noted before and is written only now is not missed, nor by a clock that is behind
@@ -112,6 +113,9 @@ class Fleet:
     async def _read(self, these: Sequence[WatchedAlert]) -> None:
         if not these:
             return
+        these = await self._go_on(these)
+        if not these:
+            return
         async with self.database.transaction() as work:
             stored = await work.schedules.these([one.alert_id for one in these])
         by_id = {one.id: one for one in stored}
@@ -120,6 +124,30 @@ class Fleet:
             if len(these) > 1:
                 await asyncio.sleep(0)
         self.changed.set()
+
+    async def _go_on(self, these: Sequence[WatchedAlert]) -> list[WatchedAlert]:
+        """Those whose definition is the one that is held need no more than their state; the others."""
+        known = [one.alert_id for one in these if self._is_held(one)]
+        if not known:
+            return list(these)
+        async with self.database.transaction() as work:
+            states = await work.watched.states(known)
+        left = []
+        for one in these:
+            held, (version, kept) = self.replicas.get(one.alert_id), states.get(one.alert_id, (0, None))
+            state = memory_under(kept, held.alert) if held is not None and version == one.version else None
+            if held is None or state is None or one.until is None or not self._is_held(one):
+                left.append(one)
+                continue
+            held.until = one.until
+            held.begin(state)
+            self._wake(self.listeners[self._hearing[one.alert_id]], state)
+        self.changed.set()
+        return left
+
+    def _is_held(self, one: WatchedAlert) -> bool:
+        held = self.replicas.get(one.alert_id)
+        return held is not None and held.alert.version == one.version
 
     def _take(self, one: WatchedAlert, stored: StoredSchedule | None) -> None:
         alert = stored.alert if stored is not None and stored.schedule is not None else None
@@ -152,14 +180,16 @@ class Fleet:
             group.due = min(group.due, self.clock())
 
     def to_be_shown(self, most: int) -> list[Replica]:
-        """The next ones that lists have not shown for as long as a bar, or a minute."""
+        """The next ones that lists have not shown for as long as a bar, or a minute; of a large fleet for two."""
         now, everyone, chosen = self.clock(), list(self.replicas.values()), list[Replica]()
         start = self._shown_until if self._shown_until < len(everyone) else 0
+        is_large = len(everyone) > A_FEW
         for one in everyone[start : start + 4 * most]:
             if len(chosen) == most:
                 break
             start += 1
-            if one.shown_at is None or now - one.shown_at >= min(one.bar_length, LONGEST_UNSHOWN):
+            pause = LONGEST_UNSHOWN * 2 if is_large else min(one.bar_length, LONGEST_UNSHOWN)
+            if one.shown_at is None or now - one.shown_at >= pause:
                 one.shown_at = now
                 chosen.append(one)
         self._shown_until = start

@@ -41,6 +41,11 @@ class Nudger:
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether somebody has not answered yet."""
+        return any(map(_is_open, self._turns))
+
+    @property
     def unanswered(self) -> int:
         """Alerts that were told more than once and have not answered."""
         return sum(turn.wait > FIRST_WAIT * 2 and _is_open(turn) for turn in self._turns)

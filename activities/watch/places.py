@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
@@ -26,7 +26,6 @@ class Places:
         self.database, self.owner, self.count, self.clock = database, owner, count, clock
         self.held: set[int] = set()
         self._others = 0
-        self._beats: Mapping[int, datetime] = {}
         self._too_many_since: datetime | None = None
 
     @property
@@ -36,12 +35,17 @@ class Places:
 
     async def take(self, shard: int) -> bool:
         """Whether this worker is to hold a shard that it was given; when SQL cannot say, it is."""
-        is_known = await self.look()
-        is_silent = self.clock() - self._beats.get(shard, LONG_AGO) > SILENT
-        if is_known and not is_silent and len(self.held) >= self.part:
+        if self.count > 1 and await self.look() and await self._lives(shard) and len(self.held) >= self.part:
             return False
         self.held.add(shard)
         return True
+
+    async def _lives(self, shard: int) -> bool:
+        try:
+            return shard in await beats(self.database, self.clock() - SILENT)
+        except Exception as error:
+            log.debug("shards not seen", action="watch", error=type(error).__name__)
+            return False
 
     def gives_up(self, shard: int) -> bool:
         """Whether a shard that it holds goes to another worker now: one after the other."""
@@ -71,8 +75,6 @@ class Places:
             async with self.database.transaction() as work:
                 await work.reports.put(self._note, now, {"shards": sorted(self.held)})
                 present = await work.reports.under(NOTE, now - PRESENT)
-                await work.reports.forget(NOTE, now - timedelta(days=1))
-            self._beats = {shard: beat.at for shard, beat in (await beats(self.database, now - SILENT)).items()}
         except Exception as error:
             log.debug("workers not seen", action="watch", error=type(error).__name__)
             return False
@@ -80,8 +82,8 @@ class Places:
         return True
 
     async def keep_present(self) -> None:
-        """Until it is cancelled."""
-        while True:
+        """Until it is cancelled; one shard is not shared."""
+        while self.count > 1:
             await self.look()
             await asyncio.sleep(EVERY)
 
@@ -90,6 +92,7 @@ class Places:
         try:
             async with self.database.transaction() as work:
                 await work.reports.put(self._note, LONG_AGO, {})
+                await work.reports.forget(NOTE, self.clock() - timedelta(days=1))
         except Exception as error:
             log.debug("not said that it leaves", action="watch", error=type(error).__name__)
 

@@ -54,7 +54,7 @@ class RunLog:
 
     async def _runs(self, work: UnitOfWork, kept: Sequence[Kept], come: dict[datetime, set[str]]) -> list[Run]:
         now = self.clock()
-        rows = await work.watched.definitions({alert_id for alert_id, _, _ in kept})
+        rows = await work.runs.written({alert_id for alert_id, _, _ in kept})
         return [
             run_of(
                 alert_id,

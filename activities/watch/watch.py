@@ -121,7 +121,7 @@ class ShardWatch:
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._shown_at = self.started_at - SHOWN_EVERY
-        self._judged = 0
+        self._judged, self._rests = 0, False
 
     async def run(self) -> None:
         """For ever."""
@@ -150,7 +150,9 @@ class ShardWatch:
 
     async def _follow(self) -> None:
         await self.nudger.tell_again()
-        await self.fleet.follow()
+        self._rests = not self._rests
+        if self.nudger.is_waiting or not self._rests:  # a workflow that was told answers soon
+            await self.fleet.follow()
 
     async def _look_when_due(self) -> None:
         while True:
