@@ -17,7 +17,7 @@ from activities.market_data.vendors.errors import ProviderRefused, ProviderUnava
 from activities.market_data.vendors.local.simulated import SimulatedMarket
 from activities.watch import listeners as hearing
 from activities.watch.fleet import Fleet
-from activities.watch.nudging import Nudger
+from activities.watch.nudging import MOST_OPEN, Nudger
 from activities.watch.replica import MOST_HELD, Replica
 from activities.watch.shards import Shards, note_of
 from domain.alert import Alert, AlertState, EventKind
@@ -154,6 +154,31 @@ async def test_who_does_not_answer_is_told_again_ever_more_rarely() -> None:
     now[0] += timedelta(hours=1)
     await nudger.tell_again()
     assert (len(sent), nudger.unanswered) == (5, 0), "it has answered"
+
+
+async def test_a_market_that_fires_as_a_whole_is_told_piece_by_piece() -> None:
+    """SQL and Temporal would not keep up: what is written takes longer than anybody waits for it."""
+    now, sent = [START], list[str]()
+
+    async def send(alert_id: str, nudge: BarsObserved) -> None:
+        sent.append(alert_id)
+
+    nudger = Nudger(send, lambda alert_id: None, lambda: now[0])
+    replicas = [Replica(alert(id=f"a{n}"), AlertState(last_bar_close=START), LATER) for n in range(MOST_OPEN + 150)]
+    for one in replicas:
+        await nudger.tell(one, one.observed(EvaluateResult(Freshness.FRESH, START), 0))
+    assert sent == [one.alert.id for one in replicas[:MOST_OPEN]]
+    await nudger.tell_again()
+    assert len(sent) == MOST_OPEN, "nobody has answered"
+    for one in replicas[:50]:
+        one.begin(AlertState(revision=1))
+    replicas[MOST_OPEN].begin(AlertState(revision=1))  # it was edited meanwhile
+    assert nudger.is_waiting
+    await nudger.tell_again()
+    assert sent[MOST_OPEN:] == [one.alert.id for one in replicas[MOST_OPEN + 1 : MOST_OPEN + 50]]
+    now[0] += timedelta(seconds=11)
+    await nudger.tell_again()  # those who do not answer are told again, and keep nobody from being told
+    assert set(sent) == {one.alert.id for one in replicas} - {f"a{MOST_OPEN}"}
 
 
 async def test_a_workflow_that_is_gone_is_forgotten_and_a_server_that_is_away_tried_again() -> None:
