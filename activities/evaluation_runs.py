@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from activities.interface import alert_workflow_id
 from domain.job import JobType
 from domain.outbox import EvaluationRun
 from domain.run import Run, RunStatus
+from storage.runs import WrittenDefinition
 
 RUNS = uuid.UUID("5f0c1d7e-3a43-4a39-9d0e-3f6ad4c1b7a2")  # the name space of run ids made from (alert, slot)
 
@@ -19,23 +18,23 @@ def run_of(
     alert_id: str,
     version: int,
     done: EvaluationRun,
+    row: WrittenDefinition | None,
     *,
-    user_id: str,
-    definition: Mapping[str, Any] | None,
     worker_id: str,
     started_at: datetime,
     finished_at: datetime,
 ) -> Run:
     """Under an id made of the alert and the bar's close.
 
-    ``definition`` is as the alert's row has it, None where that is of another version.
+    ``row`` is the alert's, whose definition belongs to the run where it is of the same version.
     """
+    definition = row.definition if row is not None and row.version == version else None
     evaluated = {"status": done.status, "reason": done.reason, "events": list(done.events), "values": done.values}
     return Run(
         run_id=str(uuid.uuid5(RUNS, f"{alert_id}|{done.slot.isoformat()}|{bool(done.error)}")),
         job_type=JobType.ALERT,
         job_id=alert_id,
-        user_id=user_id,
+        user_id=row.user_id if row is not None else "local",
         status=RunStatus.FAILED if done.error else RunStatus.COMPLETED,
         scheduled_for=done.slot,
         enqueued_at=done.slot,

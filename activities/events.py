@@ -57,7 +57,7 @@ class EventStore:
                 runs = [run for run in given.runs if not run.error or run.slot not in evaluated]
                 row = (await work.runs.written([given.alert_id], sorted(evaluated))).get(given.alert_id)
                 if row is not None and row.has_failed:  # a tick that failed as the bar closed
-                    await work.runs.forget_failed(given.alert_id, sorted(evaluated))
+                    await work.runs.forget_failed([given.alert_id], sorted(evaluated))
                 await work.runs.add([self._run(given, run, row, now) for run in runs])
             await work.schedules.project(
                 given.alert_id, given.version, given.state, given.next_run_at, given.snoozed_until, given.memory_key
@@ -106,8 +106,7 @@ class EventStore:
             given.alert_id,
             given.version,
             run,
-            user_id=row.user_id if row else "local",
-            definition=row.definition if row and row.version == given.version else None,
+            row,
             worker_id=self.worker_id,
             started_at=activity.info().started_time if activity.in_activity() else now,
             finished_at=now,

@@ -49,7 +49,6 @@ class Observer:
         "_count",
         "_expires",
         "_persistence",
-        "_policy",
         "_released",
         "_rule",
         "_sides",
@@ -63,7 +62,7 @@ class Observer:
     def __init__(self, alert: Alert, state: AlertState) -> None:
         self.alert = alert
         self._rule = alert.compiled
-        self._persistence, self._policy = alert.definition.rearm.persistence, alert.definition.rearm.policy
+        self._persistence = alert.definition.rearm.persistence
         self._expires = alert.definition.options.expires_at
         self.resume(state)
 

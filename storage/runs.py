@@ -67,25 +67,13 @@ class Runs:
         """Inserts runs in batches; a slot that has one keeps it."""
         await insert_new(self.session, RunRow, [_values(run) for run in runs])
 
-    async def forget_failed(self, job_id: str, slots: Sequence[datetime]) -> None:
-        """Removes what says that these slots failed: they have come to something after all."""
+    async def forget_failed(self, job_ids: Collection[str], slots: Sequence[datetime]) -> None:
+        """Removes what says that each of these slots failed for each of these: they have come to something after all."""
         for start in range(0, len(slots), 500):
             await self.session.execute(
                 delete(RunRow).where(
-                    RunRow.job_id == job_id,
+                    RunRow.job_id.in_(job_ids),
                     RunRow.scheduled_for.in_(slots[start : start + 500]),
-                    RunRow.status == RunStatus.FAILED.value,
-                )
-            )
-
-    async def forget_failed_of(self, slot: datetime, job_ids: Collection[str]) -> None:
-        """The same of one slot and many schedules."""
-        some = list(job_ids)
-        for start in range(0, len(some), 500):
-            await self.session.execute(
-                delete(RunRow).where(
-                    RunRow.scheduled_for == slot,
-                    RunRow.job_id.in_(some[start : start + 500]),
                     RunRow.status == RunStatus.FAILED.value,
                 )
             )

@@ -127,16 +127,16 @@ class Fleet:
 
     async def _go_on(self, these: Sequence[WatchedAlert]) -> list[WatchedAlert]:
         """Those whose definition is the one that is held need no more than their state; the others."""
-        known = [one.alert_id for one in these if self._is_held(one)]
+        known = [one.alert_id for one in these if self._held(one)]
         if not known:
             return list(these)
         async with self.database.transaction() as work:
             states = await work.watched.states(known)
         left = []
         for one in these:
-            held, (version, kept) = self.replicas.get(one.alert_id), states.get(one.alert_id, (0, None))
+            held, (version, kept) = self._held(one), states.get(one.alert_id, (0, None))
             state = memory_under(kept, held.alert) if held is not None and version == one.version else None
-            if held is None or state is None or one.until is None or not self._is_held(one):
+            if held is None or state is None or one.until is None:
                 left.append(one)
                 continue
             held.until = one.until
@@ -145,21 +145,16 @@ class Fleet:
         self.changed.set()
         return left
 
-    def _is_held(self, one: WatchedAlert) -> bool:
+    def _held(self, one: WatchedAlert) -> Replica | None:
+        """The replica, where it is of the same version."""
         held = self.replicas.get(one.alert_id)
-        return held is not None and held.alert.version == one.version
+        return held if held is not None and held.alert.version == one.version else None
 
     def _take(self, one: WatchedAlert, stored: StoredSchedule | None) -> None:
         alert = stored.alert if stored is not None and stored.schedule is not None else None
         state = stored.state_under(alert) if stored is not None and alert is not None else None
         if alert is None or state is None or one.until is None or alert.version != one.version:
             self.drop(one.alert_id)  # deleted, unreadable, or edited by somebody whom its workflow has not heard yet
-            return
-        held = self.replicas.get(alert.id)
-        if held is not None and held.alert.definition == alert.definition and held.alert.version == alert.version:
-            held.until = one.until
-            held.begin(state)
-            self._wake(self.listeners[self._hearing[alert.id]], state)
             return
         self.drop(alert.id)
         records = self.evaluation.record_all or alert.definition.options.record == "all"
@@ -199,7 +194,3 @@ class Fleet:
         """Who is to look now."""
         now = self.clock()
         return [one for one in self.listeners.values() if one.due <= now]
-
-    def next_due(self) -> datetime | None:
-        """When somebody is to look next."""
-        return min((one.due for one in self.listeners.values()), default=None)

@@ -27,7 +27,7 @@ class Replica:
 
     __slots__ = (
         "alert", "before", "forming", "held", "keys", "nudge", "observer", "quiet", "revision", "runs", "shown_at",
-        "sides", "tell", "until",
+        "sides", "until",
     )  # fmt: skip
 
     def __init__(self, alert: Alert, state: AlertState, until: datetime, runs: RunLog | None = None) -> None:
@@ -46,7 +46,6 @@ class Replica:
         self.before: AlertState | None = None
         self.quiet, self.sides = 0, dict[str, Side]()
         self.forming: BarSnapshot | None = None
-        self.tell = False
         self.nudge: BarsObserved | None = None
 
     @property

@@ -7,8 +7,7 @@ from datetime import datetime
 
 from activities.evaluation_runs import run_of
 from domain.outbox import EvaluationRun
-from domain.run import Run
-from storage.database import Database, UnitOfWork
+from storage.database import Database
 
 AT_ONCE = 250  # runs of one transaction
 MOST_KEPT = 200_000  # while the database is away; what is over it is written by the alerts' self-checks
@@ -48,24 +47,17 @@ class RunLog:
             if not done.error:
                 come.setdefault(done.slot, set()).add(alert_id)
         async with self.database.transaction() as work:
+            rows = await work.runs.written({alert_id for alert_id, _, _ in kept}, sorted(come))
             for slot, ids in come.items():
-                await work.runs.forget_failed_of(slot, ids)
-            await work.runs.add(await self._runs(work, kept, come))
-
-    async def _runs(self, work: UnitOfWork, kept: Sequence[Kept], come: dict[datetime, set[str]]) -> list[Run]:
-        now = self.clock()
-        rows = await work.runs.written({alert_id for alert_id, _, _ in kept})
-        return [
-            run_of(
-                alert_id,
-                version,
-                done,
-                user_id=rows[alert_id].user_id,
-                definition=rows[alert_id].definition if rows[alert_id].version == version else None,
-                worker_id=self.owner,
-                started_at=now,
-                finished_at=now,
+                if failed := [alert_id for alert_id in ids if alert_id in rows and rows[alert_id].has_failed]:
+                    await work.runs.forget_failed(failed, [slot])
+            now = self.clock()
+            await work.runs.add(
+                [
+                    run_of(
+                        alert_id, version, done, rows[alert_id], worker_id=self.owner, started_at=now, finished_at=now
+                    )
+                    for alert_id, version, done in kept
+                    if alert_id in rows and not (done.error and alert_id in come.get(done.slot, ()))
+                ]
             )
-            for alert_id, version, done in kept
-            if alert_id in rows and not (done.error and alert_id in come.get(done.slot, ()))
-        ]

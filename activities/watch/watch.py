@@ -126,9 +126,8 @@ class ShardWatch:
     async def run(self) -> None:
         """For ever."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(
-                self._every(TOLD_EVERY, self._tell)
-            )  # a large fleet takes a minute to read, and is no silent shard
+            # a large fleet takes a minute to read, and its shard is not silent meanwhile
+            group.create_task(self._every(TOLD_EVERY, self._tell))
             await self.fleet.load()
             log.info("watching", action="watch", shard=self.shard, alerts=len(self.fleet.replicas))
             group.create_task(self._look_when_due())
@@ -192,16 +191,15 @@ class ShardWatch:
 
     async def write_all_runs(self) -> None:
         """At the end; whoever has the shard next judges the same bars again where that fails."""
-        await self._write_runs(list(self.fleet.replicas.values()))
+        await self._write_runs(None)
 
-    async def _write_runs(self, told: Sequence[Replica]) -> bool:
-        """Before a workflow hears of a later bar: from then on nobody would look at the earlier ones again."""
-        if ids := [one.alert.id for one in told if one.runs is not None]:
-            try:
-                await self.runs.write(ids)
-            except Exception as error:
-                log.warning("runs not written", action="watch", shard=self.shard, error=repr(error)[:200])
-                return False
+    async def _write_runs(self, told: Sequence[Replica] | None) -> bool:
+        """Before a workflow hears of a later bar: from then on nobody would look at the earlier ones again. None: all."""
+        try:
+            await self.runs.write(None if told is None else [one.alert.id for one in told])
+        except Exception as error:
+            log.warning("runs not written", action="watch", shard=self.shard, error=repr(error)[:200])
+            return False
         return True
 
     async def _signal(self, alert_id: str, nudge: BarsObserved) -> None:

@@ -21,8 +21,9 @@ from domain.alert import Alert, AlertEvent, AlertState, EventKind
 from domain.bar import BarSnapshot
 from domain.rearm import step
 from domain.run import Run
-from storage.deliveries import DeliveryFilter
+from storage.deliveries import Delivery, DeliveryFilter
 from storage.runs import RunFilter
+from storage.stored_schedule import StoredSchedule
 from tests.faults.actions import Deeds, Edit
 from tests.faults.stack import Stack
 from tests.stand_ins.market import price
@@ -61,12 +62,20 @@ async def runs_of(stack: Stack, id: str) -> list[Run]:
     return sorted(found, key=lambda run: run.scheduled_for)
 
 
-async def _steady(stack: Stack, id: str, until: datetime) -> list[str]:
-    """Every bar once, in order and true; every event that the reference has, and no other; each told."""
+async def _written(stack: Stack, id: str) -> tuple[StoredSchedule | None, list[AlertEvent], Sequence[Delivery]]:
+    """An alert's row, its events and its deliveries."""
     async with stack.database.transaction() as work:
         stored = await work.schedules.get(id)
-        events = await work.events.of_alert(id)
-        deliveries = await work.deliveries.page(DeliveryFilter(alert_id=id), None, 10_000)
+        return (
+            stored,
+            await work.events.of_alert(id),
+            await work.deliveries.page(DeliveryFilter(alert_id=id), None, 10_000),
+        )
+
+
+async def _steady(stack: Stack, id: str, until: datetime) -> list[str]:
+    """Every bar once, in order and true; every event that the reference has, and no other; each told."""
+    stored, events, deliveries = await _written(stack, id)
     if stored is None:
         return [f"{id}: its row is gone"]
     runs = [run for run in await runs_of(stack, id) if run.error is None and run.scheduled_for <= until]
@@ -116,10 +125,7 @@ LONGEST_START = 120  # seconds from the row to the first bar, on a machine that 
 
 async def _watched(stack: Stack, id: str, until: datetime) -> list[str]:
     """Its events are those that ``step`` makes of the market's true bars, from whichever bar it began with."""
-    async with stack.database.transaction() as work:
-        stored = await work.schedules.get(id)
-        events = await work.events.of_alert(id)
-        deliveries = await work.deliveries.page(DeliveryFilter(alert_id=id), None, 10_000)
+    stored, events, deliveries = await _written(stack, id)
     if stored is None:
         return [f"{id}: its row is gone"]
     stale = [event for event in events if event.kind is EventKind.DATA_STALE]
